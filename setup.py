@@ -1,0 +1,38 @@
+"""Package metadata of tfp_lcma. Tool settings live in pyproject.toml."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+TRAINING = [
+    "click>=8.1",
+    "importlib_resources",  # imported but not declared by tensorflow-datasets 4.9.10
+    "matplotlib>=3.9",
+    "scikit-image>=0.24",
+    "scikit-learn>=1.5",
+    "tensorboard>=2.19",
+    "tensorflow-datasets>=4.9.9",
+]
+
+setup(
+    name="tfp_lcma",
+    version="0.1.0",
+    description="Normalizing flows on images in which the data decide which dimensions leave early",
+    long_description=Path("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11,<3.13",
+    packages=find_packages(include=["tfp_lcma", "tfp_lcma.*"]),
+    install_requires=[
+        "keras>=3.12",
+        "numpy>=2.0",
+        "setuptools>=68,<81",  # TFP 0.25 imports distutils, gone from Python 3.12
+        "tensorflow>=2.19",
+        "tensorflow-probability[tf]>=0.25",
+    ],
+    extras_require={
+        "training": TRAINING,
+        "dev": [*TRAINING, "hypothesis>=6.100", "pytest>=8", "pytest-xdist>=3.6", "ruff>=0.9"],
+        "bench": ["nflows>=0.14", "normflows>=1.7", "torch>=2.5"],
+    },
+)

@@ -1,0 +1,23 @@
+"""Normalizing flows on images in which the data decide which dimensions leave early."""
+
+from tfp_lcma import bijectors, factorizations, models, networks, priors
+from tfp_lcma.callbacks import LogDetCollector
+from tfp_lcma.distribution import FlowDistribution
+from tfp_lcma.factorizations.statistics import LogDetStatistics
+from tfp_lcma.flow_model import FlowModel
+from tfp_lcma.serving import export_saved_model
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "FlowDistribution",
+    "FlowModel",
+    "LogDetCollector",
+    "LogDetStatistics",
+    "bijectors",
+    "export_saved_model",
+    "factorizations",
+    "models",
+    "networks",
+    "priors",
+]

@@ -1,0 +1,29 @@
+"""Flow bijectors: invertible maps of images with a log-det per dimension."""
+
+from tfp_lcma.bijectors.coupling import AffineCoupling, channel_mask, checkerboard_mask
+from tfp_lcma.bijectors.flow_bijector import FlowBijector, FlowChain, Identity
+from tfp_lcma.bijectors.multi_scale import LevelRecord, MultiScale, level_shapes
+from tfp_lcma.bijectors.normalization import ActNorm, BatchNorm, data_dependent_initialization
+from tfp_lcma.bijectors.preprocessing import AffinePreprocessing, LogitPreprocessing
+from tfp_lcma.bijectors.reshaping import Permutation, Rearrangement, Squeeze, Unsqueeze
+
+__all__ = [
+    "ActNorm",
+    "AffineCoupling",
+    "AffinePreprocessing",
+    "BatchNorm",
+    "FlowBijector",
+    "FlowChain",
+    "Identity",
+    "LevelRecord",
+    "LogitPreprocessing",
+    "MultiScale",
+    "Permutation",
+    "Rearrangement",
+    "Squeeze",
+    "Unsqueeze",
+    "channel_mask",
+    "checkerboard_mask",
+    "data_dependent_initialization",
+    "level_shapes",
+]

@@ -1,0 +1,338 @@
+"""The contract of a flow: a bijector that reports its log-det per event dimension."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfp_lcma.serialization import Configurable, register
+
+tfb = tfp.bijectors
+
+
+class FlowBijector(Configurable, tfb.Bijector):
+    """An invertible map of images whose log-det is a tensor shaped like the event.
+
+    ```none
+    forward   x = g(z)       latent -> data (sampling)
+    inverse   z = g^{-1}(x)  data -> latent (density)
+
+    inverse_and_event_log_det(x) = (z, d),  d.shape == z.shape,
+    sum(d) = log |det dz/dx|
+    ```
+
+    A subclass writes the two one-pass methods, `inverse_and_event_log_det` and
+    `forward_and_event_log_det`, and `get_config`. If it moves dimensions about
+    it also writes the transports, and `route` where the move is fixed. The
+    methods TensorFlow Probability knows are derived from these here, once.
+
+    The cache that TFP keeps per bijector is keyed by the identity of the input
+    tensor. In eager mode that yields stale values once a variable has changed
+    and wrong gradients when a tensor is used twice, so it is bypassed there.
+    While a function is traced it is kept, and given the log-det of the one
+    pass, so that `log_prob` evaluates every network once.
+
+    Attributes:
+      event_shape: Shape of one data image, `(height, width, channels)`.
+      exit_map: Integer array of the event's shape, the level at which each
+        dimension leaves; None for a flow that has no levels.
+    """
+
+    exit_map: np.ndarray | None = None
+
+    def __init__(
+        self,
+        event_shape: Sequence[int],
+        *,
+        dtype: str | None = "float32",
+        layers: Sequence[keras.layers.Layer] = (),
+        name: str | None = None,
+    ):
+        """Creates the flow.
+
+        Args:
+          event_shape: Shape of one data image, `(height, width, channels)`.
+          dtype: "float32" or "float64": the type of activations and log-dets;
+            None: any, for a flow without numbers of its own.
+          layers: The built Keras layers that hold this flow's own variables.
+          name: Name of the bijector.
+
+        Raises:
+          ValueError: If the shape or the type cannot be that of an image flow.
+        """
+        # No `parameters`: TFP would let two flows with equal ones share a cache.
+        super().__init__(forward_min_event_ndims=3, dtype=flow_dtype(dtype), name=name)
+        self.event_shape = image_shape(event_shape, "event_shape")
+        self._own_layers = self._no_dependency(list(layers))
+        # A Keras layer is no tf.Module: its variables are listed for TFP by hand.
+        self._own_variables = [v.value for layer in layers for v in layer.variables]
+
+    # What a subclass writes.
+
+    def inverse_and_event_log_det(
+        self, x: tf.Tensor, condition=None, training: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Maps data to latents in one pass.
+
+        Args:
+          x: `[batch, height, width, channels]`.
+          condition: What the flow is conditioned on; None: nothing.
+          training: Whether this is a step of training (batch statistics).
+
+        Returns:
+          The latents and, in their shape, each one's share of log|det dz/dx|
+          in nats.
+        """
+        raise NotImplementedError(f"{type(self).__name__} lacks inverse_and_event_log_det().")
+
+    def forward_and_event_log_det(
+        self, z: tf.Tensor, condition=None, training: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Maps latents to data in one pass; the mirror image of the inverse."""
+        raise NotImplementedError(f"{type(self).__name__} lacks forward_and_event_log_det().")
+
+    def transport_inverse(self, t: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+        """Carries a per-dimension tensor `t` as the inverse carries `x`; keeps its sum."""
+        return t
+
+    def transport_forward(self, t: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
+        """Carries a per-dimension tensor `t` as the forward map carries `z`."""
+        return t
+
+    def route(self, index: np.ndarray) -> np.ndarray:
+        """Moves an integer array shaped like one image as the inverse moves dimensions.
+
+        Plain numpy, used while a model is built. Flows whose moves are not a
+        fixed permutation leave the array alone: their entries are known by the
+        slot they end in.
+        """
+        return index
+
+    # What composite flows override so that every part runs once.
+
+    def carry_inverse(
+        self, x: tf.Tensor, t: tf.Tensor, condition=None, training: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Maps `x` and adds this flow's event log-det to the transported `t`."""
+        z, log_det = self.inverse_and_event_log_det(x, condition, training)
+        return z, self.transport_inverse(t, x) + log_det
+
+    def carry_forward(
+        self, z: tf.Tensor, t: tf.Tensor, condition=None, training: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Maps `z` and adds this flow's event log-det to the transported `t`."""
+        x, log_det = self.forward_and_event_log_det(z, condition, training)
+        return x, self.transport_forward(t, z) + log_det
+
+    # What every flow has.
+
+    def inverse_event_log_det_jacobian(self, x: tf.Tensor, condition=None) -> tf.Tensor:
+        """Returns log|det dz/dx| per event dimension, in nats."""
+        return self.inverse_and_event_log_det(x, condition)[1]
+
+    def forward_event_log_det_jacobian(self, z: tf.Tensor, condition=None) -> tf.Tensor:
+        """Returns log|det dx/dz| per event dimension, in nats."""
+        return self.forward_and_event_log_det(z, condition)[1]
+
+    @property
+    def layers(self) -> list[keras.layers.Layer]:
+        """The Keras layers of this flow and of all its parts, each once."""
+        found = {}
+        for module in (self, *self.submodules):
+            if isinstance(module, FlowBijector):
+                found.update((id(layer), layer) for layer in module._own_layers)
+        return list(found.values())
+
+    # TFP's names for the same things, derived in this one place.
+
+    def _one_pass(self, method, value, kwargs):
+        """Runs a one-pass method on `[..., height, width, channels]` and sums its log-det."""
+        lead = tf.shape(value)[:-3]
+        static_lead = value.shape[:-3]
+        flat = value if value.shape.rank == 4 else tf.reshape(value, (-1, *value.shape[-3:]))
+        result, log_det = method(flat, **kwargs)
+        log_det = tf.reduce_sum(log_det, axis=(-3, -2, -1))
+        if value.shape.rank != 4:
+            result = tf.reshape(result, tf.concat([lead, result.shape[1:]], axis=0))
+            log_det = tf.reshape(log_det, lead)
+            result.set_shape(static_lead + result.shape[-3:])
+        return result, log_det
+
+    def _inverse(self, y, **kwargs):
+        z, log_det = self._one_pass(self.inverse_and_event_log_det, y, kwargs)
+        if not tf.executing_eagerly():
+            self._cache.inverse_attributes(y, **kwargs)["ildj"] = log_det
+        return z
+
+    def _forward(self, x, **kwargs):
+        data, log_det = self._one_pass(self.forward_and_event_log_det, x, kwargs)
+        if not tf.executing_eagerly():
+            self._cache.forward_attributes(x, **kwargs)["ildj"] = -log_det
+        return data
+
+    def _inverse_log_det_jacobian(self, y, **kwargs):
+        return self._one_pass(self.inverse_and_event_log_det, y, kwargs)[1]
+
+    def _forward_log_det_jacobian(self, x, **kwargs):
+        return self._one_pass(self.forward_and_event_log_det, x, kwargs)[1]
+
+    def _call_inverse(self, y, name, **kwargs):
+        return super()._call_inverse(self._uncached(y), name, **kwargs)
+
+    def _call_forward(self, x, name, **kwargs):
+        return super()._call_forward(self._uncached(x), name, **kwargs)
+
+    def _call_inverse_log_det_jacobian(self, y, event_ndims, name, **kwargs):
+        return super()._call_inverse_log_det_jacobian(
+            self._uncached(y), event_ndims, name, **kwargs
+        )
+
+    def _call_forward_log_det_jacobian(self, x, event_ndims, name, **kwargs):
+        return super()._call_forward_log_det_jacobian(
+            self._uncached(x), event_ndims, name, **kwargs
+        )
+
+    def _uncached(self, value):
+        """In eager mode, a tensor the cache has never seen; arrays become one anyway."""
+        return tf.identity(value) if tf.executing_eagerly() and tf.is_tensor(value) else value
+
+    @classmethod
+    def _parameter_properties(cls, dtype, num_classes=None):
+        return {}
+
+
+@register
+class FlowChain(FlowBijector):
+    """Flows one after the other: the inverse runs them first to last.
+
+    ```none
+    inverse   z = f_n(... f_2(f_1(x)))
+    forward   x = f_1^{-1}(f_2^{-1}(... z))
+    log-det   the members' sum, each carried on to the coordinates of the output
+    ```
+
+    The order is that of `tfb.Chain`, whose last member acts first on the latent.
+    """
+
+    def __init__(self, bijectors: Sequence[FlowBijector], name: str | None = None):
+        """Chains `bijectors`, given from the data's side to the latent's.
+
+        Raises:
+          ValueError: If the list is empty, holds something other than a
+            `FlowBijector`, or mixes types.
+        """
+        bijectors = list(bijectors)
+        if not bijectors:
+            raise ValueError("bijectors must hold at least one FlowBijector; got an empty list.")
+        for position, bijector in enumerate(bijectors):
+            if not isinstance(bijector, FlowBijector):
+                raise ValueError(
+                    f"bijectors[{position}] must be a FlowBijector, whose log-det is per "
+                    f"dimension; got {type(bijector).__name__}."
+                )
+        super().__init__(bijectors[0].event_shape, dtype=common_dtype(bijectors), name=name)
+        self.bijectors = bijectors
+        self.exit_map = bijectors[-1].exit_map
+
+    def get_config(self) -> dict:
+        return {"bijectors": list(self.bijectors), "name": self.name}
+
+    def inverse_and_event_log_det(self, x, condition=None, training=False):
+        return self.carry_inverse(x, tf.zeros_like(x), condition, training)
+
+    def forward_and_event_log_det(self, z, condition=None, training=False):
+        return self.carry_forward(z, tf.zeros_like(z), condition, training)
+
+    def carry_inverse(self, x, t, condition=None, training=False):
+        for bijector in self.bijectors:
+            x, t = bijector.carry_inverse(x, t, condition, training)
+        return x, t
+
+    def carry_forward(self, z, t, condition=None, training=False):
+        for bijector in reversed(self.bijectors):
+            z, t = bijector.carry_forward(z, t, condition, training)
+        return z, t
+
+    def transport_inverse(self, t, x):
+        for bijector in self.bijectors:
+            t, x = bijector.transport_inverse(t, x), bijector.inverse(x)
+        return t
+
+    def transport_forward(self, t, z):
+        for bijector in reversed(self.bijectors):
+            t, z = bijector.transport_forward(t, z), bijector.forward(z)
+        return t
+
+    def route(self, index):
+        for bijector in self.bijectors:
+            index = bijector.route(index)
+        return index
+
+    def _forward_event_shape(self, input_shape):
+        for bijector in reversed(self.bijectors):
+            input_shape = bijector.forward_event_shape(input_shape)
+        return input_shape
+
+    def _inverse_event_shape(self, output_shape):
+        for bijector in self.bijectors:
+            output_shape = bijector.inverse_event_shape(output_shape)
+        return output_shape
+
+    def _forward_event_shape_tensor(self, input_shape):
+        for bijector in reversed(self.bijectors):
+            input_shape = bijector.forward_event_shape_tensor(input_shape)
+        return input_shape
+
+    def _inverse_event_shape_tensor(self, output_shape):
+        for bijector in self.bijectors:
+            output_shape = bijector.inverse_event_shape_tensor(output_shape)
+        return output_shape
+
+
+@register
+class Identity(FlowBijector):
+    """Leaves everything as it is; log-det 0."""
+
+    def __init__(self, event_shape: Sequence[int], name: str | None = None):
+        """Passes images of `event_shape` through."""
+        super().__init__(event_shape, dtype=None, name=name)
+
+    def get_config(self) -> dict:
+        return {"event_shape": self.event_shape}
+
+    def inverse_and_event_log_det(self, x, condition=None, training=False):
+        return x, tf.zeros_like(x)
+
+    def forward_and_event_log_det(self, z, condition=None, training=False):
+        return z, tf.zeros_like(z)
+
+
+def image_shape(shape: Sequence[int], argument: str) -> tuple[int, int, int]:
+    """Returns `shape` as three positive ints, or raises a ValueError naming `argument`."""
+    try:
+        checked = tuple(int(size) for size in shape)
+    except TypeError:
+        checked = ()
+    if len(checked) != 3 or min(checked) < 1:
+        raise ValueError(f"{argument} must be (height, width, channels), all >= 1; got {shape!r}.")
+    return checked
+
+
+def common_dtype(bijectors: Sequence[FlowBijector]) -> str | None:
+    """Returns the one type that `bijectors` compute in, or raises a ValueError."""
+    dtypes = {bijector.dtype.name for bijector in bijectors if bijector.dtype is not None}
+    if len(dtypes) > 1:
+        raise ValueError(f"bijectors must share one dtype; got {sorted(dtypes)}.")
+    return dtypes.pop() if dtypes else None
+
+
+def flow_dtype(dtype) -> tf.DType | None:
+    """Returns the type of activations and log-dets, or raises a ValueError."""
+    if dtype is None:
+        return None
+    checked = tf.as_dtype(dtype)
+    if checked not in (tf.float32, tf.float64):
+        raise ValueError(f"dtype of a flow must be float32 or float64; got {checked.name}.")
+    return checked

@@ -1,0 +1,257 @@
+"""The multi-scale flow: at every level some dimensions leave, the others go on.
+
+```none
+   x  [h, w, c]
+   |
+ level 0 flow            steps at the finest scale
+   |
+ view  [h/2, w/2, 4c]    every 2x2 block becomes channels
+   |
+ factorization           orders the 4c entries; log-det 0
+   |
+   +---- second half ---> exit prior (given the first half) ---> z of level 0
+   |
+ first half  [h/2, w/2, 2c]
+   |
+ level 1 flow ... and so on; at the last level everything leaves
+```
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tfp_lcma.bijectors.flow_bijector import FlowBijector, FlowChain, common_dtype
+from tfp_lcma.bijectors.reshaping import Permutation, Squeeze
+from tfp_lcma.factorizations.factorization import Factorization
+from tfp_lcma.priors.standard_normal import ExitPrior, StandardNormal
+from tfp_lcma.serialization import register
+
+
+class LevelRecord(NamedTuple):
+    """A level's end in one inverse pass, in that level's coordinates, before the view.
+
+    Attributes:
+      activation: `[batch, h, w, c]`.
+      event_log_det: Same shape, accumulated from the flow's input on, in nats.
+    """
+
+    activation: tf.Tensor
+    event_log_det: tf.Tensor
+
+
+@register
+class MultiScale(FlowBijector):
+    """A flow in levels, between which a factorization lets dimensions leave.
+
+    Latents come back in the shape of the image. Where the factorization is a
+    fixed permutation each stands where its dimension came from, so the latent
+    looks like the image and `exit_map` is exact.
+
+    Attributes:
+      exit_map: `[height, width, channels]`, the level (from 0) at which each
+        dimension leaves.
+      level_index: For every level, which dimension of the image (flat index)
+        each entry of the level's tensor is.
+
+    References:
+      Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, section 3.6.
+    """
+
+    def __init__(
+        self,
+        flows: Sequence[FlowBijector],
+        factorization: Factorization | None = None,
+        exit_prior: ExitPrior | None = None,
+        name: str | None = None,
+    ):
+        """Creates the flow.
+
+        Args:
+          flows: The flow of every level, finest first; the event shape of each
+            must be what the level above lets through (see `level_shapes`).
+          factorization: Which dimensions leave; None: nobody before the end,
+            and the next level sees all four sub-positions as channels.
+          exit_prior: The priors of leaving dimensions; None: `StandardNormal()`.
+          name: Name of the bijector.
+
+        Raises:
+          ValueError: If the flows' shapes do not follow from each other.
+        """
+        flows = list(flows)
+        if not flows:
+            raise ValueError("flows must hold one flow a level; got an empty list.")
+        dtype = common_dtype(flows) or "float32"
+        super().__init__(flows[0].event_shape, dtype=dtype, name=name)
+        shapes = level_shapes(self.event_shape, len(flows), factorization is not None)
+        got = [flow.event_shape for flow in flows]
+        if got != shapes:
+            raise ValueError(f"flows must have the event shapes {shapes}; got {got}.")
+        self.factorization = factorization
+        self.exit_prior = exit_prior or StandardNormal()
+        self.flows = flows
+        self.orders, self.exits = [], []
+        for level, shape in enumerate(shapes[:-1]):
+            view = Squeeze(shape)
+            view_shape = tuple(view.inverse_event_shape(shape))
+            if factorization is None:
+                self.orders.append(view)
+                continue
+            self.orders.append(FlowChain([view, factorization.bijector(level, view_shape)]))
+            half = (*view_shape[:2], view_shape[2] // 2)
+            self.exits.append(self.exit_prior.bijector(level, half, half, dtype))
+        self.exits.append(self.exit_prior.bijector(len(flows) - 1, shapes[-1], None, dtype))
+        self._lay_out()
+
+    def get_config(self) -> dict:
+        return {
+            "flows": list(self.flows),
+            "factorization": self.factorization,
+            "exit_prior": self.exit_prior,
+        }
+
+    def inverse_and_event_log_det(self, x, condition=None, training=False):
+        return self.carry_inverse(x, tf.zeros_like(x), condition, training)
+
+    def forward_and_event_log_det(self, z, condition=None, training=False):
+        return self.carry_forward(z, tf.zeros_like(z), condition, training)
+
+    def carry_inverse(self, x, t, condition=None, training=False):
+        def carry(flow, value, t, condition):
+            return flow.carry_inverse(value, t, condition, training)
+
+        return self._walk_inverse(x, t, condition, carry)[:2]
+
+    def carry_forward(self, z, t, condition=None, training=False):
+        def carry(flow, value, t, condition):
+            return flow.carry_forward(value, t, condition, training)
+
+        return self._walk_forward(z, t, condition, carry)
+
+    def transport_inverse(self, t, x):
+        def transport(flow, value, t, condition):
+            moved = flow.transport_inverse(t, value)
+            return flow.inverse_and_event_log_det(value, condition)[0], moved
+
+        return self._walk_inverse(x, t, None, transport)[1]
+
+    def transport_forward(self, t, z):
+        def transport(flow, value, t, condition):
+            moved = flow.transport_forward(t, value)
+            return flow.forward_and_event_log_det(value, condition)[0], moved
+
+        return self._walk_forward(z, t, None, transport)[1]
+
+    def inverse_by_level(
+        self, x: tf.Tensor, condition=None, training: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor, list[LevelRecord]]:
+        """Returns latents, event log-det and, from the same pass, a record per level."""
+
+        def carry(flow, value, t, condition):
+            return flow.carry_inverse(value, t, condition, training)
+
+        return self._walk_inverse(x, tf.zeros_like(x), condition, carry)
+
+    def split(self, z: tf.Tensor) -> list[tf.Tensor]:
+        """Returns the latents of every level: `z` of the image's shape, taken apart.
+
+        Where nobody leaves before the end that is one tensor.
+        """
+        flat = tf.reshape(self._layout.forward_and_event_log_det(z)[0], (-1, self._size))
+        sizes = [int(np.prod(exit_.event_shape)) for exit_ in self.exits]
+        parts = tf.split(flat, sizes, axis=-1)
+        return [
+            tf.reshape(part, (-1, *exit_.event_shape))
+            for part, exit_ in zip(parts, self.exits, strict=True)
+        ]
+
+    def join(self, latents: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Puts the latents of the levels back into one tensor of the image's shape."""
+        flat = tf.concat([tf.reshape(z, (tf.shape(z)[0], -1)) for z in latents], axis=-1)
+        return self._layout.inverse_and_event_log_det(tf.reshape(flat, (-1, *self.event_shape)))[0]
+
+    def _walk_inverse(self, x, t, condition, step):
+        """Takes `x` and `t` through the levels; `step` says what a flow does to them."""
+        latents, carried, records = [], [], []
+        for level, flow in enumerate(self.flows):
+            x, t = step(flow, x, t, condition)
+            records.append(LevelRecord(x, t))
+            if level == len(self.flows) - 1:
+                break
+            x, t = step(self.orders[level], x, t, None)
+            if self.factorization is None:
+                continue
+            (x, leaving), (t, t_leaving) = tf.split(x, 2, axis=-1), tf.split(t, 2, axis=-1)
+            z, t_leaving = step(self.exits[level], leaving, t_leaving, (x, condition))
+            latents.append(z)
+            carried.append(t_leaving)
+        z, t = step(self.exits[-1], x, t, (None, condition))
+        return self.join([*latents, z]), self.join([*carried, t]), records
+
+    def _walk_forward(self, z, t, condition, step):
+        """The mirror image of `_walk_inverse`."""
+        latents, carried = self.split(z), self.split(t)
+        x, t = step(self.exits[-1], latents[-1], carried[-1], (None, condition))
+        for level in reversed(range(len(self.flows))):
+            if level < len(self.flows) - 1:
+                if self.factorization is not None:
+                    leaving, t_leaving = step(
+                        self.exits[level], latents[level], carried[level], (x, condition)
+                    )
+                    x = tf.concat([x, leaving], axis=-1)
+                    t = tf.concat([t, t_leaving], axis=-1)
+                x, t = step(self.orders[level], x, t, None)
+            x, t = step(self.flows[level], x, t, condition)
+        return x, t
+
+    def _lay_out(self) -> None:
+        """Finds, in numpy, which dimension of the image every latent is."""
+        self._size = int(np.prod(self.event_shape))
+        index = np.arange(self._size).reshape(self.event_shape)
+        leaving, level_index = [], []
+        for level, flow in enumerate(self.flows):
+            index = flow.route(index)
+            level_index.append(index)
+            if level < len(self.orders):
+                index = self.orders[level].route(index)
+                if self.factorization is not None:
+                    index, left = np.split(index, 2, axis=-1)
+                    leaving.append(left.ravel())
+        leaving.append(index.ravel())
+        levels = range(len(self.flows) - len(leaving), len(self.flows))
+        exit_map = np.empty(self._size, np.int32)
+        for level, left in zip(levels, leaving, strict=True):
+            exit_map[left] = level
+        self.exit_map = exit_map.reshape(self.event_shape)
+        self.level_index = self._no_dependency(level_index)
+        # Latents arrive level after level; each goes to the place its dimension came from.
+        place = np.argsort(np.concatenate(leaving))
+        self._layout = Permutation(place.reshape(self.event_shape))
+
+
+def level_shapes(
+    event_shape: Sequence[int], levels: int, splits: bool
+) -> list[tuple[int, int, int]]:
+    """Returns the shape of every level's tensor.
+
+    Args:
+      event_shape: Shape of the image.
+      levels: Number of levels.
+      splits: Whether half of the dimensions leave after each level.
+
+    Raises:
+      ValueError: If the image cannot be halved as often as the levels ask.
+    """
+    shapes = [tuple(event_shape)]
+    for level in range(1, levels):
+        height, width, channels = shapes[-1]
+        if height % 2 or width % 2:
+            divisor = 2 ** (levels - 1)
+            raise ValueError(
+                f"event_shape {tuple(event_shape)} cannot have {levels} levels: height and width "
+                f"must be divisible by {divisor}, but level {level - 1} has {height} and {width}."
+            )
+        shapes.append((height // 2, width // 2, channels * (2 if splits else 4)))
+    return shapes

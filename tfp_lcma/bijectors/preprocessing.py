@@ -1,0 +1,113 @@
+"""Flows between pixel intensities and the unbounded space that a flow models."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from tfp_lcma.bijectors.flow_bijector import FlowBijector
+from tfp_lcma.serialization import register
+
+
+def check_bins(bins: int) -> int:
+    """Returns the number of intensity values, or raises a ValueError."""
+    if int(bins) != bins or not 2 <= bins <= 256:
+        raise ValueError(f"bins must be a whole number from 2 to 256; got {bins!r}.")
+    return int(bins)
+
+
+@register
+class LogitPreprocessing(FlowBijector):
+    """Maps dequantised intensities in [0, bins) to the real line.
+
+    ```none
+    p = alpha + (1 - 2 alpha) x / bins
+    inverse   y = log p - log(1 - p)
+    forward   x = bins (sigmoid(y) - alpha) / (1 - 2 alpha)
+    log-det   softplus(y) + softplus(-y) + log(1 - 2 alpha) - log(bins)
+    ```
+
+    The support is a little wider than the pixel range: p in (0, 1).
+
+    References:
+      Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, section
+      4.1. The paper prints alpha + (1 - alpha) x / 256, which diverges at 256;
+      its published code uses the form above.
+    """
+
+    def __init__(
+        self,
+        event_shape: Sequence[int],
+        *,
+        bins: int = 256,
+        alpha: float = 0.05,
+        dtype: str = "float32",
+        name: str | None = None,
+    ):
+        """Creates the map.
+
+        Args:
+          event_shape: `(height, width, channels)`.
+          bins: Number of intensity values of the data.
+          alpha: Distance kept from the ends of the unit interval, in (0, 0.5).
+          dtype: Type of activations and log-dets.
+          name: Name of the bijector.
+
+        Raises:
+          ValueError: If `bins` or `alpha` is out of range.
+        """
+        if not 0 < alpha < 0.5:
+            raise ValueError(f"alpha must be between 0 and 0.5; got {alpha}.")
+        super().__init__(event_shape, dtype=dtype, name=name)
+        self.bins, self.alpha = check_bins(bins), float(alpha)
+        self._log_scale = float(np.log1p(-2 * alpha) - np.log(bins))
+
+    def get_config(self) -> dict:
+        return {
+            "event_shape": self.event_shape,
+            "bins": self.bins,
+            "alpha": self.alpha,
+            "dtype": self.dtype.name,
+        }
+
+    def inverse_and_event_log_det(self, x, condition=None, training=False):
+        p = self.alpha + (1 - 2 * self.alpha) * x / self.bins
+        y = tf.math.log(p) - tf.math.log1p(-p)
+        return y, self._log_det(y)
+
+    def forward_and_event_log_det(self, z, condition=None, training=False):
+        x = self.bins * (tf.sigmoid(z) - self.alpha) / (1 - 2 * self.alpha)
+        return x, -self._log_det(z)
+
+    def _log_det(self, y):
+        return tf.nn.softplus(y) + tf.nn.softplus(-y) + self._log_scale
+
+
+@register
+class AffinePreprocessing(FlowBijector):
+    """Maps dequantised intensities in [0, bins) to [-1/2, 1/2): y = x / bins - 1/2.
+
+    References:
+      Kingma, Dhariwal: Glow, the published code's preprocessing.
+    """
+
+    def __init__(
+        self,
+        event_shape: Sequence[int],
+        *,
+        bins: int = 256,
+        dtype: str = "float32",
+        name: str | None = None,
+    ):
+        """Creates the map for data with `bins` intensity values."""
+        super().__init__(event_shape, dtype=dtype, name=name)
+        self.bins = check_bins(bins)
+
+    def get_config(self) -> dict:
+        return {"event_shape": self.event_shape, "bins": self.bins, "dtype": self.dtype.name}
+
+    def inverse_and_event_log_det(self, x, condition=None, training=False):
+        return x / self.bins - 0.5, tf.zeros_like(x) - float(np.log(self.bins))
+
+    def forward_and_event_log_det(self, z, condition=None, training=False):
+        return (z + 0.5) * self.bins, tf.zeros_like(z) + float(np.log(self.bins))

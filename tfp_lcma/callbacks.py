@@ -1,0 +1,183 @@
+"""Keras callbacks: what LCMA gathers from a pre-trained flow, and pictures for TensorBoard."""
+
+import os
+from collections.abc import Callable, Mapping
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfp_lcma import noise
+from tfp_lcma.bijectors.multi_scale import MultiScale
+from tfp_lcma.distribution import standard_normal_log_prob
+from tfp_lcma.factorizations.likelihood import LikelihoodContribution
+from tfp_lcma.factorizations.statistics import LogDetStatistics
+
+
+class LogDetCollector(keras.callbacks.Callback):
+    """Gathers per-dimension log-dets of a flow at the end of its training.
+
+    One inference pass over up to `images` training images, dequantised by
+    `seed`; sums are kept in float64, in this process, whatever strategy the
+    model trains under.
+
+    ```python
+    collector = LogDetCollector()
+    pretrain.fit(images, callbacks=[collector])
+    factorization = collector.factorization()
+    ```
+
+    References:
+      Das, Abbeel, Spanos: Likelihood Contribution based Multi-scale Architecture
+      for Generative Flows, section 3 and equation 9.
+    """
+
+    def __init__(self, images: int = 2048, seed: int = 0, batch_size: int = 128):
+        """Creates the callback.
+
+        Args:
+          images: Most training images to look at.
+          seed: Which images, and their dequantisation noise.
+          batch_size: Images at a time.
+
+        Raises:
+          ValueError: If a number is less than 1.
+        """
+        super().__init__()
+        for name, value in {"images": images, "batch_size": batch_size}.items():
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1; got {value}.")
+        self._images, self._seed, self._batch_size = images, seed, batch_size
+        self._statistics = None
+
+    @property
+    def statistics(self) -> LogDetStatistics:
+        """What was gathered.
+
+        Raises:
+          ValueError: If no training has ended yet.
+        """
+        if self._statistics is None:
+            raise ValueError(
+                "The collector has no statistics yet: pass it to fit(callbacks=[...])."
+            )
+        return self._statistics
+
+    def factorization(self, keep: str = "high") -> LikelihoodContribution:
+        """Returns the LCMA factorization built from the statistics."""
+        return LikelihoodContribution(self.statistics, keep=keep)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes the statistics to one file; `LogDetStatistics.load` reads it."""
+        self.statistics.save(path)
+
+    def on_train_end(self, logs=None):
+        self.model.prepare_for_inference()
+        self.collect(self.model, self.model.training_images(self._images, self._seed))
+
+    def collect(self, model, images: np.ndarray) -> LogDetStatistics:
+        """Gathers the statistics of a model over `images`, outside of training.
+
+        Raises:
+          ValueError: If the model's flow has no levels.
+        """
+        flow = model.flow
+        if not isinstance(flow, MultiScale):
+            raise ValueError(
+                f"The model's flow must be a MultiScale for its levels to be told apart; got "
+                f"{type(flow).__name__}."
+            )
+
+        @tf.function(reduce_retracing=True)
+        def moments(batch):
+            seeds = noise.image_seeds(batch, noise.seed_pair(self._seed))
+            uniform = noise.uniform_rows(seeds, model.event_shape, flow.dtype)
+            x = tf.floor(tf.cast(batch, flow.dtype)) + uniform
+            x = model.preprocessing.inverse_and_event_log_det(x)[0]
+            z, log_det, records = flow.inverse_by_level(x)
+            log_density = standard_normal_log_prob(z) + log_det
+            return _sums(log_density), [_level_sums(record) for record in records]
+
+        totals = None
+        for start in range(0, len(images), self._batch_size):
+            batch = tf.convert_to_tensor(images[start : start + self._batch_size])
+            new = tf.nest.map_structure(lambda tensor: tensor.numpy(), moments(batch))
+            totals = new if totals is None else tf.nest.map_structure(np.add, totals, new)
+        self._statistics = _statistics(flow, totals, len(images))
+        return self._statistics
+
+
+class ImageSummary(keras.callbacks.Callback):
+    """Writes pictures to TensorBoard at the end of epochs.
+
+    Args:
+      log_dir: Folder of the event files.
+      pictures: Name of each picture, and the function that draws it: from the
+        model to a uint8 array `[height, width, channels]`.
+      every: Epochs between two drawings.
+    """
+
+    def __init__(
+        self,
+        log_dir: str | os.PathLike,
+        pictures: Mapping[str, Callable[[keras.Model], np.ndarray]],
+        every: int = 1,
+    ):
+        super().__init__()
+        self._writer = tf.summary.create_file_writer(os.fspath(log_dir))
+        self._pictures, self._every = dict(pictures), every
+
+    def on_epoch_end(self, epoch, logs=None):
+        if (epoch + 1) % self._every:
+            return
+        with self._writer.as_default(step=epoch + 1):
+            for name, draw in self._pictures.items():
+                tf.summary.image(name, draw(self.model)[None])
+        self._writer.flush()
+
+
+def _sums(values):
+    return tf.reduce_sum(tf.cast(values, tf.float64), axis=0)
+
+
+def _level_sums(record):
+    """Sums over the batch: log-det, activation, its square, and products within blocks."""
+    y = tf.cast(record.activation, tf.float64)
+    height, width, channels = y.shape[1:]
+    sums = [_sums(record.event_log_det), _sums(y), _sums(tf.square(y))]
+    if height % 2 == 0 and width % 2 == 0:
+        blocks = tf.reshape(y, (-1, height // 2, 2, width // 2, 2, channels))
+        blocks = tf.transpose(blocks, (0, 1, 3, 5, 2, 4))
+        blocks = tf.reshape(blocks, (-1, height // 2, width // 2, channels, 4))
+        sums.append(tf.einsum("nhwci,nhwcj->hwcij", blocks, blocks))
+    return sums
+
+
+def _statistics(flow, totals, count):
+    """Turns sums into means, variances and covariances, in image coordinates."""
+    log_density, levels = totals
+
+    def to_image(level, values):
+        image = np.full(int(np.prod(flow.event_shape)), np.nan)
+        image[flow.level_index[level].ravel()] = values.ravel()
+        return image.reshape(flow.event_shape)
+
+    log_dets, means, variances, covariances = [], [], [], []
+    for level, (log_det, total, squares, *products) in enumerate(levels):
+        mean = total / count
+        log_dets.append(to_image(level, log_det / count))
+        means.append(to_image(level, mean))
+        variances.append(to_image(level, squares / count - mean**2))
+        if level < len(levels) - 1:
+            height, width, channels = mean.shape
+            blocks = mean.reshape(height // 2, 2, width // 2, 2, channels)
+            blocks = blocks.transpose(0, 2, 4, 1, 3).reshape(height // 2, width // 2, channels, 4)
+            covariances.append(products[0] / count - blocks[..., :, None] * blocks[..., None, :])
+    return LogDetStatistics(
+        log_det=np.stack(log_dets),
+        mean=np.stack(means),
+        variance=np.stack(variances),
+        block_covariance=tuple(covariances),
+        log_density=log_density / count,
+        count=count,
+    )

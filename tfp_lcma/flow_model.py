@@ -1,0 +1,407 @@
+"""A flow as a Keras model over images: fit, evaluate, sample, save."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfp_lcma import noise
+from tfp_lcma.bijectors.flow_bijector import FlowBijector, FlowChain
+from tfp_lcma.bijectors.normalization import (
+    ActNormLayer,
+    BatchNorm,
+    collecting_batch_statistics,
+    data_dependent_initialization,
+)
+from tfp_lcma.bijectors.preprocessing import LogitPreprocessing
+from tfp_lcma.distribution import FlowDistribution
+from tfp_lcma.serialization import register
+from tfp_lcma.validation import check_dataset_spec, check_images, check_training_images
+
+# Images in one pass of the methods that take arrays.
+_CHUNK = 256
+# Training images over which batch normalisation's statistics are averaged.
+_STATISTICS_IMAGES = 4096
+
+
+@register
+class FlowModel(keras.Model):
+    """Trains and uses a flow on images of whole-number intensities.
+
+    Images are uint8 (or floats in [0, bins), of which the whole part counts),
+    `[n, height, width, channels]`. Uniform dequantisation and the map to the
+    flow's domain belong to the model and to its density:
+
+    ```none
+    log P(x) >= E_u log p(x + u),  u uniform in [0, 1) per dimension
+    ```
+
+    `log_prob` is that bound from one draw of `u`, in nats per image; `draws=k`
+    tightens it by importance weighting. Outside training `u` is a function of
+    the image and the seed alone, so an image scores the same in any batch.
+
+    Called on images, the model returns their log-probabilities; the loss of
+    `fit` is their negative mean plus the flow's regularisation.
+
+    Attributes:
+      flow: The flow, from preprocessed images to noise.
+      distribution: The `FlowDistribution` of dequantised intensities.
+    """
+
+    def __init__(
+        self,
+        flow: FlowBijector,
+        *,
+        bins: int = 256,
+        preprocessing: FlowBijector | None = None,
+        seed: int = 0,
+        name: str | None = None,
+    ):
+        """Creates the model.
+
+        Args:
+          flow: A fully built flow, such as `models.real_nvp(...)` returns.
+          bins: Number of intensity values of the data.
+          preprocessing: Flow from dequantised intensities to the flow's domain;
+            None: `LogitPreprocessing(event_shape, bins=bins)`.
+          seed: Seed of the dequantisation noise.
+          name: Name of the model.
+
+        Raises:
+          ValueError: If `flow` is not a `FlowBijector` or its shape or bins do
+            not fit `preprocessing`.
+        """
+        if not isinstance(flow, FlowBijector):
+            raise ValueError(f"flow must be a FlowBijector; got {type(flow).__name__}.")
+        # Images must reach the flow as they are, whatever policy the networks have.
+        super().__init__(name=name, dtype=flow.dtype.name, autocast=False)
+        if preprocessing is None:
+            preprocessing = LogitPreprocessing(flow.event_shape, bins=bins, dtype=flow.dtype.name)
+        if preprocessing.event_shape != flow.event_shape:
+            raise ValueError(
+                f"preprocessing must have the flow's event shape {flow.event_shape}; "
+                f"got {preprocessing.event_shape}."
+            )
+        self.flow, self.preprocessing = flow, preprocessing
+        self.bins = getattr(preprocessing, "bins", bins)
+        self.event_shape, self.seed = flow.event_shape, int(seed)
+        self.distribution = FlowDistribution(FlowChain([preprocessing, flow]))
+        self._flow_layers = self.distribution.bijector.layers
+        self._batch_norms = [part for part in flow.submodules if isinstance(part, BatchNorm)]
+        self._bits = keras.metrics.Mean(name="bits_per_dimension")
+        self._training_data, self._initialized = None, False
+        self._compiled_functions = {}
+        self.built = True
+
+    def get_config(self) -> dict:
+        return {
+            "flow": self.flow,
+            "preprocessing": self.preprocessing,
+            "seed": self.seed,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        arguments = {
+            name: keras.saving.deserialize_keras_object(value, custom_objects=custom_objects)
+            for name, value in config.items()
+        }
+        return cls(**arguments)
+
+    # The Keras side.
+
+    def call(self, images, training=False):
+        """Returns log-probabilities `[batch]` in nats, of one draw."""
+        log_probs = self._event_log_prob(images, self._seed(None), 0, training)
+        return tf.reduce_sum(log_probs, axis=(1, 2, 3))
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Returns the mean negative log-probability in nats, plus regularisation."""
+        if sample_weight is None:
+            loss = -tf.reduce_mean(y_pred)
+        else:
+            weight = tf.cast(sample_weight, y_pred.dtype)
+            loss = -tf.reduce_sum(weight * y_pred) / tf.cast(tf.size(y_pred), y_pred.dtype)
+        loss += tf.add_n([tf.cast(term, loss.dtype) for term in self.losses] or [0.0])
+        # Keras sums over replicas.
+        return loss / tf.cast(tf.distribute.get_strategy().num_replicas_in_sync, loss.dtype)
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        self._bits.update_state(self._to_bits(y_pred), sample_weight=sample_weight)
+        return self.get_metrics_result()
+
+    def fit(self, x=None, *args, **kwargs):
+        """Trains as `keras.Model.fit`; labels in the data are ignored.
+
+        The first batch initialises the flow's actnorms if nothing has before.
+
+        Raises:
+          ValueError: If the images are not what the model was built for.
+        """
+        first = self._first_batch(x, kwargs.get("batch_size") or (args[1:2] or [None])[0] or 32)
+        check_training_images(check_images(first, self.event_shape, self.bins, "x"), self.bins, "x")
+        if not self._is_initialized():
+            self.initialize(first)
+        if getattr(self, "optimizer", None) is not None and not self.optimizer.built:
+            # Variables created while tracing would make Keras trace the step twice.
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
+        # Behind a function: Keras would track, and export, a dataset kept as an attribute.
+        self._training_data = lambda: x
+        try:
+            return super().fit(x, *args, **kwargs)
+        finally:
+            self.prepare_for_inference()
+            self._training_data = None
+
+    def evaluate(self, x=None, *args, **kwargs):
+        """Evaluates as `keras.Model.evaluate`: bits per dimension of one draw an image."""
+        self._check_ready(x)
+        self.prepare_for_inference()
+        return super().evaluate(x, *args, **kwargs)
+
+    def predict(self, x, *args, **kwargs):
+        """Returns the log-probabilities of images, as `keras.Model.predict`."""
+        self._check_ready(x)
+        return super().predict(x, *args, **kwargs)
+
+    # Before training and before inference.
+
+    def initialize(self, images: np.ndarray) -> None:
+        """Initialises every actnorm of the flow from one batch of images.
+
+        Args:
+          images: `[n, height, width, channels]`; 64 or more give steady statistics.
+        """
+        images = tf.convert_to_tensor(check_images(images, self.event_shape, self.bins, "images"))
+        with data_dependent_initialization():
+            self.flow.inverse_and_event_log_det(self._preprocess(images))
+
+    def prepare_for_inference(self) -> None:
+        """Recomputes batch normalisation's statistics over training images, within `fit`."""
+        if not self._batch_norms or self._training_data is None:
+            return
+        for norm in self._batch_norms:
+            norm.reset_statistics()
+        with collecting_batch_statistics():
+            update = tf.function(lambda x: self.flow.inverse_and_event_log_det(x, training=True)[1])
+            images = self.training_images(_STATISTICS_IMAGES, seed=self.seed)
+            size = min(64, len(images))
+            # Batches of one size: each counts alike in the average.
+            for start in range(0, len(images) - size + 1, size):
+                update(self._preprocess(tf.convert_to_tensor(images[start : start + size])))
+
+    def training_images(self, count: int, seed: int) -> np.ndarray:
+        """Returns up to `count` of the images that `fit` is training on.
+
+        Only callbacks may ask, while `fit` runs. Arrays are sampled at random
+        by `seed`; of a dataset the first `count` are taken.
+
+        Raises:
+          ValueError: If `fit` is not running or its data can be read only once.
+        """
+        if self._training_data is None:
+            raise ValueError("training_images() is available only while fit() runs.")
+        data = self._training_data()
+        if isinstance(data, tf.data.Dataset):
+            batches, total = [], 0
+            for element in data:
+                batches.append(_image_of(element).numpy())
+                total += len(batches[-1])
+                if total >= count:
+                    break
+            return np.concatenate(batches)[:count]
+        if isinstance(data, keras.utils.PyDataset):
+            per_batch = len(_image_of(data[0]))
+            number = min(len(data), -(-count // per_batch))
+            return np.concatenate([np.asarray(_image_of(data[i])) for i in range(number)])[:count]
+        if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
+            chosen = np.random.default_rng(seed).permutation(len(data))[:count]
+            return np.asarray(data)[np.sort(chosen)]
+        raise ValueError(
+            "x is a generator, which can be read only once: pass an array, a tf.data.Dataset or a "
+            "keras.utils.PyDataset, or give the images to whatever asked for them."
+        )
+
+    # Using the model.
+
+    def log_prob(self, x, draws: int = 1, seed: int | None = None) -> np.ndarray:
+        """Returns a lower bound on the log-probability of images, in nats.
+
+        Args:
+          x: uint8 images, or floats in [0, bins), `[n, height, width, channels]`.
+          draws: Number of dequantisation draws; more tighten the bound.
+          seed: Seed of the draws; None: the model's.
+
+        Returns:
+          `[n]`.
+
+        Raises:
+          ValueError: If the images or `draws` are not as described, or the
+            model was never trained or initialised.
+        """
+        x = self._ready_images(x)
+        if int(draws) != draws or draws < 1:
+            raise ValueError(f"draws must be a whole number >= 1; got {draws!r}.")
+
+        def one_draw(images, seed, draw):
+            return tf.reduce_sum(self._event_log_prob(images, seed, draw, False), axis=(1, 2, 3))
+
+        pair = self._seed(seed)
+        samples = [
+            self._in_chunks("log_prob", one_draw, x, pair, tf.constant(draw))
+            for draw in range(draws)
+        ]
+        return np.logaddexp.reduce(np.stack(samples), axis=0) - np.log(draws)
+
+    def bits_per_dimension(self, x, draws: int = 1, seed: int | None = None) -> np.ndarray:
+        """Returns -log_prob / (D log 2) for every image: an upper bound, in bits per dimension."""
+        return self._to_bits(self.log_prob(x, draws, seed))
+
+    def event_log_prob(self, x, seed: int | None = None) -> np.ndarray:
+        """Returns each dimension's share of `log_prob`, in nats, in the shape of `x`."""
+
+        def one_draw(images, seed):
+            return self._event_log_prob(images, seed, 0, False)
+
+        return self._in_chunks("event_log_prob", one_draw, self._ready_images(x), self._seed(seed))
+
+    def sample(
+        self, n: int, seed: int | None = None, temperature: float | Sequence[float] = 1.0
+    ) -> np.ndarray:
+        """Returns `n` images as float32 in [0, bins); their whole parts are intensities.
+
+        Args:
+          n: Number of images.
+          seed: Whole number; the same seed gives the same images. None: any.
+          temperature: Scale of the noise, one number or one per level.
+        """
+        self._check_initialized()
+        if int(n) != n or n < 1:
+            raise ValueError(f"n must be a whole number >= 1; got {n!r}.")
+        seed = int(np.random.default_rng().integers(2**31)) if seed is None else seed
+        shape = (int(n), *self.event_shape)
+        z = tf.random.stateless_normal(shape, noise.seed_pair(seed), dtype=self.flow.dtype)
+        images = self.decode(self.distribution.temper(z, temperature))
+        return np.clip(images, 0, np.nextafter(np.float32(self.bins), 0)).astype(np.float32)
+
+    def encode(self, x) -> np.ndarray:
+        """Returns the latents of images; whole numbers stand for the middle of their bin."""
+        return self._in_chunks("encode", self.distribution.encode, self._mid_bin(x, "x"))
+
+    def decode(self, z) -> np.ndarray:
+        """Returns images of latents `[n, height, width, channels]`, as continuous intensities."""
+        self._check_initialized()
+        z = np.asarray(z, self.flow.dtype.as_numpy_dtype)
+        if z.ndim != 4 or len(z) == 0 or z.shape[1:] != self.event_shape:
+            raise ValueError(
+                f"z must have shape [n, {', '.join(map(str, self.event_shape))}], n >= 1; "
+                f"got {list(z.shape)}."
+            )
+        return self._in_chunks("decode", self.distribution.decode, z)
+
+    def interpolate(self, start, end, steps: int = 8, spherical: bool = False) -> np.ndarray:
+        """Walks between images in noise space: `[n, steps, height, width, channels]`."""
+        ends = [self._mid_bin(x, name) for x, name in ((start, "start"), (end, "end"))]
+        if len(ends[0]) != len(ends[1]):
+            raise ValueError(
+                f"start and end must be as many; got {len(ends[0])} and {len(ends[1])} images."
+            )
+        images = self.distribution.interpolate(*ends, steps=steps, spherical=spherical).numpy()
+        return np.clip(images, 0, np.nextafter(np.float32(self.bins), 0)).astype(np.float32)
+
+    # Helpers.
+
+    def _event_log_prob(self, images, seed, draw, training):
+        """Dequantises and returns the log-density per dimension."""
+        if training:
+            # A function of seed and step: a resumed run repeats an undisturbed one.
+            step = 0 if getattr(self, "optimizer", None) is None else self.optimizer.iterations
+            context = tf.distribute.get_replica_context()
+            replica = 0 if context is None else context.replica_id_in_sync_group
+            batch_seed = seed + tf.stack([tf.cast(replica, tf.int32), tf.cast(step, tf.int32)])
+            uniform = noise.uniform_batch(tf.shape(images), batch_seed, self.flow.dtype)
+        else:
+            seeds = noise.image_seeds(images, seed, draw)
+            uniform = noise.uniform_rows(seeds, self.event_shape, self.flow.dtype)
+        x = tf.cast(tf.floor(tf.cast(images, self.flow.dtype)), self.flow.dtype) + uniform
+        z, log_det = self.distribution.bijector.inverse_and_event_log_det(x, training=training)
+        return self._base_log_prob(z) + log_det
+
+    @staticmethod
+    def _base_log_prob(z):
+        return -0.5 * tf.square(z) - float(0.5 * np.log(2 * np.pi))
+
+    def _preprocess(self, images):
+        """Dequantises images by the model's seed and maps them to the flow's domain."""
+        uniform = noise.uniform_batch(tf.shape(images), self._seed(None), self.flow.dtype)
+        x = tf.floor(tf.cast(images, self.flow.dtype)) + uniform
+        return self.preprocessing.inverse_and_event_log_det(x)[0]
+
+    def _seed(self, seed):
+        return noise.seed_pair(self.seed if seed is None else seed)
+
+    def _to_bits(self, log_prob):
+        return -log_prob / float(np.prod(self.event_shape) * np.log(2))
+
+    def _in_chunks(self, key, function, x, *arguments):
+        """Runs a compiled `function` over rows of `x`, a bounded number at a time."""
+        if key not in self._compiled_functions:
+            self._compiled_functions[key] = tf.function(function, reduce_retracing=True)
+        compiled = self._compiled_functions[key]
+        chunks = [compiled(x[i : i + _CHUNK], *arguments) for i in range(0, len(x), _CHUNK)]
+        return np.concatenate([chunk.numpy() for chunk in chunks])
+
+    def _first_batch(self, data, batch_size):
+        if isinstance(data, tf.data.Dataset):
+            check_dataset_spec(data, self.event_shape, "x")
+            first = next(iter(data), None)
+            if first is None:
+                raise ValueError("x must hold at least one batch; got an empty dataset.")
+            return _image_of(first).numpy()
+        if isinstance(data, keras.utils.PyDataset):
+            return np.asarray(_image_of(data[0]))
+        if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
+            images = check_images(data, self.event_shape, self.bins, "x")
+            chosen = np.random.default_rng(self.seed).permutation(len(images))[:batch_size]
+            return images[chosen]
+        raise ValueError(
+            "x must be an array of images, a tf.data.Dataset of batches or a "
+            f"keras.utils.PyDataset; got {type(data).__name__}."
+        )
+
+    def _ready_images(self, x, argument="x"):
+        self._check_initialized()
+        return check_images(x, self.event_shape, self.bins, argument)
+
+    def _mid_bin(self, x, argument):
+        """Returns images as continuous intensities, whole numbers in the middle of their bin."""
+        x = self._ready_images(x, argument)
+        return (x + 0.5 if x.dtype.kind in "ui" else x).astype(self.flow.dtype.as_numpy_dtype)
+
+    def _check_ready(self, x):
+        self._check_initialized()
+        if isinstance(x, tf.data.Dataset):
+            check_dataset_spec(x, self.event_shape, "x")
+        elif hasattr(x, "__array__"):
+            check_images(x, self.event_shape, self.bins, "x")
+
+    def _is_initialized(self):
+        if not self._initialized:
+            norms = [layer for layer in self._flatten_layers() if isinstance(layer, ActNormLayer)]
+            self._initialized = all(bool(norm.initialized.numpy()) for norm in norms)
+        return self._initialized
+
+    def _check_initialized(self):
+        if not self._is_initialized():
+            raise ValueError(
+                "The flow's actnorms were never initialised: call fit(), or initialize(images) "
+                "with a batch of training images, before using the model."
+            )
+
+
+def _image_of(element):
+    """Returns the images of an element that may carry labels beside them."""
+    return element[0] if isinstance(element, tuple | list) else element

@@ -1,0 +1,115 @@
+"""RealNVP: couplings with checkerboard and channel masks, in levels."""
+
+from collections.abc import Sequence
+
+import keras
+
+from tfp_lcma.bijectors.coupling import AffineCoupling, channel_mask, checkerboard_mask
+from tfp_lcma.bijectors.flow_bijector import FlowBijector, FlowChain
+from tfp_lcma.bijectors.multi_scale import MultiScale, level_shapes
+from tfp_lcma.bijectors.normalization import ActNorm, BatchNorm
+from tfp_lcma.bijectors.reshaping import Squeeze, Unsqueeze, squeezed_shape
+from tfp_lcma.factorizations.factorization import Factorization
+from tfp_lcma.networks.residual_network import ResidualNetwork
+from tfp_lcma.priors.standard_normal import ExitPrior
+
+# Which half of the checkerboard a coupling keeps: the even pixels, (0,0) among them, first.
+CHECKERBOARD_PARITIES = (0, 1, 0)
+LAST_LEVEL_PARITIES = (0, 1, 0, 1)
+# Which half of the channels a coupling keeps.
+CHANNEL_HALVES = ("first", "second", "first")
+
+
+def real_nvp(
+    event_shape: Sequence[int],
+    *,
+    levels: int = 2,
+    width: int = 32,
+    blocks: int = 2,
+    widen: bool = True,
+    factorization: Factorization | None = None,
+    exit_prior: ExitPrior | None = None,
+    normalization: str = "actnorm",
+    regularizer=None,
+    dtype: str | None = None,
+) -> MultiScale:
+    """Builds RealNVP.
+
+    ```none
+    level   3 checkerboard couplings -> squeeze -> 3 channel couplings -> unsqueeze
+            -> factorization: half of the dimensions leave
+    last    4 checkerboard couplings; everything leaves
+    ```
+
+    A normalisation of the channels follows every coupling.
+
+    Args:
+      event_shape: `(height, width, channels)` of an image.
+      levels: Number of levels; height and width must be divisible by
+        `2 ** (levels - 1)`.
+      width: Channels of the networks of the first level's checkerboard couplings.
+      blocks: Residual blocks of a network.
+      widen: Whether widths double from level to level, and once more at channel
+        couplings, as in the paper; else all networks have the same width.
+      factorization: Which dimensions leave at a level; None: nobody before the
+        end (the flow to pre-train for LCMA).
+      exit_prior: The prior of leaving dimensions; None: standard normal.
+      normalization: "actnorm" or "batch".
+      regularizer: Keras regulariser of the weight-norm gains and of the bounds
+        of the log-scales; the paper's is `keras.regularizers.L2(5e-5)`.
+      dtype: Keras dtype policy of the networks, such as "float32", "float64" or
+        "mixed_bfloat16"; None: Keras' global policy. Activations and log-dets
+        are float32, or float64 under "float64".
+
+    Returns:
+      The flow, fully built.
+
+    Raises:
+      ValueError: If an argument is out of range or the image cannot be halved
+        as often as the levels ask.
+
+    References:
+      Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, sections
+      3.6 and 4.1.
+    """
+    for name, value in {"levels": levels, "width": width, "blocks": blocks}.items():
+        if int(value) != value or value < 1:
+            raise ValueError(f"{name} must be a whole number >= 1; got {value!r}.")
+    if normalization not in ("actnorm", "batch"):
+        raise ValueError(f'normalization must be "actnorm" or "batch"; got {normalization!r}.')
+    policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
+    flow_dtype = "float64" if policy.variable_dtype == "float64" else "float32"
+
+    def coupling(mask, network_width) -> list[FlowBijector]:
+        shape = mask.shape
+        halved = bool((mask == mask[:1, :1]).all())
+        network = ResidualNetwork(
+            filters=shape[-1] if halved else 2 * shape[-1],
+            width=network_width,
+            blocks=blocks,
+            context=None if halved else mask[..., :1],
+            regularizer=regularizer,
+            dtype=policy,
+        )
+        normalize = ActNorm if normalization == "actnorm" else BatchNorm
+        return [
+            AffineCoupling(mask, network, regularizer=regularizer, dtype=flow_dtype),
+            normalize(shape, dtype=flow_dtype),
+        ]
+
+    shapes = level_shapes(event_shape, levels, splits=factorization is not None)
+    flows = []
+    for level, shape in enumerate(shapes):
+        level_width = width * 2**level if widen else width
+        last = level == levels - 1
+        parts = []
+        for parity in LAST_LEVEL_PARITIES if last else CHECKERBOARD_PARITIES:
+            parts += coupling(checkerboard_mask(shape, parity), level_width)
+        if not last:
+            parts.append(Squeeze(shape))
+            for half in CHANNEL_HALVES:
+                mask = channel_mask(squeezed_shape(shape), half)
+                parts += coupling(mask, 2 * level_width if widen else level_width)
+            parts.append(Unsqueeze(shape))
+        flows.append(FlowChain(parts))
+    return MultiScale(flows, factorization, exit_prior)

@@ -1,0 +1,68 @@
+"""Noise that is a function of an image, a seed or a row, never of the batch around it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+# An algorithm named outright gives the same numbers on every device.
+_ALGORITHM = "philox"
+# Odd, so that multiplying by it is a bijection of the 32-bit integers.
+_DRAW_STRIDE = 0x3C6EF35F
+
+
+def seed_pair(seed: int | Sequence[int]) -> tf.Tensor:
+    """Returns a seed as int32[2], from one whole number or from two.
+
+    Raises:
+      ValueError: If `seed` is neither.
+    """
+    if isinstance(seed, tf.Tensor):
+        return tf.cast(tf.reshape(seed, (2,)), tf.int32)
+    pair = np.asarray(seed)
+    if pair.dtype.kind not in "iu" or pair.shape not in ((), (2,)):
+        raise ValueError(f"seed must be a whole number or a pair of them; got {seed!r}.")
+    low, high = (pair, 0) if pair.shape == () else pair
+    words = np.array([int(low) & 0xFFFFFFFF, int(high) & 0xFFFFFFFF], np.uint32)
+    return tf.constant(words.view(np.int32))
+
+
+def image_seeds(images: tf.Tensor, seed: tf.Tensor, draw: int | tf.Tensor = 0) -> tf.Tensor:
+    """Returns a seed for every image, a hash of its pixels and of `seed`.
+
+    Args:
+      images: `[n, height, width, channels]` of whole numbers.
+      seed: int32[2].
+      draw: Which of several draws for the same image.
+
+    Returns:
+      int32 `[n, 2]`.
+    """
+    size = int(np.prod(images.shape[1:]))
+    pixels = tf.reshape(tf.cast(images, tf.int32), (-1, size, 1))
+    weights = np.random.default_rng(0).integers(-(2**31), 2**31, (size, 2)) | 1
+    hashes = tf.reduce_sum(pixels * tf.constant(weights.astype(np.int32)), axis=1)
+    return hashes + seed + tf.cast(draw, tf.int32) * _DRAW_STRIDE
+
+
+def uniform_rows(seeds: tf.Tensor, shape: Sequence[int], dtype: tf.DType) -> tf.Tensor:
+    """Returns `[n, *shape]` uniform in [0, 1), each row from its own seed of int32 `[n, 2]`."""
+    return tf.map_fn(
+        lambda row: tf.random.stateless_uniform(shape, row, dtype=dtype, alg=_ALGORITHM),
+        seeds,
+        fn_output_signature=tf.TensorSpec(shape, dtype),
+    )
+
+
+def normal_rows(seeds: tf.Tensor, shape: Sequence[int], dtype: tf.DType) -> tf.Tensor:
+    """Returns `[n, *shape]` standard normal, each row from its own seed of int32 `[n, 2]`."""
+    return tf.map_fn(
+        lambda row: tf.random.stateless_normal(shape, row, dtype=dtype, alg=_ALGORITHM),
+        seeds,
+        fn_output_signature=tf.TensorSpec(shape, dtype),
+    )
+
+
+def uniform_batch(shape: tf.Tensor, seed: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+    """Returns one uniform [0, 1) tensor of `shape` from int32[2]."""
+    return tf.random.stateless_uniform(shape, seed, dtype=dtype, alg=_ALGORITHM)

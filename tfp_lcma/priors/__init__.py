@@ -1,0 +1,5 @@
+"""Exit priors: how leaving dimensions become standard normal noise."""
+
+from tfp_lcma.priors.standard_normal import ExitPrior, StandardNormal
+
+__all__ = ["ExitPrior", "StandardNormal"]

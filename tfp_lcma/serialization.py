@@ -1,0 +1,28 @@
+"""Configuration in, object out: how flows, factorizations and priors are saved.
+
+Every class of this package that a model is made of has `get_config()`, a
+dictionary of its constructor's arguments, and is known to Keras by name. A
+class that a user writes joins in with the same two lines: inherit `get_config`
+from the base class, or write it, and decorate the class with
+`keras.saving.register_keras_serializable()`.
+"""
+
+import keras
+
+register = keras.saving.register_keras_serializable(package="tfp_lcma")
+
+
+class Configurable:
+    """Rebuilds an object from its configuration, nested objects included."""
+
+    def get_config(self) -> dict:
+        """Returns the constructor's arguments, by name."""
+        raise NotImplementedError(f"{type(self).__name__} does not define get_config().")
+
+    @classmethod
+    def from_config(cls, config: dict) -> "Configurable":
+        """Returns the object that `get_config` described."""
+        arguments = {
+            name: keras.saving.deserialize_keras_object(value) for name, value in config.items()
+        }
+        return cls(**arguments)

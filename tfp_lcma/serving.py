@@ -1,0 +1,77 @@
+"""Exporting a trained model as a versioned SavedModel for TensorFlow Serving."""
+
+import os
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfp_lcma import noise
+from tfp_lcma.files import written_whole
+from tfp_lcma.flow_model import FlowModel
+
+
+def export_saved_model(model: FlowModel, directory: str | os.PathLike) -> Path:
+    """Writes `model` as the next version under `directory`.
+
+    Signatures, all over batches of any size:
+
+    | signature | inputs | outputs |
+    |---|---|---|
+    | `log_prob` | `images` uint8 [n, h, w, c] | `log_prob` [n] nats, `bits_per_dimension` [n] |
+    | `event_log_prob` | `images` uint8 [n, h, w, c] | `event_log_prob` [n, h, w, c] nats |
+    | `sample` | `seed` int32 [n, 2] | `images` float32 [n, h, w, c] in [0, bins) |
+
+    `serving_default` is `log_prob`. One row of `seed` makes one image.
+
+    Densities are those of one dequantisation draw that depends on the image
+    alone; the same seed row gives the same sample whatever the batch.
+
+    Args:
+      model: A trained `FlowModel`.
+      directory: Folder of the model's versions; made if it does not exist.
+
+    Returns:
+      The folder of the new version, `directory/<integer>`.
+
+    Raises:
+      ValueError: If the model was never initialised or a weight is not finite.
+    """
+    model._check_initialized()
+    for variable in model.variables:
+        if not np.isfinite(variable.numpy()).all():
+            raise ValueError(
+                f"model must have finite weights to be exported; {variable.path} has not."
+            )
+    shape = model.event_shape
+    seed = noise.seed_pair(model.seed)
+    images_spec = tf.TensorSpec((None, *shape), tf.uint8, name="images")
+
+    def event_log_prob(images):
+        return {"event_log_prob": model._event_log_prob(images, seed, 0, False)}
+
+    def log_prob(images):
+        total = tf.reduce_sum(event_log_prob(images)["event_log_prob"], axis=(1, 2, 3))
+        return {"log_prob": total, "bits_per_dimension": model._to_bits(total)}
+
+    def sample(seed):
+        z = noise.normal_rows(seed, shape, model.flow.dtype)
+        images = tf.cast(model.distribution.decode(z), tf.float32)
+        highest = np.nextafter(np.float32(model.bins), np.float32(0))
+        return {"images": tf.clip_by_value(images, 0.0, highest)}
+
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive.add_endpoint("log_prob", log_prob, input_signature=[images_spec])
+    archive.add_endpoint("event_log_prob", event_log_prob, input_signature=[images_spec])
+    archive.add_endpoint(
+        "sample", sample, input_signature=[tf.TensorSpec((None, 2), tf.int32, name="seed")]
+    )
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    versions = [int(path.name) for path in directory.iterdir() if path.name.isdecimal()]
+    target = directory / str(max(versions, default=0) + 1)
+    with written_whole(target) as temporary:
+        archive.write_out(os.fspath(temporary), verbose=False)
+    return target

@@ -1,0 +1,65 @@
+"""Checks of what users hand in: images, and the number of levels they allow."""
+
+import numpy as np
+import tensorflow as tf
+
+
+def check_images(images, event_shape: tuple[int, int, int], bins: int, argument: str) -> np.ndarray:
+    """Returns `images` as an array of pixel intensities, or says what is wrong with them.
+
+    Args:
+      images: uint8 (or another whole-number type), or floats in [0, bins), of
+        shape `[n, height, width, channels]`.
+      event_shape: `(height, width, channels)` that the model was built for.
+      bins: Number of intensity values.
+      argument: Name of the argument, for the message.
+
+    Raises:
+      ValueError: If rank, shape, type or a value is not as the model expects.
+    """
+    images = np.asarray(images)
+    if images.ndim != 4 or images.shape[1:] != tuple(event_shape):
+        raise ValueError(
+            f"{argument} must have shape [n, {', '.join(map(str, event_shape))}]; "
+            f"got {list(images.shape)}."
+        )
+    if images.shape[0] == 0:
+        raise ValueError(f"{argument} must hold at least one image; got none.")
+    if images.dtype.kind not in "uif":
+        raise ValueError(
+            f"{argument} must be whole numbers or floats, pixel intensities from 0 to {bins - 1}; "
+            f"got dtype {images.dtype}."
+        )
+    if images.dtype.kind == "f" and not np.isfinite(images).all():
+        raise ValueError(f"{argument} must be finite; got NaN or infinity.")
+    if images.dtype == np.uint8 and bins == 256:
+        return images
+    low, high = images.min(), images.max()
+    if low < 0 or high >= bins:
+        raise ValueError(
+            f"{argument} must lie in [0, {bins}), one of {bins} intensities; got values from "
+            f"{low} to {high}."
+        )
+    return images
+
+
+def check_training_images(images: np.ndarray, bins: int, argument: str) -> None:
+    """Raises a ValueError if images to learn from look scaled to the unit interval."""
+    if images.dtype.kind == "f" and images.max() <= 1.0 and bins > 2:
+        raise ValueError(
+            f"{argument} must be pixel intensities in [0, {bins}), not scaled to [0, 1]; "
+            f"got floats from {images.min()} to {images.max()}. Pass the uint8 images."
+        )
+
+
+def check_dataset_spec(dataset: tf.data.Dataset, event_shape, argument: str) -> None:
+    """Raises a ValueError if a dataset's elements cannot be batches of images of this shape."""
+    spec = dataset.element_spec
+    image_spec = spec[0] if isinstance(spec, tuple) else spec
+    shape = getattr(image_spec, "shape", None)
+    expected = tf.TensorShape([None, *event_shape])
+    if shape is None or not expected.is_compatible_with(shape):
+        raise ValueError(
+            f"{argument} must be a dataset of batches [n, {', '.join(map(str, event_shape))}], or "
+            f"of tuples that begin with them; got elements {spec}. Is .batch() missing?"
+        )

@@ -1,0 +1,1 @@
+"""Training, data sets and pictures for the flows of `tfp_lcma`."""

@@ -1,0 +1,73 @@
+"""What a data set is: three sides of images, and how many intensities a pixel can take."""
+
+import dataclasses
+
+import numpy as np
+
+
+# Arrays have no single truth value, hence no generated ==.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Split:
+    """One side of a data set.
+
+    Attributes:
+        images: uint8 [n, H, W, C]; possibly a read-only memory map.
+        clusters: int [n], or None. Images of one cluster are not independent (crops of one
+            photograph), so that a standard error must be taken over clusters; None says that
+            every image stands for itself.
+    """
+
+    images: np.ndarray
+    clusters: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        """Checks shapes and types."""
+        if self.images.dtype != np.uint8 or self.images.ndim != 4 or 0 in self.images.shape:
+            raise ValueError(
+                "images must be uint8 [n, H, W, C], none of them 0; "
+                f"got {self.images.dtype} {list(self.images.shape)}"
+            )
+        if self.clusters is not None and (
+            self.clusters.shape != self.images.shape[:1]
+            or not np.issubdtype(self.clusters.dtype, np.integer)
+        ):
+            raise ValueError(
+                f"clusters must be integers [{len(self.images)}]; "
+                f"got {self.clusters.dtype} {list(self.clusters.shape)}"
+            )
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.images)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Dataset:
+    """A data set with a fixed split.
+
+    Attributes:
+        name: the source it was loaded from.
+        train: images to fit.
+        validation: images to choose by: when to stop, which setting.
+        test: images to report on, and nothing else.
+        bins: number of intensities; every value of every image lies in 0..bins-1.
+    """
+
+    name: str
+    train: Split
+    validation: Split
+    test: Split
+    bins: int = 256
+
+    def __post_init__(self) -> None:
+        """Checks that the three sides agree."""
+        if not 2 <= self.bins <= 256:
+            raise ValueError(f"bins must be in 2..256; got {self.bins}")
+        shapes = {side.images.shape[1:] for side in (self.train, self.validation, self.test)}
+        if len(shapes) != 1:
+            raise ValueError(f"all images must have one shape [H, W, C]; got {sorted(shapes)}")
+
+    @property
+    def event_shape(self) -> tuple[int, int, int]:
+        """Shape of one image, (H, W, C)."""
+        return self.train.images.shape[1:]

@@ -1,0 +1,58 @@
+"""The numbers of a run: bits per dimension with its error, and how exactly the flow inverts."""
+
+import numpy as np
+import tensorflow as tf
+
+import tfp_lcma as lcma
+from training.datasets import Split
+
+
+def test_bits(model: lcma.FlowModel, split: Split, draws: int, seed: int) -> dict:
+    """Returns the bits per dimension of a split and its standard error.
+
+    Args:
+        model: a trained model.
+        split: the images.
+        draws: dequantisation draws an image (importance-weighted).
+        seed: of the draws.
+
+    Returns:
+        `bits_per_dimension`, `standard_error` (over clusters where images come
+        in clusters), `images`, `clusters` and `draws`.
+    """
+    bits = model.bits_per_dimension(split.images, draws=draws, seed=seed)
+    clusters = np.arange(len(bits)) if split.clusters is None else split.clusters
+    names, member = np.unique(clusters, return_inverse=True)
+    sums = np.bincount(member, weights=bits - bits.mean())
+    # The sandwich estimate of a mean's error, with the small-sample factor.
+    factor = len(names) / max(len(names) - 1, 1)
+    return {
+        "bits_per_dimension": float(bits.mean()),
+        "standard_error": float(np.sqrt(factor * np.sum(sums**2)) / len(bits)),
+        "images": len(bits),
+        "clusters": len(names),
+        "draws": draws,
+    }
+
+
+def round_trips(model: lcma.FlowModel, images: np.ndarray, seed: int) -> dict:
+    """Returns the largest errors of x -> z -> x and z -> x -> z, as shares of the range.
+
+    Both run in the model's own precision on fresh tensors: images in the
+    middle of their bins, and standard normal noise.
+    """
+    dtype = model.flow.dtype
+    distribution = model.distribution
+    x = tf.cast(images, dtype) + 0.5
+    z = tf.random.stateless_normal(x.shape, [seed, 0], dtype=dtype)
+    there_and_back = tf.function(lambda v: distribution.decode(distribution.encode(v)))
+    back_and_there = tf.function(lambda v: distribution.encode(distribution.decode(v)))
+    return {
+        "x_to_z_to_x": _error(x, there_and_back(x), model.bins),
+        "z_to_x_to_z": _error(z, back_and_there(z), float(tf.reduce_max(z) - tf.reduce_min(z))),
+        "images": len(images),
+    }
+
+
+def _error(expected, got, value_range):
+    return float(tf.reduce_max(tf.abs(expected - got)) / value_range)

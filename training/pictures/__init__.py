@@ -1,0 +1,24 @@
+"""Pictures of images, latents and likelihoods: arrays in, PNG files out.
+
+Nothing here opens a window or touches pyplot's state, and a file is either whole or absent.
+"""
+
+from training.pictures.curves import save_training_curves
+from training.pictures.grids import (
+    save_image_grid,
+    save_interpolations,
+    save_reconstructions,
+    tile,
+)
+from training.pictures.maps import save_event_log_prob, save_exit_map, save_log_det_map
+
+__all__ = [
+    "save_event_log_prob",
+    "save_exit_map",
+    "save_image_grid",
+    "save_interpolations",
+    "save_log_det_map",
+    "save_reconstructions",
+    "save_training_curves",
+    "tile",
+]

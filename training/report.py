@@ -1,0 +1,65 @@
+"""The pictures of a run."""
+
+from pathlib import Path
+
+import numpy as np
+
+import tfp_lcma as lcma
+from tfp_lcma.factorizations import LogDetStatistics
+from training import pictures
+from training.datasets import Dataset
+
+_SAMPLES, _ROWS, _STEPS, _MAPS = 64, 6, 9, 8
+
+
+def draw_pictures(
+    folder: Path,
+    model: lcma.FlowModel,
+    dataset: Dataset,
+    statistics: LogDetStatistics | None,
+    seed: int,
+) -> None:
+    """Writes every picture of a run into `folder`, from validation images only."""
+    images, bins = dataset.validation.images, dataset.bins
+    samples = np.floor(model.sample(_SAMPLES, seed=seed)).astype(np.uint8)
+    pictures.save_image_grid(folder / "samples.png", samples, bins=bins)
+
+    pairs = images[: 2 * _ROWS]
+    walk = model.interpolate(pairs[::2], pairs[1::2], steps=_STEPS, spherical=True)
+    walk = np.floor(walk).astype(np.uint8)
+    pictures.save_interpolations(folder / "interpolations.png", walk, bins=bins)
+
+    originals = images[:_MAPS]
+    decoded = np.clip(np.floor(model.decode(model.encode(originals))), 0, bins - 1)
+    pictures.save_reconstructions(
+        folder / "reconstructions.png", originals, decoded.astype(np.uint8), bins=bins
+    )
+    maps = model.event_log_prob(originals, seed=seed)
+    pictures.save_event_log_prob(folder / "event_log_prob.png", originals, maps, bins=bins)
+
+    background = dataset.train.images[:2048].mean(axis=0) / (bins - 1)
+    pictures.save_exit_map(
+        folder / "exit_map.png",
+        model.flow.exit_map,
+        background=background,
+        levels=len(model.flow.flows),
+    )
+    if statistics is not None:
+        for level, log_det in enumerate(statistics.log_det):
+            pictures.save_log_det_map(
+                folder / f"log_det_{level + 1}.png",
+                log_det,
+                title=f"mean log-det to the end of level {level + 1}",
+            )
+
+
+def draw_curves(folder: Path, histories: dict[str, list[dict]]) -> None:
+    """Writes the training curves of a run's phases."""
+    curves = {}
+    for phase, history in histories.items():
+        for key, label in (
+            ("bits_per_dimension", "training"),
+            ("val_bits_per_dimension", "validation"),
+        ):
+            curves[f"{phase}, {label}"] = [(row["step"], row[key]) for row in history]
+    pictures.save_training_curves(folder / "training_curves.png", curves)

@@ -1,0 +1,243 @@
+"""One run, from images to an exported model; killed and started again it carries on."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import tfp_lcma as lcma
+from tfp_lcma.callbacks import ImageSummary
+from tfp_lcma.factorizations import LogDetStatistics
+from tfp_lcma.files import written_whole
+from training import evaluation, factorizations, pictures, report
+from training.batches import batches
+from training.checkpoint import Checkpointer, PatientStopping
+from training.datasets import Dataset
+from training.recipe import Recipe
+
+_VALIDATION_IMAGES = 2000
+_ROUND_TRIP_IMAGES = 256
+
+
+class TrainingFailedError(RuntimeError):
+    """Training met a loss that is not a number."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What to do, and where.
+
+    Attributes:
+        recipe: data, flow and optimisation.
+        factorization: one of `training.factorizations.NAMES`.
+        seed: of initial weights, batches, noise and pictures.
+        folder: everything the run writes but the export.
+        export: folder of the exported versions; None: no export.
+        checkpoint_every: steps between two checkpoints.
+        jit_compile: whether Keras compiles its steps with XLA.
+        verbose: whether progress is shown.
+    """
+
+    recipe: Recipe
+    factorization: str
+    seed: int
+    folder: Path
+    export: Path | None = None
+    checkpoint_every: int = 200
+    jit_compile: bool = False
+    verbose: bool = True
+
+    def execute(self, dataset: Dataset) -> dict:
+        """Runs, or carries on with, every phase; returns what `metrics.json` holds.
+
+        Raises:
+            ValueError: the folder holds a run with other settings, or something
+                in it is damaged.
+            OSError: the folder cannot be written.
+            TrainingFailedError: the loss became NaN; the last good checkpoint is kept.
+        """
+        self._claim_folder(dataset)
+        finished = self.folder / "metrics.json"
+        if finished.exists():
+            self._say(f"{self.folder} is complete; delete it to run again.")
+            return json.loads(finished.read_text(encoding="utf-8"))
+        statistics, pretraining = None, None
+        if self.factorization in factorizations.FROM_STATISTICS:
+            statistics, pretraining = self._pretrain(dataset)
+            factorization = factorizations.FROM_STATISTICS[self.factorization](statistics)
+        else:
+            factorization = factorizations.FIXED[self.factorization]()
+        model, training = self._fit("training", dataset, factorization, self.recipe.steps)
+        metrics = {
+            "recipe": self.recipe.name,
+            "factorization": self.factorization,
+            "seed": self.seed,
+            "parameters": model.count_params(),
+            "pretraining": pretraining,
+            "training": training,
+            "validation": _best(training),
+            "test": evaluation.test_bits(model, dataset.test, self.recipe.draws, self.seed),
+            "round_trip": evaluation.round_trips(
+                model, dataset.validation.images[:_ROUND_TRIP_IMAGES], self.seed
+            ),
+        }
+        histories = {"pre-training": pretraining, "training": training}
+        report.draw_curves(self.folder, {k: v["history"] for k, v in histories.items() if v})
+        report.draw_pictures(self.folder, model, dataset, statistics, self.seed)
+        with written_whole(self.folder / "model.keras") as temporary:
+            # Keras insists on its ending.
+            named = temporary.with_suffix(".keras")
+            model.save(named)
+            named.rename(temporary)
+        if self.export is not None:
+            metrics["export"] = str(lcma.export_saved_model(model, self.export))
+        _write_json(finished, metrics)
+        return metrics
+
+    def _pretrain(self, dataset):
+        """Returns the statistics of a flow in which nobody leaves, training it if need be."""
+        path = self.folder / "statistics.npz"
+        model, summary = self._fit("pretraining", dataset, None, self.recipe.pretrain_steps)
+        if path.exists():
+            return LogDetStatistics.load(path), summary
+        collector = lcma.LogDetCollector(seed=self.seed)
+        rows = np.random.default_rng(self.seed).permutation(len(dataset.train))[:2048]
+        statistics = collector.collect(model, dataset.train.images[np.sort(rows)])
+        statistics.save(path)
+        return statistics, summary
+
+    def _fit(self, phase, dataset, factorization, steps):
+        """Trains a fresh flow, from its last checkpoint on; returns it at its best."""
+        recipe = self.recipe
+        keras.utils.set_random_seed(self.seed)
+        flow = recipe.build_flow(dataset.event_shape, factorization)
+        model = lcma.FlowModel(flow, bins=dataset.bins, seed=self.seed)
+        model.compile(optimizer=recipe.build_optimizer(), jit_compile=self.jit_compile)
+        stopping = PatientStopping(recipe.patience)
+        state = Checkpointer(
+            self.folder / "checkpoints" / phase, phase, stopping, self.checkpoint_every
+        )
+        state.attach(model)
+        self._say(
+            f"\n{phase}: {recipe.name}, factorization "
+            f"{self.factorization if factorization else 'none'}, {model.count_params():,} "
+            f"parameters, step {state.step} of {steps}"
+        )
+        callbacks = [
+            stopping,
+            state,
+            keras.callbacks.TerminateOnNaN(),
+            *self._summaries(phase, dataset),
+        ]
+        validation = dataset.validation.images[:_VALIDATION_IMAGES]
+        while state.step < steps and not state.stopped and state.failed_step is None:
+            epoch, done = divmod(state.step, recipe.validate_every)
+            piece = min(recipe.validate_every - done, steps - state.step)
+            whole = piece == recipe.validate_every
+            count = (steps - state.step) // recipe.validate_every if whole else 1
+            model.fit(
+                batches(
+                    dataset.train.images,
+                    batch_size=recipe.batch_size,
+                    seed=self.seed,
+                    start=state.step,
+                    stop=state.step + count * piece,
+                    flip=recipe.flip,
+                ),
+                initial_epoch=epoch,
+                epochs=epoch + count,
+                steps_per_epoch=piece,
+                validation_data=tf.data.Dataset.from_tensor_slices(validation).batch(256),
+                callbacks=callbacks,
+                verbose=1 if self.verbose else 0,
+            )
+        if state.failed_step is not None:
+            raise TrainingFailedError(
+                f"The loss of {phase} became NaN or infinite at step {state.failed_step}. The last "
+                f"good checkpoint is kept in {self.folder}; try a lower --learning-rate, in "
+                "another --run-dir."
+            )
+        state.restore_best()
+        _write_json(self.folder / f"history_{phase}.json", state.history)
+        return model, {"steps": state.step, "seconds": state.seconds, "history": state.history}
+
+    def _summaries(self, phase, dataset):
+        """The callbacks that write to TensorBoard."""
+        log_dir = self.folder / "tensorboard" / phase
+        scale = 255 // (dataset.bins - 1)
+
+        def samples(model):
+            return pictures.tile(model.sample(36, seed=self.seed).astype(np.uint8) * scale)
+
+        def exit_map(model):
+            levels = max(len(model.flow.flows) - 1, 1)
+            return (model.flow.exit_map[..., :1] * (255 // levels)).astype(np.uint8)
+
+        def log_det(model):
+            total = model.event_log_prob(dataset.validation.images[:64], seed=self.seed).mean(
+                axis=0
+            )
+            total = total.sum(axis=-1, keepdims=True)
+            spread = max(float(np.ptp(total)), 1e-6)
+            return (255 * (total - total.min()) / spread).astype(np.uint8)
+
+        return [
+            keras.callbacks.TensorBoard(log_dir, write_graph=False),
+            ImageSummary(
+                log_dir / "pictures",
+                {"samples": samples, "exit_map": exit_map, "event_log_prob": log_det},
+            ),
+        ]
+
+    def _claim_folder(self, dataset):
+        """Writes the run's configuration, or checks it against the one that is there."""
+        config = {
+            "recipe": dataclasses.asdict(self.recipe),
+            "factorization": self.factorization,
+            "seed": self.seed,
+            "event_shape": list(dataset.event_shape),
+            "bins": dataset.bins,
+            "images": [len(s) for s in (dataset.train, dataset.validation, dataset.test)],
+        }
+        path = self.folder / "config.json"
+        if path.exists():
+            try:
+                found = json.loads(path.read_text(encoding="utf-8"))
+            except ValueError as error:
+                raise ValueError(f"{path} is not readable JSON: {error}") from error
+            differing = {
+                key: (found.get(key), value)
+                for key, value in _flat(config).items()
+                if _flat(found).get(key) != value
+            }
+            if differing:
+                listed = "; ".join(
+                    f"{key} is {_flat(found).get(key)!r} there, {value!r} here"
+                    for key, (_, value) in differing.items()
+                )
+                raise ValueError(
+                    f"{self.folder} holds a run with other settings ({listed}). Choose another "
+                    "--run-dir, or delete it."
+                )
+            return
+        _write_json(path, config)
+
+    def _say(self, message):
+        if self.verbose:
+            print(message, flush=True)
+
+
+def _best(summary):
+    return min(row["val_bits_per_dimension"] for row in summary["history"])
+
+
+def _flat(config):
+    return {k: v for k, v in config.items() if k != "recipe"} | config.get("recipe", {})
+
+
+def _write_json(path, content):
+    with written_whole(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")

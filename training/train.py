@@ -1,0 +1,132 @@
+"""Command line: pre-train, build the split, train, evaluate, draw and export in one call."""
+
+from pathlib import Path
+
+import click
+
+from training.datasets import load_dataset
+from training.recipe import load_recipe, recipe_names
+
+
+@click.command(context_settings={"show_default": True})
+@click.option(
+    "--recipe", type=click.Choice(recipe_names()), required=True, help="What to train on."
+)
+@click.option(
+    "--factorization",
+    default="lcma",
+    help="Which dimensions leave early: lcma, lcma-low or lcma-raster (chosen from a pre-trained "
+    "flow), checkerboard (RealNVP), channel (Glow), or none (nobody leaves).",
+)
+@click.option("--steps", type=int, help="Most steps of each phase.  [default: the recipe's]")
+@click.option(
+    "--pretrain-steps", type=int, help="Most steps of pre-training, if other than --steps."
+)
+@click.option("--batch-size", type=int, help="Images a step.  [default: the recipe's]")
+@click.option("--learning-rate", type=float, help="Adam's, after warm-up.  [default: the recipe's]")
+@click.option("--width", type=int, help="Channels of the networks.  [default: the recipe's]")
+@click.option("--blocks", type=int, help="Residual blocks a network.  [default: the recipe's]")
+@click.option("--levels", type=int, help="Levels of the flow.  [default: the recipe's]")
+@click.option("--draws", type=int, help="Draws an image in the test.  [default: the recipe's]")
+@click.option("--validate-every", type=int, help="Steps between looks at the validation split.")
+@click.option("--patience", type=int, help="Looks without improvement before training stops.")
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    help="Folder of prepared tensorflow_datasets.  [default: ~/tensorflow_datasets]",
+)
+@click.option(
+    "--images",
+    type=click.Path(path_type=Path),
+    help="Folder of your own images, any size, for --recipe folder.",
+)
+@click.option("--image-size", type=int, help="Side that your images are resized and cropped to.")
+@click.option("--limit", type=int, help="Use at most so many images a split, for a quick try.")
+@click.option("--seed", default=0, help="Of weights, batches and noise.")
+@click.option(
+    "--run-dir",
+    type=click.Path(path_type=Path),
+    help="Where checkpoints, numbers and pictures go.  [default: runs/RECIPE]",
+)
+@click.option(
+    "--export-dir",
+    type=click.Path(path_type=Path),
+    help="Where the SavedModel's versions go.  [default: saved_models/RECIPE]",
+)
+@click.option("--export/--no-export", default=True, help="Whether to write a SavedModel.")
+@click.option("--checkpoint-every", default=200, help="Steps between two checkpoints.")
+@click.option("--threads", type=int, help="Threads of TensorFlow; 1 makes runs repeat exactly.")
+@click.option("--jit/--no-jit", default=False, help="Compile the steps with XLA.")
+@click.option("--quiet", is_flag=True, help="Show the result only.")
+def main(
+    recipe,
+    factorization,
+    data_dir,
+    images,
+    limit,
+    seed,
+    run_dir,
+    export_dir,
+    export,
+    checkpoint_every,
+    threads,
+    jit,
+    quiet,
+    steps,
+    pretrain_steps,
+    **changes,
+):
+    """Trains a multi-scale flow whose split is chosen from data, and all that goes with it.
+
+    Interrupted, the same command carries on from the last checkpoint. Results
+    are in the run's folder: metrics.json, pictures, model.keras, TensorBoard
+    logs; the SavedModel is in the export folder.
+    """
+    from training import factorizations
+    from training.run import Run, TrainingFailedError
+    from training.threads import use_threads
+
+    use_threads(threads)
+    try:
+        if factorization not in factorizations.NAMES:
+            raise ValueError(
+                f"factorization must be one of {', '.join(factorizations.NAMES)}; "
+                f"got {factorization!r}."
+            )
+        if checkpoint_every < 1:
+            raise ValueError(f"checkpoint_every must be at least 1; got {checkpoint_every}.")
+        settings = load_recipe(
+            recipe, steps=steps, pretrain_steps=pretrain_steps or steps, **changes
+        )
+        dataset = load_dataset(
+            settings.source,
+            data_dir=data_dir,
+            images=images,
+            image_size=settings.image_size,
+            limit=limit,
+        )
+        run = Run(
+            recipe=settings,
+            factorization=factorization,
+            seed=seed,
+            folder=run_dir or Path("runs") / recipe,
+            export=(export_dir or Path("saved_models") / recipe) if export else None,
+            checkpoint_every=checkpoint_every,
+            jit_compile=jit,
+            verbose=not quiet,
+        )
+        metrics = run.execute(dataset)
+    except (ValueError, OSError, TrainingFailedError) as error:
+        raise click.ClickException(str(error)) from error
+    test = metrics["test"]
+    click.echo(
+        f"{recipe}, {factorization}: test {test['bits_per_dimension']:.4f} "
+        f"± {test['standard_error']:.4f} bits/dim over {test['images']} images "
+        f"({test['draws']} draws); round trip x-z-x {metrics['round_trip']['x_to_z_to_x']:.1e} "
+        f"of the range. Everything is in {run.folder}"
+        + (f"; exported to {metrics['export']}." if "export" in metrics else ".")
+    )
+
+
+if __name__ == "__main__":
+    main()
