@@ -12,6 +12,7 @@ from tfp_lcma.bijectors.multi_scale import MultiScale
 from tfp_lcma.distribution import standard_normal_log_prob
 from tfp_lcma.factorizations.likelihood import LikelihoodContribution
 from tfp_lcma.factorizations.statistics import LogDetStatistics
+from tfp_lcma.validation import check_count
 
 
 class LogDetCollector(keras.callbacks.Callback):
@@ -41,13 +42,12 @@ class LogDetCollector(keras.callbacks.Callback):
           batch_size: Images at a time.
 
         Raises:
-          ValueError: If a number is less than 1.
+          ValueError: If a number is not a whole one >= 1.
         """
         super().__init__()
-        for name, value in {"images": images, "batch_size": batch_size}.items():
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1; got {value}.")
-        self._images, self._seed, self._batch_size = images, seed, batch_size
+        self._images = check_count(images, "images")
+        self._batch_size = check_count(batch_size, "batch_size")
+        self._seed = seed
         self._statistics = None
 
     @property
@@ -79,7 +79,8 @@ class LogDetCollector(keras.callbacks.Callback):
         """Gathers the statistics of a model over `images`, outside of training.
 
         Raises:
-          ValueError: If the model's flow has no levels.
+          ValueError: If the model's flow has no levels or was never
+            initialised, or the images are not what it was built for.
         """
         flow = model.flow
         if not isinstance(flow, MultiScale):
@@ -87,6 +88,8 @@ class LogDetCollector(keras.callbacks.Callback):
                 f"The model's flow must be a MultiScale for its levels to be told apart; got "
                 f"{type(flow).__name__}."
             )
+
+        images = model._ready_images(images, "images")
 
         @tf.function(reduce_retracing=True)
         def moments(batch):

@@ -110,7 +110,8 @@ class FlowDistribution(tfd.TransformedDistribution):
                 f"temperature must be one number or one for each of {levels} levels; got shape "
                 f"{tuple(temperature.shape)}."
             )
-        return z * tf.gather(temperature, self.bijector.exit_map)
+        exit_map = self.bijector.exit_map
+        return z * (temperature[0] if exit_map is None else tf.gather(temperature, exit_map))
 
     def _call_sample_n(self, sample_shape, seed, temperature=1.0, condition=None):
         z = self.distribution.sample(sample_shape, seed=seed)

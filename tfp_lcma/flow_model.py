@@ -1,5 +1,6 @@
 """A flow as a Keras model over images: fit, evaluate, sample, save."""
 
+import math
 from collections.abc import Sequence
 
 import keras
@@ -17,7 +18,12 @@ from tfp_lcma.bijectors.normalization import (
 from tfp_lcma.bijectors.preprocessing import LogitPreprocessing
 from tfp_lcma.distribution import FlowDistribution
 from tfp_lcma.serialization import register
-from tfp_lcma.validation import check_dataset_spec, check_images, check_training_images
+from tfp_lcma.validation import (
+    check_count,
+    check_dataset_spec,
+    check_images,
+    check_training_images,
+)
 
 # Images in one pass of the methods that take arrays.
 _CHUNK = 256
@@ -124,7 +130,7 @@ class FlowModel(keras.Model):
         else:
             weight = tf.cast(sample_weight, y_pred.dtype)
             loss = -tf.reduce_sum(weight * y_pred) / tf.cast(tf.size(y_pred), y_pred.dtype)
-        loss += tf.add_n([tf.cast(term, loss.dtype) for term in self.losses] or [0.0])
+        loss = tf.add_n([loss, *(tf.cast(term, loss.dtype) for term in self.losses)])
         # Keras sums over replicas.
         return loss / tf.cast(tf.distribute.get_strategy().num_replicas_in_sync, loss.dtype)
 
@@ -140,7 +146,9 @@ class FlowModel(keras.Model):
         Raises:
           ValueError: If the images are not what the model was built for.
         """
-        first = self._first_batch(x, kwargs.get("batch_size") or (args[1:2] or [None])[0] or 32)
+        training = _without_validation(x, kwargs.get("validation_split"))
+        batch_size = kwargs.get("batch_size") or (args[1:2] or [None])[0] or 32
+        first = self._first_batch(training, batch_size)
         check_training_images(check_images(first, self.event_shape, self.bins, "x"), self.bins, "x")
         if not self._is_initialized():
             self.initialize(first)
@@ -149,7 +157,7 @@ class FlowModel(keras.Model):
             with self.distribute_strategy.scope():
                 self.optimizer.build(self.trainable_variables)
         # Behind a function: Keras would track, and export, a dataset kept as an attribute.
-        self._training_data = lambda: x
+        self._training_data = lambda: training
         try:
             return super().fit(x, *args, **kwargs)
         finally:
@@ -186,7 +194,9 @@ class FlowModel(keras.Model):
         for norm in self._batch_norms:
             norm.reset_statistics()
         with collecting_batch_statistics():
-            update = tf.function(lambda x: self.flow.inverse_and_event_log_det(x, training=True)[1])
+            update = self._compiled(
+                "statistics", lambda x: self.flow.inverse_and_event_log_det(x, training=True)[1]
+            )
             images = self.training_images(_STATISTICS_IMAGES, seed=self.seed)
             size = min(64, len(images))
             # Batches of one size: each counts alike in the average.
@@ -243,18 +253,11 @@ class FlowModel(keras.Model):
             model was never trained or initialised.
         """
         x = self._ready_images(x)
-        if int(draws) != draws or draws < 1:
-            raise ValueError(f"draws must be a whole number >= 1; got {draws!r}.")
-
-        def one_draw(images, seed, draw):
-            return tf.reduce_sum(self._event_log_prob(images, seed, draw, False), axis=(1, 2, 3))
-
-        pair = self._seed(seed)
+        draws = check_count(draws, "draws")
         samples = [
-            self._in_chunks("log_prob", one_draw, x, pair, tf.constant(draw))
-            for draw in range(draws)
+            self._event_log_probs(x, seed, draw).sum(axis=(1, 2, 3)) for draw in range(draws)
         ]
-        return np.logaddexp.reduce(np.stack(samples), axis=0) - np.log(draws)
+        return np.logaddexp.reduce(np.stack(samples), axis=0) - float(np.log(draws))
 
     def bits_per_dimension(self, x, draws: int = 1, seed: int | None = None) -> np.ndarray:
         """Returns -log_prob / (D log 2) for every image: an upper bound, in bits per dimension."""
@@ -262,11 +265,7 @@ class FlowModel(keras.Model):
 
     def event_log_prob(self, x, seed: int | None = None) -> np.ndarray:
         """Returns each dimension's share of `log_prob`, in nats, in the shape of `x`."""
-
-        def one_draw(images, seed):
-            return self._event_log_prob(images, seed, 0, False)
-
-        return self._in_chunks("event_log_prob", one_draw, self._ready_images(x), self._seed(seed))
+        return self._event_log_probs(self._ready_images(x), seed, draw=0)
 
     def sample(
         self, n: int, seed: int | None = None, temperature: float | Sequence[float] = 1.0
@@ -279,10 +278,9 @@ class FlowModel(keras.Model):
           temperature: Scale of the noise, one number or one per level.
         """
         self._check_initialized()
-        if int(n) != n or n < 1:
-            raise ValueError(f"n must be a whole number >= 1; got {n!r}.")
+        n = check_count(n, "n")
         seed = int(np.random.default_rng().integers(2**31)) if seed is None else seed
-        shape = (int(n), *self.event_shape)
+        shape = (n, *self.event_shape)
         z = tf.random.stateless_normal(shape, noise.seed_pair(seed), dtype=self.flow.dtype)
         images = self.decode(self.distribution.temper(z, temperature))
         return np.clip(images, 0, np.nextafter(np.float32(self.bins), 0)).astype(np.float32)
@@ -334,6 +332,15 @@ class FlowModel(keras.Model):
     def _base_log_prob(z):
         return -0.5 * tf.square(z) - float(0.5 * np.log(2 * np.pi))
 
+    def _event_log_probs(self, images, seed, draw):
+        """Runs `_event_log_prob` over an array."""
+
+        def one_draw(images, seed, draw):
+            return self._event_log_prob(images, seed, draw, False)
+
+        arguments = (self._seed(seed), tf.constant(draw))
+        return self._in_chunks("event_log_prob", one_draw, images, *arguments)
+
     def _preprocess(self, images):
         """Dequantises images by the model's seed and maps them to the flow's domain."""
         uniform = noise.uniform_batch(tf.shape(images), self._seed(None), self.flow.dtype)
@@ -348,11 +355,14 @@ class FlowModel(keras.Model):
 
     def _in_chunks(self, key, function, x, *arguments):
         """Runs a compiled `function` over rows of `x`, a bounded number at a time."""
-        if key not in self._compiled_functions:
-            self._compiled_functions[key] = tf.function(function, reduce_retracing=True)
-        compiled = self._compiled_functions[key]
+        compiled = self._compiled(key, function)
         chunks = [compiled(x[i : i + _CHUNK], *arguments) for i in range(0, len(x), _CHUNK)]
         return np.concatenate([chunk.numpy() for chunk in chunks])
+
+    def _compiled(self, key, function):
+        if key not in self._compiled_functions:
+            self._compiled_functions[key] = tf.function(function, reduce_retracing=True)
+        return self._compiled_functions[key]
 
     def _first_batch(self, data, batch_size):
         if isinstance(data, tf.data.Dataset):
@@ -400,6 +410,13 @@ class FlowModel(keras.Model):
                 "The flow's actnorms were never initialised: call fit(), or initialize(images) "
                 "with a batch of training images, before using the model."
             )
+
+
+def _without_validation(images, split):
+    """Returns the images that Keras trains on: of an array, `split` holds out the last."""
+    if not split or not hasattr(images, "shape"):
+        return images
+    return images[: math.floor(len(images) * (1 - split))]
 
 
 def _image_of(element):

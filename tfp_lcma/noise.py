@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-# An algorithm named outright gives the same numbers on every device.
+# An algorithm named outright gives the same normal numbers on CPUs and GPUs.
 _ALGORITHM = "philox"
+_PHILOX = 1
 # Odd, so that multiplying by it is a bijection of the 32-bit integers.
 _DRAW_STRIDE = 0x3C6EF35F
 
@@ -48,7 +49,7 @@ def image_seeds(images: tf.Tensor, seed: tf.Tensor, draw: int | tf.Tensor = 0) -
 def uniform_rows(seeds: tf.Tensor, shape: Sequence[int], dtype: tf.DType) -> tf.Tensor:
     """Returns `[n, *shape]` uniform in [0, 1), each row from its own seed of int32 `[n, 2]`."""
     return tf.map_fn(
-        lambda row: tf.random.stateless_uniform(shape, row, dtype=dtype, alg=_ALGORITHM),
+        lambda row: uniform_batch(shape, row, dtype),
         seeds,
         fn_output_signature=tf.TensorSpec(shape, dtype),
     )
@@ -64,5 +65,18 @@ def normal_rows(seeds: tf.Tensor, shape: Sequence[int], dtype: tf.DType) -> tf.T
 
 
 def uniform_batch(shape: tf.Tensor, seed: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
-    """Returns one uniform [0, 1) tensor of `shape` from int32[2]."""
-    return tf.random.stateless_uniform(shape, seed, dtype=dtype, alg=_ALGORITHM)
+    """Returns one uniform [0, 1) tensor of `shape` from int32[2].
+
+    `tf.random.stateless_uniform` gives other numbers under XLA, which Keras
+    compiles `fit` and `evaluate` with. The raw bits are the same everywhere.
+    """
+    word, digits = (tf.uint64, 53) if dtype == tf.float64 else (tf.uint32, 24)
+    bits = tf.raw_ops.StatelessRandomUniformFullIntV2(
+        shape=shape,
+        key=tf.bitcast(seed, tf.uint64)[None],
+        counter=tf.zeros((2,), tf.uint64),
+        dtype=word,
+        alg=_PHILOX,
+    )
+    whole = tf.bitwise.right_shift(bits, tf.constant(8 * word.size - digits, word))
+    return tf.cast(whole, dtype) * 2.0**-digits

@@ -1,5 +1,7 @@
 """Checks of what users hand in: images, and the number of levels they allow."""
 
+import operator
+
 import numpy as np
 import tensorflow as tf
 
@@ -41,6 +43,17 @@ def check_images(images, event_shape: tuple[int, int, int], bins: int, argument:
             f"{low} to {high}."
         )
     return images
+
+
+def check_count(value, argument: str) -> int:
+    """Returns a number of things, or raises a ValueError if it is not a whole number >= 1."""
+    try:
+        count = operator.index(value)
+    except TypeError:
+        count = 0
+    if count < 1:
+        raise ValueError(f"{argument} must be a whole number >= 1; got {value!r}.")
+    return count
 
 
 def check_training_images(images: np.ndarray, bins: int, argument: str) -> None:

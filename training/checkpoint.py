@@ -73,7 +73,7 @@ class Checkpointer(keras.callbacks.Callback):
             return
         try:
             checkpoint.restore(latest).assert_consumed()
-        except (tf.errors.OpError, AssertionError, ValueError) as error:
+        except (tf.errors.OpError, AssertionError, LookupError, ValueError) as error:
             raise ValueError(
                 f"Checkpoint {latest} cannot be read ({type(error).__name__}): it is damaged or of "
                 "another model. Delete its folder to start this phase again."

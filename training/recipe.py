@@ -30,6 +30,7 @@ class Recipe:
         validate_every: steps between two looks at the validation split.
         patience: looks without improvement before training stops.
         warmup_steps: steps over which the learning rate rises from 0.
+        decay: whether it then falls to 0 along a half cosine, over the phase's steps.
         global_clipnorm: bound on the gradient's norm; None: no bound.
         l2: L2 penalty on weight-norm gains and the couplings' bounds.
         flip: whether training images are flipped left to right at random.
@@ -52,6 +53,7 @@ class Recipe:
     widen: bool = True
     normalization: str = "actnorm"
     warmup_steps: int = 0
+    decay: bool = False
     global_clipnorm: float | None = None
     l2: float = 0.0
     flip: bool = False
@@ -70,13 +72,15 @@ class Recipe:
             factorization=factorization,
         )
 
-    def build_optimizer(self) -> keras.optimizers.Optimizer:
-        """Returns the recipe's optimizer: Adam, warmed up."""
-        rate = self.learning_rate
-        if self.warmup_steps:
-            rate = keras.optimizers.schedules.CosineDecay(
-                0.0, 1, alpha=1.0, warmup_target=rate, warmup_steps=self.warmup_steps
-            )
+    def build_optimizer(self, steps: int) -> keras.optimizers.Optimizer:
+        """Returns Adam with the recipe's schedule for a phase of `steps` steps."""
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.0 if self.warmup_steps else self.learning_rate,
+            max(steps - self.warmup_steps, 1),
+            alpha=0.0 if self.decay else 1.0,
+            warmup_target=self.learning_rate if self.warmup_steps else None,
+            warmup_steps=self.warmup_steps,
+        )
         return keras.optimizers.Adam(rate, global_clipnorm=self.global_clipnorm)
 
 

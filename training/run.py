@@ -20,6 +20,7 @@ from training.recipe import Recipe
 
 _VALIDATION_IMAGES = 2000
 _ROUND_TRIP_IMAGES = 256
+_LOOKS_PER_PICTURE = 4
 
 
 class TrainingFailedError(RuntimeError):
@@ -59,6 +60,7 @@ class Run:
             OSError: the folder cannot be written.
             TrainingFailedError: the loss became NaN; the last good checkpoint is kept.
         """
+        lcma.bijectors.level_shapes(dataset.event_shape, self.recipe.levels, splits=True)
         self._claim_folder(dataset)
         finished = self.folder / "metrics.json"
         if finished.exists():
@@ -115,7 +117,7 @@ class Run:
         keras.utils.set_random_seed(self.seed)
         flow = recipe.build_flow(dataset.event_shape, factorization)
         model = lcma.FlowModel(flow, bins=dataset.bins, seed=self.seed)
-        model.compile(optimizer=recipe.build_optimizer(), jit_compile=self.jit_compile)
+        model.compile(optimizer=recipe.build_optimizer(steps), jit_compile=self.jit_compile)
         stopping = PatientStopping(recipe.patience)
         state = Checkpointer(
             self.folder / "checkpoints" / phase, phase, stopping, self.checkpoint_every
@@ -189,6 +191,7 @@ class Run:
             ImageSummary(
                 log_dir / "pictures",
                 {"samples": samples, "exit_map": exit_map, "event_log_prob": log_det},
+                every=_LOOKS_PER_PICTURE,
             ),
         ]
 

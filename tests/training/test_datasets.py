@@ -342,7 +342,7 @@ def test_an_unreadable_image_is_named(content, tmp_path):
         Image.fromarray(noise(64, 64, 3)).save(tmp_path / "broken.png")
         content = (tmp_path / "broken.png").read_bytes()[:3000]
     (tmp_path / "broken.png").write_bytes(content)
-    with pytest.raises(ValueError, match="cannot read image .*broken.png"):
+    with pytest.raises(ValueError, match=r"cannot read image .*broken\.png"):
         load_dataset("folder", images=tmp_path, image_size=4)
 
 
@@ -361,7 +361,7 @@ def test_folder_of_fewer_than_three_images_is_refused(n, tmp_path):
 
 
 def test_missing_folder_is_named(tmp_path):
-    with pytest.raises(ValueError, match="images must be a folder.*nowhere"):
+    with pytest.raises(ValueError, match=r"images must be a folder.*nowhere"):
         load_dataset("folder", images=tmp_path / "nowhere", image_size=4)
 
 
@@ -390,7 +390,7 @@ def test_wrong_arguments_are_named(source, arguments, message):
 # --- whole files ---
 
 
-def test_replacing_keeps_the_old_file_when_writing_fails(tmp_path):
+def test_writing_keeps_the_old_file_when_writing_fails(tmp_path):
     path = tmp_path / "new folder" / "file"
     with written_whole(path) as temporary:
         temporary.write_text("old")

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfp_lcma.bijectors.flow_bijector import FlowBijector, FlowChain, common_dtype
+from tfp_lcma.bijectors.flow_bijector import FlowBijector, FlowChain, common_dtype, image_shape
 from tfp_lcma.bijectors.reshaping import Permutation, Squeeze
 from tfp_lcma.factorizations.factorization import Factorization
 from tfp_lcma.priors.standard_normal import ExitPrior, StandardNormal
@@ -244,7 +244,7 @@ def level_shapes(
     Raises:
       ValueError: If the image cannot be halved as often as the levels ask.
     """
-    shapes = [tuple(event_shape)]
+    shapes = [image_shape(event_shape, "event_shape")]
     for level in range(1, levels):
         height, width, channels = shapes[-1]
         if height % 2 or width % 2:

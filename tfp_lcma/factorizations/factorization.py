@@ -34,7 +34,7 @@ class Factorization(Configurable):
         if type(self) is not type(other):
             return NotImplemented
         mine, theirs = self.get_config(), other.get_config()
-        return all(np.array_equal(mine[name], theirs[name]) for name in mine)
+        return all(_same(mine[name], theirs[name]) for name in mine)
 
     def __hash__(self) -> int:
         return hash(type(self).__name__)
@@ -64,3 +64,9 @@ class StaticFactorization(Factorization):
         height, width, entries = view_shape
         first = np.arange(0, height * width * entries, entries).reshape(height, width, 1)
         return Permutation(first + self.order(level, view_shape))
+
+
+def _same(one, other) -> bool:
+    """Says whether two arguments are equal; NaN, where no score is known, equals NaN."""
+    floats = all(np.asarray(value).dtype.kind == "f" for value in (one, other))
+    return np.array_equal(one, other, equal_nan=floats)

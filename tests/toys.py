@@ -1,0 +1,86 @@
+"""Small pictures, flows and models that the tests of the package's upper half share."""
+
+import functools
+
+import keras
+import numpy as np
+
+from tfp_lcma import FlowModel
+from tfp_lcma.bijectors.coupling import AffineCoupling, checkerboard_mask
+from tfp_lcma.bijectors.flow_bijector import FlowChain
+from tfp_lcma.bijectors.multi_scale import MultiScale, level_shapes
+from tfp_lcma.bijectors.normalization import ActNorm
+from tfp_lcma.factorizations import Checkerboard
+
+SHAPE = (4, 4, 1)
+DIMENSIONS = 16
+
+
+def pictures(count, shape=SHAPE, seed=0, bins=256):
+    """Four intensities, repeated block by block, under a little noise: uint8, easy to learn."""
+    tile = np.array([[0.2, 0.6], [0.4, 0.75]])[..., None]
+    height, width, channels = shape
+    pattern = bins * np.tile(tile, (-(-height // 2), -(-width // 2), channels))[:height, :width]
+    noise = np.random.default_rng(seed).normal(0, bins / 30, (count, *shape))
+    return np.clip(pattern + noise, 0, bins - 1).astype(np.uint8)
+
+
+def tiny_flow(
+    shape=SHAPE,
+    levels=2,
+    factorization=None,
+    exit_prior=None,
+    norm=ActNorm,
+    regularizer=None,
+    dtype="float32",
+):
+    """Two normalised couplings a level, each with one convolution: a second to trace and train."""
+    flows = []
+    for level, level_shape in enumerate(level_shapes(shape, levels, factorization is not None)):
+        parts = []
+        for parity in (0, 1):
+            network = keras.layers.Conv2D(
+                2 * level_shape[-1],
+                3,
+                padding="same",
+                kernel_initializer=keras.initializers.RandomNormal(stddev=0.02, seed=level),
+                kernel_regularizer=regularizer,
+                dtype=dtype,
+            )
+            mask = checkerboard_mask(level_shape, parity)
+            parts += [norm(level_shape, dtype=dtype), AffineCoupling(mask, network, dtype=dtype)]
+        flows.append(FlowChain(parts))
+    return MultiScale(flows, factorization, exit_prior)
+
+
+def tiny_model(bins=256, optimizer=None, **flow):
+    """A compiled model of a tiny flow, never trained."""
+    model = FlowModel(tiny_flow(**flow), bins=bins)
+    model.compile(optimizer=optimizer or keras.optimizers.Adam(0.02), jit_compile=False)
+    return model
+
+
+def fitted(model, images=None, epochs=2, **kwargs):
+    """Trains in a fixed order of batches; returns the history."""
+    images = pictures(128) if images is None else images
+    if not isinstance(images, np.ndarray):
+        return model.fit(images, epochs=epochs, shuffle=False, verbose=0, **kwargs).history
+    return model.fit(
+        images, epochs=epochs, batch_size=32, shuffle=False, verbose=0, **kwargs
+    ).history
+
+
+@functools.cache
+def trained():
+    """A trained model in which nobody leaves early; tests must not change it."""
+    model = tiny_model()
+    fitted(model, pictures(256), epochs=12)
+    return model
+
+
+@functools.cache
+def trained_split():
+    """A trained model in which half leave after the first level; tests must not change it."""
+    model = tiny_model(factorization=Checkerboard())
+    fitted(model, pictures(256), epochs=4)
+    return model

@@ -1,0 +1,206 @@
+"""A run killed anywhere and started again ends where an undisturbed one ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import tfp_lcma as lcma
+from training import report
+from training.checkpoint import Checkpointer, PatientStopping
+from training.datasets import load_dataset
+from training.recipe import load_recipe
+from training.run import Run, TrainingFailedError
+
+TINY = {
+    "steps": 10, "pretrain_steps": 10, "width": 4, "batch_size": 8, "validate_every": 4,
+    "patience": 100, "draws": 1,
+}  # fmt: skip
+
+
+def tiny_run(folder, **changes):
+    settings = TINY | changes
+    return Run(
+        load_recipe("digits", **settings), "lcma", 0, folder, checkpoint_every=3, verbose=False
+    )
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_dataset("digits", limit=40)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, digits):
+    run = tiny_run(tmp_path_factory.mktemp("undisturbed"))
+    with pytest.MonkeyPatch.context() as patch:
+        without_pictures(patch)
+        return run, run.execute(digits)
+
+
+def without_pictures(monkeypatch):
+    """Pictures have tests of their own; these runs are many."""
+    monkeypatch.setattr(Run, "_summaries", lambda *_: [])
+    monkeypatch.setattr(report, "draw_pictures", lambda *_: None)
+    monkeypatch.setattr(report, "draw_curves", lambda *_: None)
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch):
+    without_pictures(monkeypatch)
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing in the code under test may catch it."""
+
+
+def weights(folder):
+    model = keras.saving.load_model(Path(folder) / "model.keras")
+    return [w.numpy() for w in model.weights]
+
+
+def assert_same_end(run, metrics, undisturbed):
+    expected_run, expected = undisturbed
+    for phase in ("pretraining", "training"):
+        assert metrics[phase]["steps"] == expected[phase]["steps"] == 10
+        assert [row["step"] for row in metrics[phase]["history"]] == [4, 8, 10]
+    for mine, theirs in zip(weights(run.folder), weights(expected_run.folder), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_a_run_stopped_in_mid_epoch_and_in_mid_checkpoint_ends_the_same(
+    tmp_path, digits, undisturbed, monkeypatch
+):
+    on_train_batch_end, save = Checkpointer.on_train_batch_end, Checkpointer.save
+
+    def stop_in_mid_epoch(self, batch, logs=None):
+        if (self._phase, self.step) == ("pretraining", 7):
+            raise Killed
+        on_train_batch_end(self, batch, logs)
+
+    def stop_in_mid_checkpoint(self):
+        if (self._phase, self.step) == ("training", 6):
+            (Path(self._directory) / "ckpt-6.data-00000-of-00001").write_bytes(b"half")
+            raise Killed
+        save(self)
+
+    run = tiny_run(tmp_path)
+    for name, stop in (
+        ("on_train_batch_end", stop_in_mid_epoch),
+        ("save", stop_in_mid_checkpoint),
+    ):
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            patch.setattr(Checkpointer, name, stop)
+            run.execute(digits)
+    assert_same_end(run, run.execute(digits), undisturbed)
+
+
+def test_a_finished_run_is_not_run_again(undisturbed, digits, monkeypatch):
+    run, metrics = undisturbed
+    monkeypatch.setattr(Run, "_fit", None)
+    assert run.execute(digits) == metrics
+
+
+def test_a_folder_of_a_run_with_other_settings_is_refused_and_named(undisturbed, digits):
+    run, _ = undisturbed
+    with pytest.raises(ValueError, match=r"other settings \(steps is 10 there, 11 here\)"):
+        tiny_run(run.folder, steps=11).execute(digits)
+
+
+def test_damaged_files_of_a_run_are_named(tmp_path, digits, monkeypatch):
+    def stop(self, *_, **__):
+        raise Killed
+
+    run = tiny_run(tmp_path)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(lcma.LogDetCollector, "collect", stop)
+        run.execute(digits)
+
+    (tmp_path / "statistics.npz").write_bytes(b"not statistics")
+    with pytest.raises(ValueError, match=r"statistics\.npz is not a readable statistics file"):
+        run.execute(digits)
+
+    (data,) = (tmp_path / "checkpoints" / "pretraining").glob("ckpt-10.data*")
+    data.write_bytes(data.read_bytes()[:1000])
+    with pytest.raises(ValueError, match=r"Checkpoint .*ckpt-10 cannot be read"):
+        run.execute(digits)
+
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(ValueError, match=r"config\.json is not readable JSON"):
+        run.execute(digits)
+
+
+def test_a_nan_loss_stops_training_and_keeps_the_last_good_checkpoint(tmp_path, digits):
+    run = tiny_run(tmp_path, learning_rate=1e30)
+    with pytest.raises(TrainingFailedError, match=r"loss of pretraining became NaN .* step"):
+        run.execute(digits)
+    assert not (tmp_path / "metrics.json").exists()
+    model = lcma.FlowModel(run.recipe.build_flow((8, 8, 1), None), bins=17)
+    model.compile(optimizer=run.recipe.build_optimizer(10))
+    state = Checkpointer(
+        tmp_path / "checkpoints" / "pretraining", "pretraining", PatientStopping(1), 1
+    )
+    state.attach(model)
+    assert all(np.isfinite(w.numpy()).all() for w in model.weights)
+
+
+def test_early_stopping_counts_on_over_an_interruption(tmp_path, digits):
+    model = lcma.FlowModel(load_recipe("digits", **TINY).build_flow((8, 8, 1), None), bins=17)
+    model.compile(optimizer="adam")
+    stopping = PatientStopping(patience=3)
+    state = Checkpointer(tmp_path, "training", stopping, every=100)
+    state.attach(model)
+    for callback in (stopping, state):
+        callback.set_model(model)
+        callback.on_train_begin()
+    for value in (3.0, 2.0, 2.5, 2.6):
+        state.step += 1
+        for callback in (stopping, state):
+            callback.on_epoch_end(0, {"val_bits_per_dimension": value, "loss": 1.0})
+    later = PatientStopping(patience=3)
+    resumed = Checkpointer(tmp_path, "training", later, every=100)
+    resumed.attach(model)
+    assert (later.best, later.wait, resumed.step) == (2.0, 2, 4)
+    assert not resumed.stopped
+
+
+COMMAND = [
+    sys.executable, "-m", "training.train", "--recipe", "digits", "--threads", "1", "--quiet",
+    "--limit", "40", "--no-export", "--steps", "24", "--width", "4", "--batch-size", "8",
+    "--draws", "1", "--validate-every", "8", "--checkpoint-every", "2",
+]  # fmt: skip
+
+
+def command(folder):
+    return [*COMMAND, "--run-dir", str(folder / "run")]
+
+
+def test_a_process_killed_in_each_phase_ends_with_the_very_weights_of_an_undisturbed_one(tmp_path):
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    undisturbed = subprocess.Popen(command(whole), env=environment, stdout=subprocess.DEVNULL)
+    for phase in ("pretraining", "training"):
+        process = subprocess.Popen(
+            command(killed), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        checkpoints = killed / "run" / "checkpoints" / phase
+        while not list(checkpoints.glob("ckpt-*")) and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert process.returncode == -signal.SIGKILL, process.stderr.read().decode()
+    subprocess.run(command(killed), env=environment, check=True, capture_output=True)
+    assert undisturbed.wait() == 0
+    for phase in ("pretraining", "training"):
+        name = f"history_{phase}.json"
+        histories = [json.loads((f / "run" / name).read_text()) for f in (whole, killed)]
+        assert [row["step"] for row in histories[0]] == [row["step"] for row in histories[1]]
+    for mine, theirs in zip(weights(whole / "run"), weights(killed / "run"), strict=True):
+        np.testing.assert_array_equal(mine, theirs)

@@ -1,0 +1,69 @@
+"""The command line: explains itself, and says what is wrong."""
+
+import os
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from training.train import main
+
+
+def call(*arguments):
+    return CliRunner().invoke(main, list(arguments))
+
+
+def test_help_explains_every_option():
+    result = call("--help")
+    assert result.exit_code == 0
+    for option in ("--recipe", "--factorization", "--steps", "--data-dir", "--run-dir", "--seed"):
+        assert option in result.output
+    assert "carries on from the last checkpoint" in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--recipe", "cats"), "'cats' is not one of"),
+        (("--recipe", "digits", "--factorization", "best"), "factorization must be one of lcma"),
+        (("--recipe", "digits", "--steps", "0"), "steps must be at least 1; got 0"),
+        (("--recipe", "digits", "--checkpoint-every", "0"), "checkpoint_every must be at least 1"),
+        (("--recipe", "digits", "--levels", "6"), "cannot have 6 levels"),
+        (("--recipe", "digits", "--images", "x"), "images is for source 'folder' only"),
+        (("--recipe", "folder"), "source 'folder' needs images"),
+    ],
+)
+def test_bad_arguments_are_named_in_one_line(tmp_path, arguments, message):
+    result = call(*arguments, "--run-dir", str(tmp_path / "run"))
+    assert result.exit_code != 0
+    assert message in result.output
+    assert "Traceback" not in result.output
+
+
+def test_missing_data_says_how_to_get_it(tmp_path):
+    result = call("--recipe", "cifar10", "--data-dir", str(tmp_path))
+    assert result.exit_code == 1
+    assert "cifar10" in result.output
+    assert "download" in result.output
+
+
+def test_a_run_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    folder = tmp_path / "file" / "run"
+    result = call("--recipe", "digits", "--run-dir", str(folder))
+    assert result.exit_code == 1
+    assert os.fspath(tmp_path / "file") in result.output
+    assert "Traceback" not in result.output
+
+
+def test_images_that_do_not_fit_the_levels_leave_no_folder_half_made(tmp_path):
+    for name in range(4):
+        Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(tmp_path / f"{name}.png")
+    result = call(
+        "--recipe", "folder", "--images", str(tmp_path), "--image-size", "9",
+        "--run-dir", str(tmp_path / "run"),
+    )  # fmt: skip
+    assert result.exit_code == 1
+    assert "event_shape (9, 9, 3) cannot have 3 levels" in result.output
+    assert not (tmp_path / "run").exists()
