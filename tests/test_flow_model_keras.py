@@ -232,3 +232,8 @@ def test_a_global_policy_of_bfloat16_leaves_the_flow_in_float32(restored_policy)
     keras.config.set_dtype_policy("mixed_bfloat16")
     model = small_real_nvp()
     assert_only_networks_are_reduced(model)
+
+
+def test_a_list_of_arrays_is_refused_rather_than_read_as_several_inputs():
+    with pytest.raises(ValueError, match=r"x must be an array of images.*got list"):
+        tiny_model().fit([pictures(8)[0], pictures(8)[1]])

@@ -161,3 +161,16 @@ def test_a_model_of_another_size_does_not_take_the_weights(tmp_path, fresh):
     fresh.save_weights(tmp_path / "model.weights.h5")
     with pytest.raises(ValueError):
         tiny_model(shape=(8, 8, 2)).load_weights(tmp_path / "model.weights.h5")
+
+
+def test_a_model_is_cloned_from_its_configuration_without_being_saved(fresh):
+    twin = FlowModel.from_config(fresh.get_config() | {"flow": tiny_model().flow})
+    serialised = keras.saving.serialize_keras_object(fresh)
+    other = keras.saving.deserialize_keras_object(serialised)
+    assert [w.shape for w in twin.weights] == [w.shape for w in other.weights]
+
+
+def test_a_multi_scale_flow_is_rebuilt_from_its_live_configuration(fresh):
+    flow = fresh.flow
+    rebuilt = type(flow).from_config(flow.get_config())
+    np.testing.assert_array_equal(rebuilt.exit_map, flow.exit_map)

@@ -93,9 +93,7 @@ class LogDetCollector(keras.callbacks.Callback):
 
         @tf.function(reduce_retracing=True)
         def moments(batch):
-            seeds = noise.image_seeds(batch, noise.seed_pair(self._seed))
-            uniform = noise.uniform_rows(seeds, model.event_shape, flow.dtype)
-            x = tf.floor(tf.cast(batch, flow.dtype)) + uniform
+            x = noise.dequantize(batch, noise.seed_pair(self._seed), 0, flow.dtype)
             x = model.preprocessing.inverse_and_event_log_det(x)[0]
             z, log_det, records = flow.inverse_by_level(x)
             log_density = standard_normal_log_prob(z) + log_det

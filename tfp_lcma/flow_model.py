@@ -1,6 +1,5 @@
 """A flow as a Keras model over images: fit, evaluate, sample, save."""
 
-import math
 from collections.abc import Sequence
 
 import keras
@@ -16,8 +15,9 @@ from tfp_lcma.bijectors.normalization import (
     data_dependent_initialization,
 )
 from tfp_lcma.bijectors.preprocessing import LogitPreprocessing
-from tfp_lcma.distribution import FlowDistribution
-from tfp_lcma.serialization import register
+from tfp_lcma.distribution import FlowDistribution, standard_normal_log_prob
+from tfp_lcma.image_sources import first_batch, sample_images, without_validation
+from tfp_lcma.serialization import register, revived
 from tfp_lcma.validation import (
     check_count,
     check_dataset_spec,
@@ -110,11 +110,7 @@ class FlowModel(keras.Model):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        arguments = {
-            name: keras.saving.deserialize_keras_object(value, custom_objects=custom_objects)
-            for name, value in config.items()
-        }
-        return cls(**arguments)
+        return cls(**revived(config, custom_objects))
 
     # The Keras side.
 
@@ -146,10 +142,10 @@ class FlowModel(keras.Model):
         Raises:
           ValueError: If the images are not what the model was built for.
         """
-        training = _without_validation(x, kwargs.get("validation_split"))
+        training = without_validation(x, kwargs.get("validation_split"))
         batch_size = kwargs.get("batch_size") or (args[1:2] or [None])[0] or 32
-        first = self._first_batch(training, batch_size)
-        check_training_images(check_images(first, self.event_shape, self.bins, "x"), self.bins, "x")
+        first = first_batch(training, batch_size, self.event_shape, self.bins, self.seed)
+        check_training_images(first, self.bins, "x")
         if not self._is_initialized():
             self.initialize(first)
         if getattr(self, "optimizer", None) is not None and not self.optimizer.built:
@@ -159,9 +155,10 @@ class FlowModel(keras.Model):
         # Behind a function: Keras would track, and export, a dataset kept as an attribute.
         self._training_data = lambda: training
         try:
-            return super().fit(x, *args, **kwargs)
-        finally:
+            history = super().fit(x, *args, **kwargs)
             self.prepare_for_inference()
+            return history
+        finally:
             self._training_data = None
 
     def evaluate(self, x=None, *args, **kwargs):
@@ -210,30 +207,11 @@ class FlowModel(keras.Model):
         by `seed`; of a dataset the first `count` are taken.
 
         Raises:
-          ValueError: If `fit` is not running or its data can be read only once.
+          ValueError: If `fit` is not running.
         """
         if self._training_data is None:
             raise ValueError("training_images() is available only while fit() runs.")
-        data = self._training_data()
-        if isinstance(data, tf.data.Dataset):
-            batches, total = [], 0
-            for element in data:
-                batches.append(_image_of(element).numpy())
-                total += len(batches[-1])
-                if total >= count:
-                    break
-            return np.concatenate(batches)[:count]
-        if isinstance(data, keras.utils.PyDataset):
-            per_batch = len(_image_of(data[0]))
-            number = min(len(data), -(-count // per_batch))
-            return np.concatenate([np.asarray(_image_of(data[i])) for i in range(number)])[:count]
-        if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
-            chosen = np.random.default_rng(seed).permutation(len(data))[:count]
-            return np.asarray(data)[np.sort(chosen)]
-        raise ValueError(
-            "x is a generator, which can be read only once: pass an array, a tf.data.Dataset or a "
-            "keras.utils.PyDataset, or give the images to whatever asked for them."
-        )
+        return sample_images(self._training_data(), count, seed)
 
     # Using the model.
 
@@ -320,17 +298,11 @@ class FlowModel(keras.Model):
             context = tf.distribute.get_replica_context()
             replica = 0 if context is None else context.replica_id_in_sync_group
             batch_seed = seed + tf.stack([tf.cast(replica, tf.int32), tf.cast(step, tf.int32)])
-            uniform = noise.uniform_batch(tf.shape(images), batch_seed, self.flow.dtype)
+            x = noise.dequantize_batch(images, batch_seed, self.flow.dtype)
         else:
-            seeds = noise.image_seeds(images, seed, draw)
-            uniform = noise.uniform_rows(seeds, self.event_shape, self.flow.dtype)
-        x = tf.cast(tf.floor(tf.cast(images, self.flow.dtype)), self.flow.dtype) + uniform
+            x = noise.dequantize(images, seed, draw, self.flow.dtype)
         z, log_det = self.distribution.bijector.inverse_and_event_log_det(x, training=training)
-        return self._base_log_prob(z) + log_det
-
-    @staticmethod
-    def _base_log_prob(z):
-        return -0.5 * tf.square(z) - float(0.5 * np.log(2 * np.pi))
+        return standard_normal_log_prob(z) + log_det
 
     def _event_log_probs(self, images, seed, draw):
         """Runs `_event_log_prob` over an array."""
@@ -343,8 +315,7 @@ class FlowModel(keras.Model):
 
     def _preprocess(self, images):
         """Dequantises images by the model's seed and maps them to the flow's domain."""
-        uniform = noise.uniform_batch(tf.shape(images), self._seed(None), self.flow.dtype)
-        x = tf.floor(tf.cast(images, self.flow.dtype)) + uniform
+        x = noise.dequantize_batch(images, self._seed(None), self.flow.dtype)
         return self.preprocessing.inverse_and_event_log_det(x)[0]
 
     def _seed(self, seed):
@@ -363,24 +334,6 @@ class FlowModel(keras.Model):
         if key not in self._compiled_functions:
             self._compiled_functions[key] = tf.function(function, reduce_retracing=True)
         return self._compiled_functions[key]
-
-    def _first_batch(self, data, batch_size):
-        if isinstance(data, tf.data.Dataset):
-            check_dataset_spec(data, self.event_shape, "x")
-            first = next(iter(data), None)
-            if first is None:
-                raise ValueError("x must hold at least one batch; got an empty dataset.")
-            return _image_of(first).numpy()
-        if isinstance(data, keras.utils.PyDataset):
-            return np.asarray(_image_of(data[0]))
-        if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
-            images = check_images(data, self.event_shape, self.bins, "x")
-            chosen = np.random.default_rng(self.seed).permutation(len(images))[:batch_size]
-            return images[chosen]
-        raise ValueError(
-            "x must be an array of images, a tf.data.Dataset of batches or a "
-            f"keras.utils.PyDataset; got {type(data).__name__}."
-        )
 
     def _ready_images(self, x, argument="x"):
         self._check_initialized()
@@ -410,15 +363,3 @@ class FlowModel(keras.Model):
                 "The flow's actnorms were never initialised: call fit(), or initialize(images) "
                 "with a batch of training images, before using the model."
             )
-
-
-def _without_validation(images, split):
-    """Returns the images that Keras trains on: of an array, `split` holds out the last."""
-    if not split or not hasattr(images, "shape"):
-        return images
-    return images[: math.floor(len(images) * (1 - split))]
-
-
-def _image_of(element):
-    """Returns the images of an element that may carry labels beside them."""
-    return element[0] if isinstance(element, tuple | list) else element

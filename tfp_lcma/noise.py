@@ -23,7 +23,7 @@ def seed_pair(seed: int | Sequence[int]) -> tf.Tensor:
     pair = np.asarray(seed)
     if pair.dtype.kind not in "iu" or pair.shape not in ((), (2,)):
         raise ValueError(f"seed must be a whole number or a pair of them; got {seed!r}.")
-    low, high = (pair, 0) if pair.shape == () else pair
+    low, high = (int(pair), int(pair) >> 32) if pair.shape == () else pair
     words = np.array([int(low) & 0xFFFFFFFF, int(high) & 0xFFFFFFFF], np.uint32)
     return tf.constant(words.view(np.int32))
 
@@ -44,6 +44,17 @@ def image_seeds(images: tf.Tensor, seed: tf.Tensor, draw: int | tf.Tensor = 0) -
     weights = np.random.default_rng(0).integers(-(2**31), 2**31, (size, 2)) | 1
     hashes = tf.reduce_sum(pixels * tf.constant(weights.astype(np.int32)), axis=1)
     return hashes + seed + tf.cast(draw, tf.int32) * _DRAW_STRIDE
+
+
+def dequantize(images: tf.Tensor, seed: tf.Tensor, draw: int | tf.Tensor, dtype) -> tf.Tensor:
+    """Returns whole parts of images plus uniform noise, a function of image, seed and draw."""
+    uniform = uniform_rows(image_seeds(images, seed, draw), images.shape[1:], dtype)
+    return tf.floor(tf.cast(images, dtype)) + uniform
+
+
+def dequantize_batch(images: tf.Tensor, seed: tf.Tensor, dtype) -> tf.Tensor:
+    """Returns whole parts of images plus uniform noise, a function of the seed alone."""
+    return tf.floor(tf.cast(images, dtype)) + uniform_batch(tf.shape(images), seed, dtype)
 
 
 def uniform_rows(seeds: tf.Tensor, shape: Sequence[int], dtype: tf.DType) -> tf.Tensor:

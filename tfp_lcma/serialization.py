@@ -22,7 +22,17 @@ class Configurable:
     @classmethod
     def from_config(cls, config: dict) -> "Configurable":
         """Returns the object that `get_config` described."""
-        arguments = {
-            name: keras.saving.deserialize_keras_object(value) for name, value in config.items()
-        }
-        return cls(**arguments)
+        return cls(**revived(config))
+
+
+def revived(config: dict, custom_objects: dict | None = None) -> dict:
+    """Returns a configuration's arguments as objects, whether serialised or live already."""
+
+    def revive(value):
+        if isinstance(value, list | tuple):
+            return type(value)(map(revive, value))
+        if isinstance(value, dict):
+            return keras.saving.deserialize_keras_object(value, custom_objects=custom_objects)
+        return value
+
+    return {name: revive(value) for name, value in config.items()}

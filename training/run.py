@@ -154,6 +154,7 @@ class Run:
                 steps_per_epoch=piece,
                 validation_data=tf.data.Dataset.from_tensor_slices(validation).batch(256),
                 callbacks=callbacks,
+                shuffle=False,
                 verbose=1 if self.verbose else 0,
             )
         if state.failed_step is not None:

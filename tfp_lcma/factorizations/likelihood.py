@@ -38,7 +38,8 @@ class LikelihoodContribution(StaticFactorization):
           order: Order inside each half, "rank" (by score) or "raster".
 
         Raises:
-          ValueError: If an argument is not one of these, or a score is not finite.
+          ValueError: If an argument is not one of these. A score that is missing
+            where a dimension arrives is met when a flow is built.
         """
         if isinstance(statistics, LogDetStatistics):
             statistics = statistics.log_det
