@@ -1,8 +1,10 @@
-"""The pictures of a run."""
+"""The pictures of a run, in its folder and in TensorBoard."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 
 import tfp_lcma as lcma
 from tfp_lcma.factorizations import LogDetStatistics
@@ -63,3 +65,39 @@ def draw_curves(folder: Path, histories: dict[str, list[dict]]) -> None:
         ):
             curves[f"{phase}, {label}"] = [(row["step"], row[key]) for row in history]
     pictures.save_training_curves(folder / "training_curves.png", curves)
+
+
+def tensorboard_pictures(
+    dataset: Dataset, seed: int
+) -> dict[str, Callable[[lcma.FlowModel], np.ndarray]]:
+    """Returns what TensorBoard shows of a model in training: a drawing function for each name."""
+    images = dataset.validation.images[:_SAMPLES]
+
+    def samples(model):
+        drawn = np.floor(model.sample(36, seed=seed)) * (255 / (dataset.bins - 1))
+        return pictures.tile(drawn.astype(np.uint8))
+
+    def exit_map(model):
+        return _grey(model.flow.exit_map.max(axis=-1))
+
+    def event_log_prob(model):
+        return _grey(model.event_log_prob(images, seed=seed).mean(axis=0).sum(axis=-1))
+
+    def log_det(model):
+        x = tf.cast(images, model.flow.dtype) + 0.5
+        y = model.preprocessing.inverse_and_event_log_det(x)[0]
+        log_dets = model.flow.inverse_event_log_det_jacobian(y).numpy()
+        return _grey(log_dets.mean(axis=0).sum(axis=-1))
+
+    return {
+        "samples": samples,
+        "exit_map": exit_map,
+        "event_log_prob": event_log_prob,
+        "log_det": log_det,
+    }
+
+
+def _grey(values: np.ndarray) -> np.ndarray:
+    """Returns a map as a picture from black, its lowest value, to white."""
+    spread = max(float(np.ptp(values)), 1e-6)
+    return (255 * (values - values.min()) / spread).astype(np.uint8)[..., None]

@@ -12,7 +12,7 @@ import tfp_lcma as lcma
 from tfp_lcma.callbacks import ImageSummary
 from tfp_lcma.factorizations import LogDetStatistics
 from tfp_lcma.files import written_whole
-from training import evaluation, factorizations, pictures, report
+from training import evaluation, factorizations, report
 from training.batches import batches
 from training.checkpoint import Checkpointer, PatientStopping
 from training.datasets import Dataset
@@ -170,28 +170,11 @@ class Run:
     def _summaries(self, phase, dataset):
         """The callbacks that write to TensorBoard."""
         log_dir = self.folder / "tensorboard" / phase
-        scale = 255 // (dataset.bins - 1)
-
-        def samples(model):
-            return pictures.tile(model.sample(36, seed=self.seed).astype(np.uint8) * scale)
-
-        def exit_map(model):
-            levels = max(len(model.flow.flows) - 1, 1)
-            return (model.flow.exit_map[..., :1] * (255 // levels)).astype(np.uint8)
-
-        def log_det(model):
-            total = model.event_log_prob(dataset.validation.images[:64], seed=self.seed).mean(
-                axis=0
-            )
-            total = total.sum(axis=-1, keepdims=True)
-            spread = max(float(np.ptp(total)), 1e-6)
-            return (255 * (total - total.min()) / spread).astype(np.uint8)
-
         return [
             keras.callbacks.TensorBoard(log_dir, write_graph=False),
             ImageSummary(
                 log_dir / "pictures",
-                {"samples": samples, "exit_map": exit_map, "event_log_prob": log_det},
+                report.tensorboard_pictures(dataset, self.seed),
                 every=_LOOKS_PER_PICTURE,
             ),
         ]
