@@ -305,7 +305,8 @@ class FlowModel(keras.Model):
         return standard_normal_log_prob(z) + log_det
 
     def _event_log_probs(self, images, seed, draw):
-        """Runs `_event_log_prob` over an array."""
+        """Runs `_event_log_prob` over the whole parts of an array of images."""
+        images = np.floor(images).astype(np.uint8)
 
         def one_draw(images, seed, draw):
             return self._event_log_prob(images, seed, draw, False)
@@ -326,13 +327,15 @@ class FlowModel(keras.Model):
 
     def _in_chunks(self, key, function, x, *arguments):
         """Runs a compiled `function` over rows of `x`, a bounded number at a time."""
-        compiled = self._compiled(key, function)
+        specs = [tf.TensorSpec((None, *x.shape[1:]), x.dtype)]
+        specs += [tf.TensorSpec(argument.shape, argument.dtype) for argument in arguments]
+        compiled = self._compiled(key, function, input_signature=specs)
         chunks = [compiled(x[i : i + _CHUNK], *arguments) for i in range(0, len(x), _CHUNK)]
         return np.concatenate([chunk.numpy() for chunk in chunks])
 
-    def _compiled(self, key, function):
+    def _compiled(self, key, function, **options):
         if key not in self._compiled_functions:
-            self._compiled_functions[key] = tf.function(function, reduce_retracing=True)
+            self._compiled_functions[key] = tf.function(function, **options)
         return self._compiled_functions[key]
 
     def _ready_images(self, x, argument="x"):

@@ -76,7 +76,8 @@ def test_network_is_pre_activation_residual_with_summed_skips(blocks):
     network.build(x.shape)
     randomised(network)
     relu = tf.nn.relu
-    hidden = network.conv_in(relu(tf.concat([x, -x], -1)))
+    bounded = 6 * tf.tanh(x / 6)
+    hidden = network.conv_in(relu(tf.concat([bounded, -bounded], -1)))
     stages = [hidden]
     for inner, outer in zip(network.inner, network.outer, strict=True):
         hidden = hidden + outer(relu(inner(relu(hidden))))
@@ -86,6 +87,13 @@ def test_network_is_pre_activation_residual_with_summed_skips(blocks):
     kernels = np.split(kernel, blocks + 1, axis=2)
     skips = sum(tf.nn.conv2d(h, k, 1, "SAME") for h, k in zip(stages, kernels, strict=True)) + bias
     close(network(x), network.conv_out(relu(skips)), 1e-5, "network")
+
+
+def test_an_input_far_out_of_range_does_not_carry_the_output_with_it():
+    network, x = ResidualNetwork(2, width=4, blocks=2), images(2, 4, 4, 2)
+    network.build(x.shape)
+    randomised(network)
+    close(network(1e6 * x), network(1e4 * x), 1e-5, "network far out of range")
 
 
 def test_number_of_parameters_is_that_of_the_layers():

@@ -1,11 +1,5 @@
-"""A run killed anywhere and started again ends where an undisturbed one ends."""
+"""A run stopped anywhere and started again ends where an undisturbed one ends."""
 
-import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import keras
@@ -169,38 +163,3 @@ def test_early_stopping_counts_on_over_an_interruption(tmp_path, digits):
     resumed.attach(model)
     assert (later.best, later.wait, resumed.step) == (2.0, 2, 4)
     assert not resumed.stopped
-
-
-COMMAND = [
-    sys.executable, "-m", "training.train", "--recipe", "digits", "--threads", "1", "--quiet",
-    "--limit", "40", "--no-export", "--steps", "24", "--width", "4", "--batch-size", "8",
-    "--draws", "1", "--validate-every", "8", "--checkpoint-every", "2",
-]  # fmt: skip
-
-
-def command(folder):
-    return [*COMMAND, "--run-dir", str(folder / "run")]
-
-
-def test_a_process_killed_in_each_phase_ends_with_the_very_weights_of_an_undisturbed_one(tmp_path):
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    undisturbed = subprocess.Popen(command(whole), env=environment, stdout=subprocess.DEVNULL)
-    for phase in ("pretraining", "training"):
-        process = subprocess.Popen(
-            command(killed), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
-        checkpoints = killed / "run" / "checkpoints" / phase
-        while not list(checkpoints.glob("ckpt-*")) and process.poll() is None:
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        assert process.returncode == -signal.SIGKILL, process.stderr.read().decode()
-    subprocess.run(command(killed), env=environment, check=True, capture_output=True)
-    assert undisturbed.wait() == 0
-    for phase in ("pretraining", "training"):
-        name = f"history_{phase}.json"
-        histories = [json.loads((f / "run" / name).read_text()) for f in (whole, killed)]
-        assert [row["step"] for row in histories[0]] == [row["step"] for row in histories[1]]
-    for mine, theirs in zip(weights(whole / "run"), weights(killed / "run"), strict=True):
-        np.testing.assert_array_equal(mine, theirs)

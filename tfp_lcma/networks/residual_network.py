@@ -6,6 +6,10 @@ import tensorflow as tf
 
 from tfp_lcma.serialization import register
 
+# Inputs have variance one or so. Bounding them smoothly keeps a rare one from
+# being amplified coupling by coupling until its likelihood is absurd.
+INPUT_BOUND = 6.0
+
 
 @register
 class WeightNormConv(keras.layers.Layer):
@@ -73,6 +77,7 @@ class ResidualNetwork(keras.layers.Layer):
     """RealNVP's coupling network: pre-activation residual blocks with summed skips.
 
     ```none
+    x = 6 tanh(input / 6)
     h_0 = conv3x3(relu([x, -x, context]))
     h_k = h_{k-1} + conv3x3(relu(conv3x3(relu(h_{k-1}))))
     result = conv1x1(relu(sum of conv1x1(h_k) over k)), which starts at zero
@@ -80,8 +85,8 @@ class ResidualNetwork(keras.layers.Layer):
 
     The skips' sum is computed as one convolution of all h_k, side by side. All
     convolutions are weight-normalised. The paper's batch normalisation
-    inside the network is left out: it makes a likelihood depend on its batch,
-    and the flow's own normalisation keeps the inputs in range.
+    inside the network is left out, since it makes a likelihood depend on its
+    batch; a smooth bound on the input keeps the network in range instead.
 
     References:
       Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, sections 3.2 and 4.1.
@@ -136,6 +141,7 @@ class ResidualNetwork(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs):
+        inputs = INPUT_BOUND * tf.tanh(inputs / INPUT_BOUND)
         features = [inputs, -inputs]
         if self.context is not None:
             context = tf.constant(self.context, dtype=inputs.dtype)
