@@ -46,10 +46,11 @@ def rates(optimizer, steps):
 
 
 def test_the_learning_rate_warms_up_and_decays_to_zero():
-    schedule = rates(load_recipe("digits").build_optimizer(200), 200)
+    recipe = load_recipe("digits")
+    schedule = rates(recipe.build_optimizer(200), 200)
     assert schedule[0] == 0.0
-    assert max(schedule) == pytest.approx(1e-3)
-    assert np.argmax(schedule) == 50
+    assert max(schedule) == pytest.approx(recipe.learning_rate)
+    assert np.argmax(schedule) == recipe.warmup_steps
     assert schedule[-1] == pytest.approx(0.0, abs=1e-9)
 
 
