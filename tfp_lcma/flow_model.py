@@ -68,15 +68,16 @@ class FlowModel(keras.Model):
 
         Args:
           flow: A fully built flow, such as `models.real_nvp(...)` returns.
-          bins: Number of intensity values of the data.
+          bins: Number of intensity values of the data; a `preprocessing` that
+            has its own `bins` decides.
           preprocessing: Flow from dequantised intensities to the flow's domain;
             None: `LogitPreprocessing(event_shape, bins=bins)`.
           seed: Seed of the dequantisation noise.
           name: Name of the model.
 
         Raises:
-          ValueError: If `flow` is not a `FlowBijector` or its shape or bins do
-            not fit `preprocessing`.
+          ValueError: If `flow` is not a `FlowBijector`, or its shape is not that
+            of `preprocessing`.
         """
         if not isinstance(flow, FlowBijector):
             raise ValueError(f"flow must be a FlowBijector; got {type(flow).__name__}.")
