@@ -26,8 +26,9 @@ def draw_pictures(
     samples = np.floor(model.sample(_SAMPLES, seed=seed)).astype(np.uint8)
     pictures.save_image_grid(folder / "samples.png", samples, bins=bins)
 
-    pairs = images[: 2 * _ROWS]
-    walk = model.interpolate(pairs[::2], pairs[1::2], steps=_STEPS, spherical=True)
+    starts = images[:_ROWS]
+    # Each image walks to the next, the last to the first: any number of images will do.
+    walk = model.interpolate(starts, np.roll(starts, -1, axis=0), steps=_STEPS, spherical=True)
     walk = np.floor(walk).astype(np.uint8)
     pictures.save_interpolations(folder / "interpolations.png", walk, bins=bins)
 

@@ -1,5 +1,7 @@
 """Every picture of a run is written, and from validation images only."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -31,8 +33,11 @@ def test_a_run_with_statistics_draws_a_log_det_map_for_every_level(tmp_path, dat
         assert np.ptp(np.asarray(Image.open(path).convert("L"))) > 0, f"{path.name} is blank"
 
 
-def test_a_run_without_statistics_draws_all_the_rest(tmp_path, dataset):
-    report.draw_pictures(tmp_path, trained_split(), dataset, None, seed=0)
+@pytest.mark.parametrize("count", [1, 3, 40])
+def test_a_run_without_statistics_draws_all_the_rest(tmp_path, dataset, count):
+    """However few images a folder leaves for validation."""
+    few = dataclasses.replace(dataset, validation=Split(dataset.validation.images[:count]))
+    report.draw_pictures(tmp_path, trained_split(), few, None, seed=0)
     assert {path.name for path in tmp_path.iterdir()} == EXPECTED
 
 
