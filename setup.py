@@ -10,6 +10,7 @@ TRAINING = [
     "matplotlib>=3.9",
     "scikit-image>=0.24",
     "scikit-learn>=1.5",
+    "scipy>=1.13",
     "tensorboard>=2.19",
     "tensorflow-datasets>=4.9.9",
 ]

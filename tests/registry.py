@@ -18,16 +18,28 @@ from tfp_lcma.bijectors import (
     FlowBijector,
     FlowChain,
     Identity,
+    InvertibleConvolution,
     LogitPreprocessing,
     MultiScale,
     Permutation,
+    Rotation,
     Squeeze,
     Unsqueeze,
+    VariablePermutation,
     channel_mask,
     checkerboard_mask,
     level_shapes,
 )
-from tfp_lcma.factorizations import Channel, Checkerboard, Factorization, LikelihoodContribution
+from tfp_lcma.factorizations import (
+    Channel,
+    Checkerboard,
+    Factorization,
+    Haar,
+    KarhunenLoeve,
+    LearnedConvolution,
+    LikelihoodContribution,
+    OnlineLikelihoodContribution,
+)
 from tfp_lcma.networks import ResidualNetwork
 from tfp_lcma.priors import ExitPrior
 
@@ -108,6 +120,18 @@ def random_scores(levels, shape, seed=0):
     return np.random.default_rng(seed).normal(size=(levels, *shape))
 
 
+def variable_permutation(shape):
+    """A permutation that differs from position to position, held in a variable."""
+    permutation = VariablePermutation(shape)
+    permutation.assign(np.argsort(np.random.default_rng(2).random(shape), axis=-1))
+    return permutation
+
+
+def rotation(size, seed=0):
+    """A random orthogonal matrix."""
+    return np.linalg.qr(np.random.default_rng(seed).normal(size=(size, size)))[0]
+
+
 @keras.saving.register_keras_serializable(package="tests")
 class TopRow(Factorization):
     """What a user writes: the upper row of every block goes on, the lower leaves."""
@@ -175,6 +199,9 @@ FLOWS = {
     "Unsqueeze": lambda dtype: Unsqueeze(SHAPE),
     "Permutation (within channels)": lambda dtype: Permutation(shuffled((2, 3, 4), True)),
     "Permutation (anywhere)": lambda dtype: Permutation(shuffled((2, 3, 4), False)),
+    "Rotation": lambda dtype: Rotation((2, 3, 4), rotation(4)),
+    "InvertibleConvolution": lambda dtype: InvertibleConvolution((2, 3, 4), dtype=dtype),
+    "VariablePermutation": lambda dtype: variable_permutation((2, 3, 4)),
     "LogitPreprocessing": lambda dtype: LogitPreprocessing(SHAPE, dtype=dtype),
     "AffinePreprocessing": lambda dtype: AffinePreprocessing(SHAPE, bins=17, dtype=dtype),
     "FlowChain": chain,
@@ -185,9 +212,24 @@ FLOWS = {
     "MultiScale (LCMA)": lambda dtype: multi_scale(
         dtype, LikelihoodContribution(random_scores(3, (4, 4, 1)))
     ),
+    "MultiScale (Haar)": lambda dtype: multi_scale(dtype, Haar(), levels=2),
+    "MultiScale (Karhunen-Loeve)": lambda dtype: multi_scale(
+        dtype, KarhunenLoeve([rotation(4), rotation(8)], across_channels=True)
+    ),
+    "MultiScale (learned convolution)": lambda dtype: multi_scale(
+        dtype, LearnedConvolution(dtype=dtype), levels=2
+    ),
+    "MultiScale (online)": lambda dtype: multi_scale(
+        dtype, OnlineLikelihoodContribution(), shape=SHAPE, levels=2
+    ),
     "MultiScale (a user's parts)": lambda dtype: multi_scale(dtype, TopRow(), ShiftedExits()),
-    "RealNVP": lambda dtype: lcma.models.real_nvp(
-        SHAPE, width=4, blocks=1, factorization=Checkerboard(), dtype=dtype
+    "RealNVP (LCMA, position-aware)": lambda dtype: lcma.models.real_nvp(
+        SHAPE,
+        width=4,
+        blocks=1,
+        factorization=LikelihoodContribution(random_scores(1, SHAPE)),
+        position_aware=True,
+        dtype=dtype,
     ),
     "RealNVP (one level, batch norm)": lambda dtype: lcma.models.real_nvp(
         (2, 4, 1), levels=1, width=4, blocks=1, normalization="batch", dtype=dtype

@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.toys import fitted, pictures, tiny_model, trained, trained_split
+from tests.fields import level_indices, view
+from tests.toys import fitted, pictures, tiny_flow, tiny_model, trained, trained_split
 from tfp_lcma import FlowModel, LogDetCollector, LogDetStatistics, noise
-from tfp_lcma.bijectors.flow_bijector import FlowChain
+from tfp_lcma.bijectors.flow_bijector import FlowChain, Identity
 from tfp_lcma.bijectors.multi_scale import MultiScale
 from tfp_lcma.bijectors.normalization import ActNorm
 from tfp_lcma.callbacks import ImageSummary
-from tfp_lcma.factorizations import LikelihoodContribution
+from tfp_lcma.factorizations import ExitPrice, LikelihoodContribution
 
 COUNT, SEED = 100, 5
 IMAGES = pictures(COUNT, seed=1)
@@ -56,8 +57,9 @@ def assert_equal_statistics(first, second, rtol=1e-5, atol=1e-5):
         np.testing.assert_allclose(
             getattr(first, name), getattr(second, name), rtol=rtol, atol=atol, err_msg=name
         )
-    for one, other in zip(first.block_covariance, second.block_covariance, strict=True):
-        np.testing.assert_allclose(one, other, rtol=rtol, atol=atol)
+    for name in ("level_index", "block_covariance", "activations"):
+        for one, other in zip(getattr(first, name), getattr(second, name), strict=True):
+            np.testing.assert_allclose(one, other, rtol=rtol, atol=atol, err_msg=name)
     assert first.count == second.count
 
 
@@ -74,17 +76,58 @@ def test_means_and_variances_of_every_level_equal_a_hand_computation(level, stat
     assert statistics.count == COUNT
 
 
-def test_block_covariance_equals_numpys(statistics):
-    activation = up_to(trained().flow, 0).inverse_and_event_log_det(
-        preprocessed(trained(), IMAGES)[0]
-    )[0]
-    (covariance,) = statistics.block_covariance
-    assert covariance.shape == (2, 2, 1, 4, 4)
-    for row in range(2):
-        for column in range(2):
-            block = activation[:, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2, 0]
-            expected = np.cov(block.numpy().reshape(COUNT, 4), rowvar=False, bias=True)
-            np.testing.assert_allclose(covariance[row, column, 0], expected, rtol=1e-4, atol=1e-5)
+@pytest.fixture(scope="module")
+def of_three_levels():
+    """A model of three levels, and the activations at the end of each over 300 images."""
+    model = tiny_model(shape=(8, 8, 1), levels=3)
+    images = pictures(300, shape=(8, 8, 1))
+    model.initialize(images)
+    y = model.flow.inverse_by_level(preprocessed(model, images)[0])[2]
+    activations = [record.activation.numpy().astype(np.float64) for record in y]
+    gathered = LogDetCollector(seed=SEED, batch_size=100).collect(model, images)
+    return gathered, activations
+
+
+@pytest.mark.parametrize("level", [0, 1])
+def test_block_covariance_equals_numpys(level, of_three_levels):
+    gathered, activations = of_three_levels
+    blocks = view(activations[level])
+    assert len(gathered.block_covariance) == 2
+    covariance = gathered.block_covariance[level]
+    assert covariance.dtype == np.float64
+    assert covariance.shape == (*blocks.shape[1:], blocks.shape[-1])
+    for row, column in np.ndindex(blocks.shape[1:3]):
+        expected = np.cov(blocks[:, row, column], rowvar=False, bias=True)
+        np.testing.assert_allclose(covariance[row, column], expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("level", [0, 1])
+def test_activations_of_the_first_256_images_are_kept(level, of_three_levels):
+    gathered, activations = of_three_levels
+    assert len(gathered.activations) == 2
+    assert gathered.activations[level].dtype == np.float32
+    np.testing.assert_allclose(gathered.activations[level], activations[level][:256], atol=1e-5)
+
+
+@pytest.mark.parametrize("level", [0, 1, 2])
+def test_level_index_leads_from_a_levels_entries_to_the_image(level, of_three_levels):
+    gathered, activations = of_three_levels
+    index = gathered.level_index[level]
+    assert np.array_equal(index, level_indices((8, 8, 1), 3)[level])
+    variance = gathered.variance[level].ravel()[index]
+    np.testing.assert_allclose(variance, activations[level].var(axis=0), rtol=1e-4, atol=1e-6)
+
+
+def test_pair_of_a_gaussian_field_that_shares_least_leaves_in_pictures_of_it():
+    """The lower row of every block is noise; the upper row's pixels are nearly equal."""
+    random = np.random.default_rng(0)
+    images = 128 + 20 * random.normal(size=(1500, 4, 4, 1))
+    images[:, ::2, 1::2] = images[:, ::2, ::2] + 5 * random.normal(size=(1500, 2, 2, 1))
+    model = FlowModel(MultiScale([Identity((4, 4, 1)), Identity((2, 2, 4))]))
+    model.initialize(np.clip(images, 0, 255).astype(np.uint8))
+    statistics = LogDetCollector().collect(model, np.clip(images, 0, 255).astype(np.uint8))
+    exit_map = tiny_flow(factorization=ExitPrice(statistics)).exit_map[..., 0]
+    assert exit_map.tolist() == [[1] * 4, [0] * 4] * 2
 
 
 def test_log_density_sums_to_mean_log_prob_without_the_preprocessings_log_det(statistics):

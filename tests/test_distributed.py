@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -19,6 +20,8 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 
 from tests.toys import fitted, pictures, tiny_model
 from tfp_lcma import LogDetCollector
+from tfp_lcma.factorizations import OnlineLikelihoodContribution
+from tfp_lcma.online_split import variable_orders
 
 images, held_out = pictures(128), pictures(64, seed=1)
 
@@ -37,6 +40,11 @@ model, statistics, history = train(strategy.scope())
 alone, _, alone_history = train(tf.distribute.get_strategy().scope())
 alone.set_weights(model.get_weights())
 expected = LogDetCollector(images=128).collect(alone, images)
+with strategy.scope():
+    online = tiny_model(factorization=OnlineLikelihoodContribution((2,)))
+fitted(online, images, epochs=1)
+(order,) = variable_orders(online.flow)
+held = strategy.experimental_local_results(order.layers[0].index.value)
 fields = ("log_det", "mean", "variance", "log_density")
 print(json.dumps({
     "replicas": strategy.num_replicas_in_sync,
@@ -48,6 +56,9 @@ print(json.dumps({
     "apart": max(float(np.abs(getattr(statistics, f) - getattr(expected, f)).max())
                  for f in fields),
     "count": statistics.count,
+    "decided": order.decided,
+    "orders": [index.numpy().tolist() for index in held],
+    "online": [float(v) for v in online.log_prob(held_out)],
 }))
 """
 
@@ -84,3 +95,11 @@ def test_two_replicas_evaluate_to_the_mean_over_all_images(result):
 def test_statistics_of_a_model_under_two_replicas_are_those_of_one(result):
     assert result["count"] == 128
     assert result["apart"] < 1e-5
+
+
+def test_split_chosen_while_training_is_the_same_on_every_replica(result):
+    assert result["decided"]
+    first, second = result["orders"]
+    assert first == second
+    assert sorted(first) == list(range(16))
+    assert all(np.isfinite(result["online"]))

@@ -5,6 +5,7 @@ from tfp_lcma.callbacks import LogDetCollector
 from tfp_lcma.distribution import FlowDistribution
 from tfp_lcma.factorizations.statistics import LogDetStatistics
 from tfp_lcma.flow_model import FlowModel
+from tfp_lcma.online_split import OnlineSplit
 from tfp_lcma.serving import export_saved_model
 
 __version__ = "0.1.0"
@@ -14,6 +15,7 @@ __all__ = [
     "FlowModel",
     "LogDetCollector",
     "LogDetStatistics",
+    "OnlineSplit",
     "bijectors",
     "export_saved_model",
     "factorizations",

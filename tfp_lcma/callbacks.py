@@ -9,10 +9,14 @@ import tensorflow as tf
 
 from tfp_lcma import noise
 from tfp_lcma.bijectors.multi_scale import MultiScale
+from tfp_lcma.bijectors.reshaping import Squeeze
 from tfp_lcma.distribution import standard_normal_log_prob
 from tfp_lcma.factorizations.likelihood import LikelihoodContribution
 from tfp_lcma.factorizations.statistics import LogDetStatistics
 from tfp_lcma.validation import check_count
+
+# Images whose activations are kept as they are.
+_ACTIVATIONS = 256
 
 
 class LogDetCollector(keras.callbacks.Callback):
@@ -48,7 +52,7 @@ class LogDetCollector(keras.callbacks.Callback):
         self._images = check_count(images, "images")
         self._batch_size = check_count(batch_size, "batch_size")
         self._seed = seed
-        self._statistics = None
+        self._statistics, self._traced = None, (None, None)
 
     @property
     def statistics(self) -> LogDetStatistics:
@@ -75,8 +79,15 @@ class LogDetCollector(keras.callbacks.Callback):
         self.model.prepare_for_inference()
         self.collect(self.model, self.model.training_images(self._images, self._seed))
 
-    def collect(self, model, images: np.ndarray) -> LogDetStatistics:
+    def collect(
+        self, model, images: np.ndarray, each_batch: Callable[[int], None] | None = None
+    ) -> LogDetStatistics:
         """Gathers the statistics of a model over `images`, outside of training.
+
+        Args:
+          model: A `FlowModel`.
+          images: `[n, height, width, channels]`.
+          each_batch: Called with its number before each batch.
 
         Raises:
           ValueError: If the model's flow has no levels or was never
@@ -88,8 +99,27 @@ class LogDetCollector(keras.callbacks.Callback):
                 f"The model's flow must be a MultiScale for its levels to be told apart; got "
                 f"{type(flow).__name__}."
             )
-
         images = model._ready_images(images, "images")
+
+        moments = self._moments(model)
+        totals, activations = None, []
+        for start in range(0, len(images), self._batch_size):
+            if each_batch is not None:
+                each_batch(start // self._batch_size)
+            batch = tf.convert_to_tensor(images[start : start + self._batch_size])
+            sums, seen = moments(batch)
+            sums = tf.nest.map_structure(lambda tensor: tensor.numpy(), sums)
+            totals = sums if totals is None else tf.nest.map_structure(np.add, totals, sums)
+            if start < _ACTIVATIONS:
+                activations.append([y[: _ACTIVATIONS - start].numpy() for y in seen])
+        self._statistics = _statistics(flow, totals, activations, len(images))
+        return self._statistics
+
+    def _moments(self, model):
+        """Returns the traced pass over a batch, the same one as long as the model is."""
+        if self._traced[0] is model:
+            return self._traced[1]
+        flow = model.flow
 
         @tf.function(reduce_retracing=True)
         def moments(batch):
@@ -97,15 +127,11 @@ class LogDetCollector(keras.callbacks.Callback):
             x = model.preprocessing.inverse_and_event_log_det(x)[0]
             z, log_det, records = flow.inverse_by_level(x)
             log_density = standard_normal_log_prob(z) + log_det
-            return _sums(log_density), [_level_sums(record) for record in records]
+            levels = [_level_sums(record, record is records[-1]) for record in records]
+            return (_sums(log_density), levels), [record.activation for record in records[:-1]]
 
-        totals = None
-        for start in range(0, len(images), self._batch_size):
-            batch = tf.convert_to_tensor(images[start : start + self._batch_size])
-            new = tf.nest.map_structure(lambda tensor: tensor.numpy(), moments(batch))
-            totals = new if totals is None else tf.nest.map_structure(np.add, totals, new)
-        self._statistics = _statistics(flow, totals, len(images))
-        return self._statistics
+        self._traced = (model, moments)
+        return moments
 
 
 class ImageSummary(keras.callbacks.Callback):
@@ -141,21 +167,18 @@ def _sums(values):
     return tf.reduce_sum(tf.cast(values, tf.float64), axis=0)
 
 
-def _level_sums(record):
+def _level_sums(record, last):
     """Sums over the batch: log-det, activation, its square, and products within blocks."""
     y = tf.cast(record.activation, tf.float64)
-    height, width, channels = y.shape[1:]
     sums = [_sums(record.event_log_det), _sums(y), _sums(tf.square(y))]
-    if height % 2 == 0 and width % 2 == 0:
-        blocks = tf.reshape(y, (-1, height // 2, 2, width // 2, 2, channels))
-        blocks = tf.transpose(blocks, (0, 1, 3, 5, 2, 4))
-        blocks = tf.reshape(blocks, (-1, height // 2, width // 2, channels, 4))
-        sums.append(tf.einsum("nhwci,nhwcj->hwcij", blocks, blocks))
+    if not last:
+        blocks = Squeeze(y.shape[1:]).inverse_and_event_log_det(y)[0]
+        sums.append(tf.einsum("nhwi,nhwj->hwij", blocks, blocks))
     return sums
 
 
-def _statistics(flow, totals, count):
-    """Turns sums into means, variances and covariances, in image coordinates."""
+def _statistics(flow, totals, activations, count):
+    """Turns sums into means, variances and covariances."""
     log_density, levels = totals
 
     def to_image(level, values):
@@ -169,16 +192,18 @@ def _statistics(flow, totals, count):
         log_dets.append(to_image(level, log_det / count))
         means.append(to_image(level, mean))
         variances.append(to_image(level, squares / count - mean**2))
-        if level < len(levels) - 1:
-            height, width, channels = mean.shape
-            blocks = mean.reshape(height // 2, 2, width // 2, 2, channels)
-            blocks = blocks.transpose(0, 2, 4, 1, 3).reshape(height // 2, width // 2, channels, 4)
-            covariances.append(products[0] / count - blocks[..., :, None] * blocks[..., None, :])
+        for product in products:
+            block = Squeeze(mean.shape).route(mean)
+            covariances.append(product / count - block[..., :, None] * block[..., None, :])
     return LogDetStatistics(
         log_det=np.stack(log_dets),
         mean=np.stack(means),
         variance=np.stack(variances),
-        block_covariance=tuple(covariances),
         log_density=log_density / count,
+        level_index=tuple(flow.level_index),
+        block_covariance=tuple(covariances),
+        activations=tuple(
+            np.concatenate(level).astype(np.float32) for level in zip(*activations, strict=True)
+        ),
         count=count,
     )

@@ -17,6 +17,7 @@ from tfp_lcma.bijectors.normalization import (
 from tfp_lcma.bijectors.preprocessing import LogitPreprocessing
 from tfp_lcma.distribution import FlowDistribution, standard_normal_log_prob
 from tfp_lcma.image_sources import first_batch, sample_images, without_validation
+from tfp_lcma.online_split import with_online_split
 from tfp_lcma.serialization import register, revived
 from tfp_lcma.validation import (
     check_count,
@@ -138,7 +139,8 @@ class FlowModel(keras.Model):
     def fit(self, x=None, *args, **kwargs):
         """Trains as `keras.Model.fit`; labels in the data are ignored.
 
-        The first batch initialises the flow's actnorms if nothing has before.
+        The first batch initialises the flow's actnorms if nothing has before. A
+        split that is chosen while training is (`OnlineLikelihoodContribution`).
 
         Raises:
           ValueError: If the images are not what the model was built for.
@@ -153,6 +155,9 @@ class FlowModel(keras.Model):
             # Variables created while tracing would make Keras trace the step twice.
             with self.distribute_strategy.scope():
                 self.optimizer.build(self.trainable_variables)
+        callbacks = with_online_split(kwargs.get("callbacks"), self.flow)
+        if callbacks is not None:
+            kwargs["callbacks"] = callbacks
         # Behind a function: Keras would track, and export, a dataset kept as an attribute.
         self._training_data = lambda: training
         try:
@@ -175,14 +180,17 @@ class FlowModel(keras.Model):
 
     # Before training and before inference.
 
-    def initialize(self, images: np.ndarray) -> None:
-        """Initialises every actnorm of the flow from one batch of images.
+    def initialize(
+        self, images: np.ndarray, layers: Sequence[keras.layers.Layer] | None = None
+    ) -> None:
+        """Initialises the actnorms of the flow from one batch of images.
 
         Args:
           images: `[n, height, width, channels]`; 64 or more give steady statistics.
+          layers: Only the actnorms whose Keras layers are among these; None: all.
         """
         images = tf.convert_to_tensor(check_images(images, self.event_shape, self.bins, "images"))
-        with data_dependent_initialization():
+        with data_dependent_initialization(layers):
             self.flow.inverse_and_event_log_det(self._preprocess(images))
 
     def prepare_for_inference(self) -> None:

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfp_lcma import noise
 from tfp_lcma.files import written_whole
 from tfp_lcma.flow_model import FlowModel
+from tfp_lcma.online_split import variable_orders
 
 
 def export_saved_model(model: FlowModel, directory: str | os.PathLike) -> Path:
@@ -36,9 +37,15 @@ def export_saved_model(model: FlowModel, directory: str | os.PathLike) -> Path:
       The folder of the new version, `directory/<integer>`.
 
     Raises:
-      ValueError: If the model was never initialised or a weight is not finite.
+      ValueError: If the model was never initialised, a weight is not finite, or
+        its split is still being measured.
     """
     model._check_initialized()
+    if not all(order.decided for order in variable_orders(model.flow)):
+        raise ValueError(
+            "model must have settled its split to be exported: train it beyond the last of "
+            f"decide_at={model.flow.factorization.decide_at}."
+        )
     for variable in model.variables:
         if not np.isfinite(variable.numpy()).all():
             raise ValueError(

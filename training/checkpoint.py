@@ -9,6 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfp_lcma.online_split import variable_orders
+
 
 class PatientStopping(keras.callbacks.EarlyStopping):
     """Keras' early stopping on validation bits per dimension, able to carry on where it was.
@@ -23,6 +25,11 @@ class PatientStopping(keras.callbacks.EarlyStopping):
 
     def on_train_begin(self, logs=None):
         """Keeps what earlier pieces of the phase have seen."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Looks, unless the split is still being drawn: that flow is not to be kept."""
+        if all(order.decided for order in variable_orders(self.model.flow)):
+            super().on_epoch_end(epoch, logs)
 
 
 class Checkpointer(keras.callbacks.Callback):

@@ -5,16 +5,38 @@ from collections.abc import Callable
 from tfp_lcma import factorizations as family
 from tfp_lcma.factorizations import Factorization, LogDetStatistics
 
-# From statistics of a pre-trained flow; chosen from data.
+# From statistics of a pre-trained flow.
 FROM_STATISTICS: dict[str, Callable[[LogDetStatistics], Factorization]] = {
     "lcma": lambda statistics: family.LikelihoodContribution(statistics),
     "lcma-low": lambda statistics: family.LikelihoodContribution(statistics, keep="low"),
     "lcma-raster": lambda statistics: family.LikelihoodContribution(statistics, order="raster"),
+    "lcma-level": lambda statistics: family.LikelihoodContribution(statistics, granularity="level"),
+    "likelihood-gain": lambda statistics: family.LikelihoodGain(statistics),
+    "exit-price": lambda statistics: family.ExitPrice(statistics),
+    "exit-price-level": lambda statistics: family.ExitPrice(statistics, granularity="level"),
+    "karhunen-loeve": lambda statistics: family.KarhunenLoeve(statistics),
+    "karhunen-loeve-across": lambda statistics: family.KarhunenLoeve(
+        statistics, across_channels=True
+    ),
 }
-# Looking at no data.
-FIXED: dict[str, Callable[[], Factorization | None]] = {
-    "checkerboard": family.Checkerboard,
-    "channel": family.Channel,
-    "none": lambda: None,
+# Chosen while training, after the given number of steps.
+ONLINE: dict[str, Callable[[int, int], Factorization]] = {
+    "online-lcma": lambda decide_at, seed: family.OnlineLikelihoodContribution(
+        (decide_at,), seed=seed
+    ),
+    "online-exit-price-level": lambda decide_at, seed: family.OnlineLikelihoodContribution(
+        (decide_at,), "exit_price", seed, granularity="level"
+    ),
 }
-NAMES = (*FROM_STATISTICS, *FIXED)
+# Looking at no data; some are drawn by the seed.
+FIXED: dict[str, Callable[[int], Factorization | None]] = {
+    "checkerboard": lambda seed: family.Checkerboard(),
+    "complement": lambda seed: family.ComplementCheckerboard(),
+    "channel": lambda seed: family.Channel(),
+    "random": family.Random,
+    "random-in-block": family.RandomInBlock,
+    "haar": lambda seed: family.Haar(),
+    "learned-convolution": lambda seed: family.LearnedConvolution(),
+    "none": lambda seed: None,
+}
+NAMES = (*FROM_STATISTICS, *ONLINE, *FIXED)

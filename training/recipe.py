@@ -59,8 +59,8 @@ class Recipe:
     flip: bool = False
     image_size: int | None = None
 
-    def build_flow(self, event_shape, factorization) -> lcma.bijectors.MultiScale:
-        """Returns the recipe's flow with fresh weights."""
+    def build_flow(self, event_shape, factorization, **options) -> lcma.bijectors.MultiScale:
+        """Returns the recipe's flow with fresh weights; `options` are further ones of its model."""
         return lcma.models.real_nvp(
             event_shape,
             levels=self.levels,
@@ -70,6 +70,7 @@ class Recipe:
             normalization=self.normalization,
             regularizer=keras.regularizers.L2(self.l2) if self.l2 else None,
             factorization=factorization,
+            **options,
         )
 
     def build_optimizer(self, steps: int) -> keras.optimizers.Optimizer:

@@ -7,9 +7,10 @@ import numpy as np
 import tensorflow as tf
 
 import tfp_lcma as lcma
-from tfp_lcma.factorizations import LogDetStatistics
+from tfp_lcma.factorizations import PAIRS, LogDetStatistics
 from training import pictures
 from training.datasets import Dataset
+from training.online_choices import ChoiceLog
 
 _SAMPLES, _ROWS, _STEPS, _MAPS = 64, 6, 9, 8
 
@@ -66,6 +67,21 @@ def draw_curves(folder: Path, histories: dict[str, list[dict]]) -> None:
         ):
             curves[f"{phase}, {label}"] = [(row["step"], row[key]) for row in history]
     pictures.save_training_curves(folder / "training_curves.png", curves)
+
+
+def draw_online_choices(folder: Path) -> None:
+    """Writes how the choice of a split made while training came to rest, level by level."""
+    names = [f"{first}, {second}" for first, second in PAIRS]
+    for level, (steps, shares) in ChoiceLog(folder / "online_choices.json").curves().items():
+        if len(steps) > 1:
+            pictures.save_share_curves(
+                folder / f"online_choices_{level + 1}.png",
+                steps,
+                shares,
+                names,
+                title=f"which two pixels of a 2x2 block would stay at level {level + 1} "
+                "(0 1 over 2 3)",
+            )
 
 
 def tensorboard_pictures(

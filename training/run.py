@@ -16,11 +16,14 @@ from training import evaluation, factorizations, report
 from training.batches import batches
 from training.checkpoint import Checkpointer, PatientStopping
 from training.datasets import Dataset
+from training.online_choices import ChoiceLog
 from training.recipe import Recipe
 
 _VALIDATION_IMAGES = 2000
 _ROUND_TRIP_IMAGES = 256
 _LOOKS_PER_PICTURE = 4
+_MEASURED_IMAGES = 2048
+_WATCHES = 8
 
 
 class TrainingFailedError(RuntimeError):
@@ -70,8 +73,12 @@ class Run:
         if self.factorization in factorizations.FROM_STATISTICS:
             statistics, pretraining = self._pretrain(dataset)
             factorization = factorizations.FROM_STATISTICS[self.factorization](statistics)
+        elif self.factorization in factorizations.ONLINE:
+            # A third of the training to measure by, two thirds to make use of it.
+            decide_at = max(self.recipe.steps // 3, 1)
+            factorization = factorizations.ONLINE[self.factorization](decide_at, self.seed)
         else:
-            factorization = factorizations.FIXED[self.factorization]()
+            factorization = factorizations.FIXED[self.factorization](self.seed)
         model, training = self._fit("training", dataset, factorization, self.recipe.steps)
         metrics = {
             "recipe": self.recipe.name,
@@ -80,7 +87,7 @@ class Run:
             "parameters": model.count_params(),
             "pretraining": pretraining,
             "training": training,
-            "validation": _best(training),
+            "validation": training["best"],
             "test": evaluation.test_bits(model, dataset.test, self.recipe.draws, self.seed),
             "round_trip": evaluation.round_trips(
                 model, dataset.validation.images[:_ROUND_TRIP_IMAGES], self.seed
@@ -89,6 +96,7 @@ class Run:
         histories = {"pre-training": pretraining, "training": training}
         report.draw_curves(self.folder, {k: v["history"] for k, v in histories.items() if v})
         report.draw_pictures(self.folder, model, dataset, statistics, self.seed)
+        report.draw_online_choices(self.folder)
         with written_whole(self.folder / "model.keras") as temporary:
             # Keras insists on its ending.
             named = temporary.with_suffix(".keras")
@@ -106,10 +114,14 @@ class Run:
         if path.exists():
             return LogDetStatistics.load(path), summary
         collector = lcma.LogDetCollector(seed=self.seed)
-        rows = np.random.default_rng(self.seed).permutation(len(dataset.train))[:2048]
-        statistics = collector.collect(model, dataset.train.images[np.sort(rows)])
+        statistics = collector.collect(model, self._measured_images(dataset))
         statistics.save(path)
         return statistics, summary
+
+    def _measured_images(self, dataset):
+        """Returns the training images by which a split is chosen."""
+        rows = np.random.default_rng(self.seed).permutation(len(dataset.train))[:_MEASURED_IMAGES]
+        return dataset.train.images[np.sort(rows)]
 
     def _fit(self, phase, dataset, factorization, steps):
         """Trains a fresh flow, from its last checkpoint on; returns it at its best."""
@@ -134,6 +146,16 @@ class Run:
             keras.callbacks.TerminateOnNaN(),
             *self._summaries(phase, dataset),
         ]
+        if flow.routes_change:
+            # Always by the same images: a run that is carried on decides alike.
+            log = ChoiceLog(self.folder / "online_choices.json")
+            callbacks.append(
+                lcma.OnlineSplit(
+                    self._measured_images(dataset),
+                    watch_every=max(flow.factorization.decide_at[-1] // _WATCHES, 1),
+                    on_watch=log.add,
+                )
+            )
         validation = dataset.validation.images[:_VALIDATION_IMAGES]
         while state.step < steps and not state.stopped and state.failed_step is None:
             epoch, done = divmod(state.step, recipe.validate_every)
@@ -165,7 +187,12 @@ class Run:
             )
         state.restore_best()
         _write_json(self.folder / f"history_{phase}.json", state.history)
-        return model, {"steps": state.step, "seconds": state.seconds, "history": state.history}
+        return model, {
+            "steps": state.step,
+            "seconds": state.seconds,
+            "best": stopping.best,
+            "history": state.history,
+        }
 
     def _summaries(self, phase, dataset):
         """The callbacks that write to TensorBoard."""
@@ -215,10 +242,6 @@ class Run:
     def _say(self, message):
         if self.verbose:
             print(message, flush=True)
-
-
-def _best(summary):
-    return min(row["val_bits_per_dimension"] for row in summary["history"])
 
 
 def _flat(config):

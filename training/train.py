@@ -15,8 +15,11 @@ from training.recipe import load_recipe, recipe_names
 @click.option(
     "--factorization",
     default="lcma",
-    help="Which dimensions leave early: lcma, lcma-low or lcma-raster (chosen from a pre-trained "
-    "flow), checkerboard (RealNVP), channel (Glow), or none (nobody leaves).",
+    help="Which dimensions leave early. Chosen from a pre-trained flow: lcma, lcma-low, "
+    "lcma-raster, lcma-level, likelihood-gain, exit-price, exit-price-level, karhunen-loeve, "
+    "karhunen-loeve-across. Chosen while training: online-lcma, online-exit-price-level. Looking "
+    "at no data: checkerboard (RealNVP), complement, channel (Glow), random, random-in-block, "
+    "haar, learned-convolution, none (nobody leaves).",
 )
 @click.option("--steps", type=int, help="Most steps of each phase.  [default: the recipe's]")
 @click.option(

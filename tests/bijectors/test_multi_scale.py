@@ -32,7 +32,7 @@ FACTORIZATIONS = {
     "checkerboard": Checkerboard(),
     "channel": Channel(),
     "LCMA": LikelihoodContribution(random_scores(3, SHAPE)),
-    "LCMA, low, raster": LikelihoodContribution(random_scores(3, SHAPE), "low", "raster"),
+    "LCMA, low, raster": LikelihoodContribution(random_scores(3, SHAPE), "low", order="raster"),
     "a user's": TopRow(),
 }
 NAMES = [name for name in FLOWS if name.startswith("MultiScale")]

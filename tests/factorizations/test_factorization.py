@@ -59,7 +59,8 @@ def test_factorization_prints_its_arguments_and_the_shape_of_arrays():
     assert repr(Checkerboard()) == "Checkerboard()"
     assert repr(TopRow(flipped=True)) == "TopRow(flipped=True)"
     assert repr(KINDS["LCMA (low)"]()) == (
-        "LikelihoodContribution(statistics=<3x4x4x1>, keep='low', order='rank')"
+        "LikelihoodContribution(statistics=<3x4x4x1>, keep='low', granularity='position', "
+        "pooling='block', order='rank', centred=False, scores='cumulative')"
     )
 
 

@@ -1,14 +1,19 @@
 """LCMA: the dimensions with the most log-det go on."""
 
+import dataclasses
+import functools
+
 import hypothesis
 import hypothesis.extra.numpy
 import hypothesis.strategies as st
 import numpy as np
 import pytest
+import scipy.stats
 
+from tests.fields import statistics, view
 from tests.registry import random_scores
 from tfp_lcma.bijectors import Identity, MultiScale, level_shapes
-from tfp_lcma.factorizations import Checkerboard, LikelihoodContribution, LogDetStatistics
+from tfp_lcma.factorizations import Checkerboard, LikelihoodContribution, LikelihoodGain
 
 quickly = hypothesis.settings(max_examples=40, deadline=None, derandomize=True)
 
@@ -31,17 +36,6 @@ def view_shapes(scores):
 def orders(scores, **kwargs):
     factorization = LikelihoodContribution(scores, **kwargs)
     return [factorization.order(level, shape) for level, shape in enumerate(view_shapes(scores))]
-
-
-def view(image):
-    """[h, w, c] -> [h/2, w/2, 4c], entry channel * 4 + dy * 2 + dx, one entry after the other."""
-    entries = [
-        image[dy::2, dx::2, channel]
-        for channel in range(image.shape[-1])
-        for dy in range(2)
-        for dx in range(2)
-    ]
-    return np.stack(entries, axis=-1)
 
 
 def per_channel(order):
@@ -148,17 +142,61 @@ def test_scores_may_be_missing_where_nobody_arrives_but_nowhere_else():
         LikelihoodContribution(scores).order(1, (1, 1, 8))
 
 
-def test_statistics_give_their_log_dets_as_scores():
-    scores = random_scores(2, (4, 4, 1))
-    statistics = LogDetStatistics(
-        log_det=scores,
-        mean=-scores,
-        variance=scores**2,
-        block_covariance=(np.zeros((2, 2, 1, 4, 4)),),
-        log_density=-scores[0],
-        count=7,
+def test_scores_are_the_log_dets_of_the_statistics():
+    made = statistics()
+    plain = LikelihoodContribution(made)
+    assert plain == LikelihoodContribution(made.log_det)
+    assert np.array_equal(plain.scores, made.log_det)
+
+
+def test_scores_of_a_level_are_its_own_log_dets():
+    made = statistics()
+    scores = LikelihoodContribution(made, scores="level").scores
+    assert np.array_equal(scores[0], made.log_det[0])
+    assert np.allclose(scores.sum(axis=0), made.log_det[-1])
+
+
+def test_scale_invariant_score_is_the_log_density_under_the_best_affine_gaussian():
+    made = statistics(count=500)
+    scores = LikelihoodContribution(made, scores="scale_invariant").scores
+    y = made.activations[0].reshape(500, 128).astype(np.float64)
+    normal = scipy.stats.norm(y.mean(axis=0), y.std(axis=0))
+    expected = made.log_det[0].ravel() + normal.logpdf(y).mean(axis=0)
+    assert np.allclose(scores[0].ravel(), expected, atol=1e-5)
+
+
+def test_gain_is_what_the_log_density_still_grows_by():
+    made = statistics()
+    gain = LikelihoodGain(made).scores
+    exit_now = LikelihoodContribution(made, scores="scale_invariant").scores
+    assert np.allclose(gain + exit_now, made.log_density)
+    assert not np.allclose(gain, gain[:1])
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [LikelihoodGain, functools.partial(LikelihoodContribution, scores="scale_invariant")],
+    ids=["LikelihoodGain", "scale_invariant"],
+)
+def test_rescaling_every_activation_changes_no_scale_invariant_score(kind):
+    made = statistics()
+    scale = np.exp(np.random.default_rng(7).normal(size=made.log_det.shape))
+    rescaled = dataclasses.replace(
+        made, log_det=made.log_det + np.log(scale), variance=made.variance * scale**2
     )
-    assert LikelihoodContribution(statistics) == LikelihoodContribution(scores)
+    assert np.allclose(kind(rescaled).scores, kind(made).scores)
+    for level, shape in enumerate([(4, 4, 8), (2, 2, 16)]):
+        assert np.array_equal(kind(rescaled).order(level, shape), kind(made).order(level, shape))
+    plain = LikelihoodContribution(made).order(0, (4, 4, 8))
+    assert not np.array_equal(LikelihoodContribution(rescaled).order(0, (4, 4, 8)), plain)
+
+
+@pytest.mark.parametrize("kind", [LikelihoodGain, LikelihoodContribution])
+def test_scores_of_several_statistics_are_averaged(kind):
+    several = [statistics(seed=seed) for seed in range(3)]
+    mean = np.mean([kind(one).scores for one in several], axis=0)
+    assert np.allclose(kind(several).scores, mean)
+    assert not np.allclose(mean, kind(several[0]).scores)
 
 
 def test_scores_changed_afterwards_do_not_change_the_factorization():
@@ -177,16 +215,42 @@ def test_scores_of_the_wrong_rank_are_refused(shape):
         LikelihoodContribution(np.zeros(shape))
 
 
-def test_arguments_outside_their_choices_are_refused_by_name():
-    scores = random_scores(1, (4, 4, 1))
-    with pytest.raises(ValueError, match=r"keep must be .*; got 'middle'"):
-        LikelihoodContribution(scores, keep="middle")
-    with pytest.raises(ValueError, match=r"order must be .*; got 'value'"):
-        LikelihoodContribution(scores, order="value")
+@pytest.mark.parametrize("statistics", [[], [1.0, 2.0], [[np.zeros(3)]]])
+def test_statistics_that_hold_no_scores_are_refused(statistics):
+    with pytest.raises(ValueError, match=r"statistics must be .*; got shape \("):
+        LikelihoodGain(statistics)
+
+
+def test_several_statistics_of_different_shapes_are_refused_with_both():
+    with pytest.raises(ValueError, match=r"be of one shape; got .*\(1, 4, 4, 1\), \(1, 8, 8, 1"):
+        LikelihoodContribution([np.zeros((1, 4, 4, 1)), np.zeros((1, 8, 8, 1))])
+
+
+@pytest.mark.parametrize("kind", [LikelihoodContribution, LikelihoodGain])
+@pytest.mark.parametrize(
+    ("argument", "choices"),
+    [
+        ("keep", '"high" or "low"'),
+        ("granularity", '"position" or "level" or "channel"'),
+        ("pooling", '"block" or "pair"'),
+        ("order", '"rank" or "raster"'),
+    ],
+)
+def test_arguments_outside_their_choices_are_refused_by_name(kind, argument, choices):
+    with pytest.raises(ValueError, match=f"{argument} must be {choices}; got 'middle'"):
+        kind(random_scores(1, (4, 4, 1)), **{argument: "middle"})
+
+
+def test_unknown_scores_are_refused_even_where_they_are_given():
+    message = """scores must be "cumulative" or "level" or "scale_invariant"; got 'all'"""
+    with pytest.raises(ValueError, match=message):
+        LikelihoodContribution(random_scores(1, (4, 4, 1)), scores="all")
 
 
 @pytest.mark.parametrize("level", [0, 1])
 def test_scores_of_another_flow_are_refused_with_both_shapes(level):
     factorization = LikelihoodContribution(random_scores(1, (8, 8, 1)))
-    with pytest.raises(ValueError, match=rf"\(1, 8, 8, 1\) do not fit level {level} .*\(2, 2, 4\)"):
+    with pytest.raises(
+        ValueError, match=rf"1 levels .*\(8, 8, 1\) do not fit level {level} .*\(2, 2, 4\)"
+    ):
         factorization.order(level, (2, 2, 4))

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from tfp_lcma.factorizations import LogDetStatistics
+from tests import fields
+from tfp_lcma.factorizations import (
+    ExitPrice,
+    KarhunenLoeve,
+    LikelihoodContribution,
+    LikelihoodGain,
+    LogDetStatistics,
+)
 
 ARRAYS = ("log_det", "mean", "variance", "log_density")
 
@@ -17,7 +24,11 @@ def statistics():
         log_det=log_det,
         mean=random.normal(size=(3, 4, 4, 1)),
         variance=random.random((3, 4, 4, 1)),
-        block_covariance=(random.random((2, 2, 1, 4, 4)), random.random((1, 1, 2, 4, 4))),
+        level_index=tuple(
+            random.permutation(16).reshape(s) for s in [(4, 4, 1), (2, 2, 4), (4, 4)]
+        ),
+        block_covariance=(random.random((2, 2, 4, 4)), random.random((1, 1, 16, 16))),
+        activations=(random.random((3, 4, 4, 1)), random.random((3, 2, 2, 4))),
         log_density=random.normal(size=(4, 4, 1)),
         count=2048,
     )
@@ -31,11 +42,52 @@ def test_statistics_come_back_from_their_file(statistics, tmp_path):
         got, expected = getattr(copy, name), getattr(statistics, name)
         assert got.dtype == expected.dtype
         assert np.array_equal(got, expected, equal_nan=True)
-    assert len(copy.block_covariance) == 2
-    for got, expected in zip(copy.block_covariance, statistics.block_covariance, strict=True):
-        assert np.array_equal(got, expected)
+    for name in ("level_index", "block_covariance", "activations"):
+        for got, expected in zip(getattr(copy, name), getattr(statistics, name), strict=True):
+            assert got.dtype == expected.dtype
+            assert np.array_equal(got, expected)
     assert copy.count == 2048
     assert isinstance(copy.count, int)
+
+
+def test_statistics_of_one_level_come_back_from_their_file(tmp_path):
+    fields.statistics(levels=1).save(tmp_path / "statistics.npz")
+    copy = LogDetStatistics.load(tmp_path / "statistics.npz")
+    assert copy.block_covariance == copy.activations == ()
+    assert len(copy.level_index) == 1
+
+
+def test_factorizations_of_statistics_from_a_file_are_those_of_the_statistics(tmp_path):
+    made = fields.statistics()
+    made.save(tmp_path / "statistics.npz")
+    copy = LogDetStatistics.load(tmp_path / "statistics.npz")
+    for kind in (LikelihoodContribution, LikelihoodGain, ExitPrice, KarhunenLoeve):
+        assert kind(copy) == kind(made)
+
+
+def test_covariance_is_that_of_the_dimensions_asked_for():
+    made = fields.statistics()
+    index = fields.view(made.level_index[0])[:, :, ::-1]  # any order within a block
+    got = made.covariance_of(0, index)
+    y = made.activations[0].reshape(64, -1).astype(np.float64)
+    for row, column, channel in np.ndindex(4, 4, 2):
+        four = index[row, column].reshape(2, 4)[channel]
+        expected = np.cov(y[:, four], rowvar=False, bias=True)
+        np.testing.assert_allclose(got[row, column, channel], expected, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        np.roll(fields.view(fields.level_indices()[0]), 1, axis=0),
+        fields.view(fields.level_indices((4, 4, 2))[0]),
+        fields.view(fields.level_indices((16, 8, 2))[0]),
+    ],
+    ids=["another block", "fewer blocks", "more blocks"],
+)
+def test_covariance_of_dimensions_that_share_no_block_is_refused(index):
+    with pytest.raises(ValueError, match=r"no covariance .* reaches level 0: .*factorization=None"):
+        fields.statistics().covariance_of(0, index)
 
 
 def test_file_is_written_under_the_very_name_asked_for(statistics, tmp_path):

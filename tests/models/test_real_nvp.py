@@ -8,7 +8,14 @@ import tensorflow as tf
 from tests.checks import close, distribution
 from tests.registry import data, latents, move_weights, random_scores
 from tfp_lcma.bijectors import ActNorm, AffineCoupling, BatchNorm, checkerboard_mask
-from tfp_lcma.factorizations import Channel, Checkerboard, LikelihoodContribution
+from tfp_lcma.factorizations import (
+    Checkerboard,
+    ExitPrice,
+    Haar,
+    LikelihoodContribution,
+    Random,
+    offset_maps,
+)
 from tfp_lcma.models import real_nvp
 
 SHAPE = (8, 8, 1)
@@ -51,9 +58,10 @@ def test_number_of_parameters_is_the_same_for_every_factorization():
         parameters(real_nvp(SHAPE, levels=3, width=4, blocks=1, factorization=factorization))
         for factorization in (
             Checkerboard(),
-            Channel(),
+            Random(),
             LikelihoodContribution(random_scores(3, SHAPE)),
-            LikelihoodContribution(random_scores(3, SHAPE), "low", "raster"),
+            ExitPrice([np.ones((4, 4, 1, 6)), np.ones((2, 2, 2, 6))]),
+            Haar(),
         )
     }
     assert len(counts) == 1
@@ -73,6 +81,77 @@ def test_couplings_are_those_of_the_paper():
     assert moved == [second, second[::-1], second]
     for position, mask in enumerate(last):
         assert np.array_equal(mask, checkerboard_mask((4, 4, 2), position % 2))
+
+
+def test_masks_of_the_other_parity_keep_what_the_paper_transforms():
+    def masks(first_parity):
+        flow = real_nvp(
+            SHAPE, width=2, blocks=1, factorization=Checkerboard(), first_parity=first_parity
+        )
+        couplings = [
+            part
+            for level in flow.flows
+            for part in level.bijectors
+            if isinstance(part, AffineCoupling)
+        ]
+        return [part.get_config()["mask"] for part in couplings]
+
+    assert all(np.array_equal(one, ~other) for one, other in zip(masks(0), masks(1), strict=True))
+
+
+def test_position_aware_networks_see_two_more_maps_for_every_entry():
+    def shapes(position_aware):
+        flow = real_nvp(
+            SHAPE,
+            levels=3,
+            width=2,
+            blocks=1,
+            factorization=LikelihoodContribution(random_scores(2, SHAPE)),
+            position_aware=position_aware,
+        )
+        return [
+            [
+                part.get_config()["network"].conv_in.direction.shape[2]
+                for part in level.bijectors
+                if isinstance(part, AffineCoupling)
+            ]
+            for level in flow.flows
+        ]
+
+    grown = [
+        [aware - plain for aware, plain in zip(*of_level, strict=True)]
+        for of_level in zip(shapes(True), shapes(False), strict=True)
+    ]
+    # Levels have 1, 2 and 4 channels; squeezed, the second has 8.
+    assert grown == [[0] * 6, [4] * 3 + [16] * 3, [8] * 4]
+
+
+def test_position_aware_flow_depends_on_the_positions_from_the_second_level_on():
+    factorization = LikelihoodContribution(random_scores(1, SHAPE))
+    flow = real_nvp(
+        SHAPE,
+        width=4,
+        blocks=1,
+        factorization=factorization,
+        position_aware=True,
+        dtype="float64",
+    )
+    move_weights(flow, 0.3, seed=0)
+    x = data(flow, 1)
+    before = flow.inverse(x).numpy()
+    for part in parts(flow.flows[1], AffineCoupling):
+        network = part.get_config()["network"]
+        offsets = offset_maps(factorization, 1, SHAPE)
+        assert np.array_equal(network.context[..., 1:], offsets)
+        network.context = np.concatenate([network.context[..., :1], 1 - offsets], axis=-1)
+    changed = (flow.inverse(x).numpy() != before)[0]
+    assert changed.any()
+    assert np.array_equal(changed, changed & (flow.exit_map == 1))
+
+
+def test_without_a_split_there_are_no_positions_to_be_aware_of():
+    flow = real_nvp(SHAPE, width=2, blocks=1, position_aware=True)
+    assert parameters(flow) == parameters(real_nvp(SHAPE, width=2, blocks=1))
 
 
 def test_widths_double_from_level_to_level_and_at_channel_couplings():
@@ -170,6 +249,12 @@ def test_unknown_normalization_is_refused():
         real_nvp(SHAPE, normalization="layer")
 
 
+@pytest.mark.parametrize("value", [2, -1, "even"])
+def test_unknown_first_parity_is_refused(value):
+    with pytest.raises(ValueError, match=f"first_parity must be 0 or 1; got {value!r}"):
+        real_nvp(SHAPE, first_parity=value)
+
+
 def test_more_levels_than_the_image_allows_are_refused():
     with pytest.raises(ValueError, match=r"\(28, 28, 1\) cannot have 4 levels.* divisible by 8"):
         real_nvp((28, 28, 1), levels=4)
@@ -181,9 +266,9 @@ def test_event_shape_that_is_no_image_is_refused_by_name():
 
 
 def test_scores_of_another_shape_or_of_fewer_levels_are_refused():
-    with pytest.raises(ValueError, match=r"statistics of shape .* do not fit level 0"):
+    with pytest.raises(ValueError, match=r"statistics of 2 levels .* do not fit level 0"):
         real_nvp(SHAPE, factorization=LikelihoodContribution(random_scores(2, (16, 8, 1))))
-    with pytest.raises(ValueError, match=r"statistics of shape .* do not fit level 1"):
+    with pytest.raises(ValueError, match=r"statistics of 1 levels .* do not fit level 1"):
         real_nvp(SHAPE, levels=3, factorization=LikelihoodContribution(random_scores(1, SHAPE)))
 
 

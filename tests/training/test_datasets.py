@@ -39,9 +39,11 @@ def test_split_refuses_what_are_no_images(images):
         Split(images)
 
 
-def test_split_refuses_clusters_of_another_length():
-    with pytest.raises(ValueError, match=r"clusters must be integers \[2\]"):
-        Split(np.zeros((2, 4, 4, 1), np.uint8), np.arange(3))
+@pytest.mark.parametrize("name", ["clusters", "labels"])
+@pytest.mark.parametrize("numbers", [np.arange(3), np.array([0.0, 1.0])])
+def test_split_refuses_clusters_and_labels_that_do_not_fit_the_images(name, numbers):
+    with pytest.raises(ValueError, match=rf"{name} must be integers \[2\]"):
+        Split(np.zeros((2, 4, 4, 1), np.uint8), **{name: numbers})
 
 
 def test_dataset_refuses_sides_of_different_shapes():
@@ -66,19 +68,29 @@ def test_digits_hold_every_image_once_with_17_intensities():
     assert sorted(map(bytes, together[..., 0])) == sorted(map(bytes, original))
 
 
+def test_digits_keep_the_label_of_their_image():
+    from sklearn.neighbors import KNeighborsClassifier
+
+    train, validation, test = sides(load_dataset("digits"))
+    nearest = KNeighborsClassifier(1).fit(train.images.reshape(len(train), -1), train.labels)
+    for side in (validation, test):
+        assert nearest.score(side.images.reshape(len(side), -1), side.labels) > 0.95
+
+
 def test_split_does_not_depend_on_the_seed_of_a_run():
     one, other = (load_dataset("digits", seed=seed) for seed in (0, 1))
     for a, b in zip(sides(one), sides(other), strict=True):
         np.testing.assert_array_equal(a.images, b.images)
 
 
-@pytest.mark.parametrize("size", [32, 64])
+@pytest.mark.parametrize("size", [16, 32, 64])
 def test_photos_never_show_one_scene_on_two_sides(size):
     dataset = photos(size)
     assert [len(side) for side in sides(dataset)] == [20_000, 1_000, 2_000]
     assert dataset.event_shape == (size, size, 3) and dataset.bins == 256
     scenes = [set(side.clusters.tolist()) for side in sides(dataset)]
     assert scenes == [set(range(7)), {7}, {8, 9}]
+    assert all(side.labels is None for side in sides(dataset))
     train, validation, test = (rows(side.images) for side in sides(dataset))
     assert not train & validation and not train & test and not validation & test
 
@@ -131,6 +143,11 @@ def png(array):
     return file
 
 
+def label_of(image):
+    """The class that `prepare` gives to an image."""
+    return int(image.sum()) % 10
+
+
 def prepare(name, data_dir, images):
     """Prepares `images`, a dict of uint8 [n, H, W, C] by split, as if they were the data set."""
     builder = tfds.builder(name, data_dir=data_dir)
@@ -140,13 +157,15 @@ def prepare(name, data_dir, images):
         keys = ("landmarks", "attributes", "identity")
         extra = {key: dict.fromkeys(features[key], 0) for key in keys}
     elif "label" in builder.info.features:
-        extra = {"label": 0}
+        extra = {"label": None}  # every image's own, see `label_of`
     if name.startswith("cifar"):
         extra["id"] = "0"
     encode = png if name.startswith("downsampled") else lambda array: array
 
     def examples(array):
         for key, image in enumerate(array):
+            if "label" in extra:
+                extra["label"] = label_of(image)
             yield str(key), {"image": encode(image), **extra}
 
     builder._split_generators = lambda *args, **kwargs: {
@@ -180,6 +199,11 @@ def test_prepared_images_arrive_unchanged_and_once(source, name, shape, tmp_path
     few = load_dataset(source, data_dir=tmp_path, limit=2)
     for a, b in zip(sides(dataset), sides(few), strict=True):
         np.testing.assert_array_equal(a.images[:2], b.images)
+    for side in sides(dataset) + sides(few):
+        if source == "imagenet32":
+            assert side.labels is None
+        else:
+            assert side.labels.tolist() == [label_of(image) for image in side.images]
 
 
 def test_celeba_is_cropped_around_the_face_and_keeps_its_official_sides(tmp_path):
@@ -189,7 +213,7 @@ def test_celeba_is_cropped_around_the_face_and_keeps_its_official_sides(tmp_path
     prepare("celeb_a", tmp_path, images)
     dataset = load_dataset("celeba", data_dir=tmp_path)
     assert [len(side) for side in sides(dataset)] == [3, 2, 1]
-    assert dataset.event_shape == (64, 64, 3)
+    assert dataset.event_shape == (64, 64, 3) and dataset.train.labels is None
     # JPEG blurs the edge of the square; one row of the surroundings would show as gray.
     middle = dataset.train.images[:, 2:-2, 2:-2].astype(int)
     assert np.abs(middle - 200).max() <= 3
@@ -219,6 +243,7 @@ def test_large_sides_are_decoded_once_and_mapped_read_only(on_disk, monkeypatch)
     second = load_dataset("mnist", data_dir=on_disk)
     for a, b in zip(sides(first), sides(second), strict=True):
         np.testing.assert_array_equal(a.images, b.images)
+        assert b.labels.tolist() == [label_of(image) for image in b.images]
 
 
 def test_decoding_that_fails_leaves_no_file_to_trust(on_disk, monkeypatch):

@@ -38,9 +38,12 @@ class FlowBijector(Configurable, tfb.Bijector):
       event_shape: Shape of one data image, `(height, width, channels)`.
       exit_map: Integer array of the event's shape, the level at which each
         dimension leaves; None for a flow that has no levels.
+      routes_change: Whether `route` may give another answer later, because it
+        goes by a variable.
     """
 
     exit_map: np.ndarray | None = None
+    routes_change: bool = False
 
     def __init__(
         self,
@@ -234,7 +237,12 @@ class FlowChain(FlowBijector):
                 )
         super().__init__(bijectors[0].event_shape, dtype=common_dtype(bijectors), name=name)
         self.bijectors = bijectors
-        self.exit_map = bijectors[-1].exit_map
+        self.routes_change = any(bijector.routes_change for bijector in bijectors)
+
+    @property
+    def exit_map(self) -> np.ndarray | None:
+        """The last member's, whose coordinates the chain's latents are in."""
+        return self.bijectors[-1].exit_map
 
     def get_config(self) -> dict:
         return {"bijectors": list(self.bijectors), "name": self.name}

@@ -24,7 +24,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_lcma.bijectors.flow_bijector import FlowBijector, FlowChain, common_dtype, image_shape
-from tfp_lcma.bijectors.reshaping import Permutation, Squeeze
+from tfp_lcma.bijectors.layout import FixedLayout, LevelwiseLayout, follow
+from tfp_lcma.bijectors.reshaping import Squeeze
 from tfp_lcma.factorizations.factorization import Factorization
 from tfp_lcma.priors.standard_normal import ExitPrior, StandardNormal
 from tfp_lcma.serialization import register
@@ -47,14 +48,8 @@ class MultiScale(FlowBijector):
     """A flow in levels, between which a factorization lets dimensions leave.
 
     Latents come back in the shape of the image. Where the factorization is a
-    fixed permutation each stands where its dimension came from, so the latent
-    looks like the image and `exit_map` is exact.
-
-    Attributes:
-      exit_map: `[height, width, channels]`, the level (from 0) at which each
-        dimension leaves.
-      level_index: For every level, which dimension of the image (flat index)
-        each entry of the level's tensor is.
+    permutation each stands where its dimension came from, so the latent looks
+    like the image and `exit_map` is exact; else by the slot it left through.
 
     References:
       Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, section 3.6.
@@ -78,7 +73,8 @@ class MultiScale(FlowBijector):
           name: Name of the bijector.
 
         Raises:
-          ValueError: If the flows' shapes do not follow from each other.
+          ValueError: If the flows' shapes do not follow from each other, or the
+            parts differ in their type of numbers.
         """
         flows = list(flows)
         if not flows:
@@ -103,7 +99,13 @@ class MultiScale(FlowBijector):
             half = (*view_shape[:2], view_shape[2] // 2)
             self.exits.append(self.exit_prior.bijector(level, half, half, dtype))
         self.exits.append(self.exit_prior.bijector(len(flows) - 1, shapes[-1], None, dtype))
-        self._lay_out()
+        common_dtype([*flows, *self.orders, *self.exits])
+        self.routes_change = any(order.routes_change for order in self.orders)
+        self._followed = None
+        if self.routes_change:
+            self._layout = LevelwiseLayout(self.flows, self.orders)
+        else:
+            self._layout = FixedLayout(self.event_shape, self._follow()[1])
 
     def get_config(self) -> dict:
         return {
@@ -159,18 +161,25 @@ class MultiScale(FlowBijector):
 
         Where nobody leaves before the end that is one tensor.
         """
-        flat = tf.reshape(self._layout.forward_and_event_log_det(z)[0], (-1, self._size))
-        sizes = [int(np.prod(exit_.event_shape)) for exit_ in self.exits]
-        parts = tf.split(flat, sizes, axis=-1)
-        return [
-            tf.reshape(part, (-1, *exit_.event_shape))
-            for part, exit_ in zip(parts, self.exits, strict=True)
-        ]
+        return self._layout.split(z)
 
     def join(self, latents: Sequence[tf.Tensor]) -> tf.Tensor:
         """Puts the latents of the levels back into one tensor of the image's shape."""
-        flat = tf.concat([tf.reshape(z, (tf.shape(z)[0], -1)) for z in latents], axis=-1)
-        return self._layout.inverse_and_event_log_det(tf.reshape(flat, (-1, *self.event_shape)))[0]
+        return self._layout.join(latents)
+
+    @property
+    def level_index(self) -> list[np.ndarray]:
+        """For every level, which dimension of the image each entry of its tensor is."""
+        return self._follow()[0]
+
+    @property
+    def exit_map(self) -> np.ndarray:
+        """The level at which each dimension leaves, `[height, width, channels]`, from 0."""
+        leaving = self._follow()[1]
+        exit_map = np.empty(int(np.prod(self.event_shape)), np.int32)
+        for exit_, left in enumerate(leaving):
+            exit_map[left] = len(self.flows) - len(leaving) + exit_
+        return exit_map.reshape(self.event_shape)
 
     def _walk_inverse(self, x, t, condition, step):
         """Takes `x` and `t` through the levels; `step` says what a flow does to them."""
@@ -206,29 +215,15 @@ class MultiScale(FlowBijector):
             x, t = step(self.flows[level], x, t, condition)
         return x, t
 
-    def _lay_out(self) -> None:
-        """Finds, in numpy, which dimension of the image every latent is."""
-        self._size = int(np.prod(self.event_shape))
-        index = np.arange(self._size).reshape(self.event_shape)
-        leaving, level_index = [], []
-        for level, flow in enumerate(self.flows):
-            index = flow.route(index)
-            level_index.append(index)
-            if level < len(self.orders):
-                index = self.orders[level].route(index)
-                if self.factorization is not None:
-                    index, left = np.split(index, 2, axis=-1)
-                    leaving.append(left.ravel())
-        leaving.append(index.ravel())
-        levels = range(len(self.flows) - len(leaving), len(self.flows))
-        exit_map = np.empty(self._size, np.int32)
-        for level, left in zip(levels, leaving, strict=True):
-            exit_map[left] = level
-        self.exit_map = exit_map.reshape(self.event_shape)
-        self.level_index = self._no_dependency(level_index)
-        # Latents arrive level after level; each goes to the place its dimension came from.
-        place = np.argsort(np.concatenate(leaving))
-        self._layout = Permutation(place.reshape(self.event_shape))
+    def _follow(self):
+        """Returns what `follow` does, kept where no order can change."""
+        if self._followed is not None:
+            return self._followed
+        splits = self.factorization is not None
+        followed = follow(self.event_shape, self.flows, self.orders, splits)
+        if not self.routes_change:
+            self._followed = self._no_dependency(followed)
+        return followed
 
 
 def level_shapes(

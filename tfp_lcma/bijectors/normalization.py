@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import keras
 import tensorflow as tf
@@ -16,13 +16,17 @@ LOG_SCALE_BOUND = 7.0
 
 
 @contextlib.contextmanager
-def data_dependent_initialization() -> Iterator[None]:
-    """Within this context, in eager mode, an inverse pass initialises every `ActNorm` it meets."""
-    _state.initializing = True
+def data_dependent_initialization(layers: Iterable | None = None) -> Iterator[None]:
+    """Within this context, in eager mode, an inverse pass initialises every `ActNorm` it meets.
+
+    Args:
+      layers: Only the actnorms whose Keras layers are among these; None: all.
+    """
+    _state.initializing = (lambda _: True) if layers is None else list(layers).__contains__
     try:
         yield
     finally:
-        _state.initializing = False
+        _state.initializing = None
 
 
 @contextlib.contextmanager
@@ -94,7 +98,8 @@ class ActNorm(FlowBijector):
         return {"event_shape": self.event_shape, "dtype": self.dtype.name}
 
     def inverse_and_event_log_det(self, x, condition=None, training=False):
-        if getattr(_state, "initializing", False) and tf.executing_eagerly():
+        initializing = getattr(_state, "initializing", None)
+        if initializing and tf.executing_eagerly() and initializing(self._layer):
             self._layer.initialize(x)
         log_scale = self._layer.log_scale()
         z = (x + self._layer.shift.value) * tf.exp(log_scale)

@@ -1,5 +1,6 @@
 """Flows that only move dimensions: squeeze, unsqueeze and fixed permutation. Log-det 0."""
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,8 +17,8 @@ class Rearrangement(FlowBijector):
     `[batch, height, width, channels]`, and `route`.
     """
 
-    def __init__(self, event_shape: Sequence[int], name: str | None = None):
-        super().__init__(event_shape, dtype=None, name=name)
+    def __init__(self, event_shape: Sequence[int], name: str | None = None, layers=()):
+        super().__init__(event_shape, dtype=None, layers=layers, name=name)
 
     def _arrange(self, x: tf.Tensor) -> tf.Tensor:
         raise NotImplementedError(f"{type(self).__name__} lacks _arrange().")
@@ -206,14 +207,30 @@ class Permutation(Rearrangement):
         return tf.reshape(permute(flat, order, order_back), (-1, *self.event_shape))
 
 
-def permute(x: tf.Tensor, order: np.ndarray, order_back: np.ndarray) -> tf.Tensor:
+def permute(x: tf.Tensor, order, order_back) -> tf.Tensor:
     """Gathers the last axis by `order`; the gradient gathers by its inverse, `order_back`."""
+    rows = tf.reshape(x, (-1, x.shape[-1]))
+    rows = _permute_rows(x.dtype)(rows, tf.cast(order, tf.int64), tf.cast(order_back, tf.int64))
+    permuted = tf.reshape(rows, tf.shape(x))
+    permuted.set_shape(x.shape)
+    return permuted
+
+
+@functools.cache
+def _permute_rows(dtype: tf.DType):
+    """Returns a function that permutes the columns of a matrix.
+
+    TensorFlow never forgets a custom gradient, nor the graph in which it was
+    used. In a function of its own, traced once, that is a graph of three nodes
+    and not the model's.
+    """
 
     @tf.custom_gradient
-    def gather(value):
+    def gather(rows, order, order_back):
         def gradient(upstream):
-            return permute(upstream, order_back, order)
+            return tf.gather(upstream, order_back, axis=1), None, None
 
-        return tf.gather(value, order, axis=-1), gradient
+        return tf.gather(rows, order, axis=1), gradient
 
-    return gather(x)
+    index = tf.TensorSpec((None,), tf.int64)
+    return tf.function(gather, input_signature=[tf.TensorSpec((None, None), dtype), index, index])

@@ -1,15 +1,44 @@
 """Which dimensions leave a multi-scale flow at which level."""
 
-from tfp_lcma.factorizations.factorization import Factorization, StaticFactorization
-from tfp_lcma.factorizations.likelihood import LikelihoodContribution
-from tfp_lcma.factorizations.static import Channel, Checkerboard
+from tfp_lcma.factorizations.exit_price import PAIRS, ExitPrice, pair_prices
+from tfp_lcma.factorizations.factorization import (
+    Factorization,
+    StaticFactorization,
+    view,
+    view_order,
+)
+from tfp_lcma.factorizations.likelihood import LikelihoodContribution, LikelihoodGain
+from tfp_lcma.factorizations.online import OnlineLikelihoodContribution
+from tfp_lcma.factorizations.positions import offset_maps
+from tfp_lcma.factorizations.rotation import Haar, KarhunenLoeve, LearnedConvolution
+from tfp_lcma.factorizations.static import (
+    Channel,
+    Checkerboard,
+    ComplementCheckerboard,
+    Random,
+    RandomInBlock,
+)
 from tfp_lcma.factorizations.statistics import LogDetStatistics
 
 __all__ = [
+    "PAIRS",
     "Channel",
     "Checkerboard",
+    "ComplementCheckerboard",
+    "ExitPrice",
     "Factorization",
+    "Haar",
+    "KarhunenLoeve",
+    "LearnedConvolution",
     "LikelihoodContribution",
+    "LikelihoodGain",
     "LogDetStatistics",
+    "OnlineLikelihoodContribution",
+    "Random",
+    "RandomInBlock",
     "StaticFactorization",
+    "offset_maps",
+    "pair_prices",
+    "view",
+    "view_order",
 ]

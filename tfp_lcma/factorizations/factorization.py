@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
-from tfp_lcma.bijectors.reshaping import Permutation
+from tfp_lcma.bijectors.reshaping import Permutation, Squeeze
 from tfp_lcma.serialization import Configurable
 
 
@@ -26,9 +26,33 @@ class Factorization(Configurable):
           view_shape: Shape `(h, w, 4c)` of its view.
 
         Returns:
-          A flow on `view_shape` with log-det 0.
+          A flow on `view_shape`.
         """
         raise NotImplementedError(f"{type(self).__name__} lacks bijector().")
+
+    def arriving(self, level: int, event_shape: Sequence[int]) -> np.ndarray:
+        """Returns which dimension of the image each entry of a level's tensor is.
+
+        Args:
+          level: Index of the level.
+          event_shape: Shape `(height, width, channels)` of the image.
+
+        Returns:
+          Integer array `[h, w, c]` of flat indices. After a map that is no
+          permutation an entry is known by the slot it came through.
+
+        Raises:
+          ValueError: If the choice is not made when the flow is built.
+        """
+        index = np.arange(np.prod(event_shape)).reshape(event_shape)
+        for above in range(level):
+            index = view(index)
+            order = self.bijector(above, index.shape)
+            if order.routes_change:
+                raise ValueError(f"{self!r} has not settled yet which dimensions arrive.")
+            index = order.route(index)
+            index = index[..., : index.shape[-1] // 2]
+        return index
 
     def __eq__(self, other) -> bool:
         if type(self) is not type(other):
@@ -40,12 +64,7 @@ class Factorization(Configurable):
         return hash(type(self).__name__)
 
     def __repr__(self) -> str:
-        def show(value):
-            return (
-                f"<{'x'.join(map(str, value.shape))}>" if hasattr(value, "shape") else repr(value)
-            )
-
-        arguments = ", ".join(f"{name}={show(value)}" for name, value in self.get_config().items())
+        arguments = ", ".join(f"{name}={_show(v)}" for name, v in self.get_config().items())
         return f"{type(self).__name__}({arguments})"
 
 
@@ -66,7 +85,36 @@ class StaticFactorization(Factorization):
         return Permutation(first + self.order(level, view_shape))
 
 
+def view(image: np.ndarray) -> np.ndarray:
+    """Views an array `[h, w, c]` as a level's view `[h/2, w/2, 4c]`."""
+    return Squeeze(image.shape).route(image)
+
+
+def view_order(sub_positions: np.ndarray) -> np.ndarray:
+    """Turns an order of each channel's four sub-positions into an order of the view.
+
+    Args:
+      sub_positions: Integers `[..., c, 4]`: the sub-positions 0 to 3 of every
+        channel, those that go on first.
+
+    Returns:
+      Integers `[..., 4c]`: all channels' first, all channels' second, and so on.
+    """
+    *blocks, channels, four = sub_positions.shape
+    entry = sub_positions + four * np.arange(channels)[:, None]
+    return np.swapaxes(entry, -1, -2).reshape(*blocks, four * channels)
+
+
 def _same(one, other) -> bool:
     """Says whether two arguments are equal; NaN, where no score is known, equals NaN."""
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
     floats = all(np.asarray(value).dtype.kind == "f" for value in (one, other))
     return np.array_equal(one, other, equal_nan=floats)
+
+
+def _show(value) -> str:
+    """Prints an argument; of an array its shape alone."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_show, value))}]"
+    return f"<{'x'.join(map(str, value.shape))}>" if hasattr(value, "shape") else repr(value)

@@ -1,17 +1,22 @@
-"""LCMA: the dimensions that contribute most to the log-likelihood go on."""
+"""LCMA and its nearest relative: what counts most for the log-likelihood goes on."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from tfp_lcma.factorizations.factorization import StaticFactorization
-from tfp_lcma.factorizations.static import CHECKERBOARD_ORDER
+from tfp_lcma.factorizations.ranking import BlockRanking, check_choice
 from tfp_lcma.factorizations.statistics import LogDetStatistics
 from tfp_lcma.serialization import register
 
+_SCORES = {
+    "cumulative": lambda statistics: statistics.log_det,
+    "level": lambda statistics: statistics.level_log_det,
+    "scale_invariant": lambda statistics: statistics.exit_log_density,
+}
+
 
 @register
-class LikelihoodContribution(StaticFactorization):
+class LikelihoodContribution(BlockRanking):
     """Orders every 2x2 block by log-det: the two highest of four go on, per channel.
 
     The scores are the log-dets that a flow without a multi-scale split gave
@@ -21,86 +26,103 @@ class LikelihoodContribution(StaticFactorization):
 
     References:
       Das, Abbeel, Spanos: Likelihood Contribution based Multi-scale Architecture
-      for Generative Flows, section 3 and equation 9. The pooling is the paper's;
-      the order inside a half and the rule for ties are this package's.
+      for Generative Flows, section 3 and equation 9. The defaults are the
+      paper's; the other options, the order inside a half and the rule for ties
+      are this package's.
     """
 
     def __init__(
-        self, statistics: LogDetStatistics | np.ndarray, keep: str = "high", order: str = "rank"
+        self,
+        statistics: LogDetStatistics | Sequence[LogDetStatistics] | np.ndarray,
+        keep: str = "high",
+        *,
+        granularity: str = "position",
+        pooling: str = "block",
+        order: str = "rank",
+        scores: str = "cumulative",
+        centred: bool = False,
     ):
         """Creates the factorization.
 
         Args:
-          statistics: What a `LogDetCollector` gathered, or the scores alone:
-            an array `[levels, height, width, channels]` in nats, in the
-            coordinates of the image.
+          statistics: What a `LogDetCollector` gathered; several of these, whose
+            scores are averaged; or the scores alone: an array
+            `[levels, height, width, channels]` in nats, in the coordinates of
+            the image, which is taken as it is whatever `scores` says.
           keep: "high": the highest scores go on; "low": the halves exchanged.
+          granularity: "position": every block by its own scores; "channel": one
+            order for all blocks of a channel, by scores averaged over positions;
+            "level": one order for the whole level.
+          pooling: "block": the two best of four; "pair": the better one of each
+            row of the block.
           order: Order inside each half, "rank" (by score) or "raster".
+          scores: "cumulative": the log-det up to the end of a level; "level":
+            that of the level alone; "scale_invariant": the log-det less half
+            the log-variance, the log-likelihood of a dimension if the flow
+            stopped here with the best affine Gaussian.
+          centred: Whether the mean score of each parity of the pixel grid is
+            taken away first, since couplings with checkerboard masks transform
+            one parity more often than the other.
 
         Raises:
           ValueError: If an argument is not one of these. A score that is missing
             where a dimension arrives is met when a flow is built.
         """
-        if isinstance(statistics, LogDetStatistics):
-            statistics = statistics.log_det
-        scores = np.array(statistics, dtype=np.float64)
-        if scores.ndim != 4:
-            raise ValueError(
-                "statistics must be a LogDetStatistics or scores of shape "
-                f"[levels, height, width, channels]; got shape {scores.shape}."
-            )
-        if keep not in ("high", "low"):
-            raise ValueError(f'keep must be "high" or "low"; got {keep!r}.')
-        if order not in ("rank", "raster"):
-            raise ValueError(f'order must be "rank" or "raster"; got {order!r}.')
-        scores.setflags(write=False)
-        self._scores, self._keep, self._inner_order = scores, keep, order
+        check_choice("scores", scores, tuple(_SCORES))
+        self._kind = scores
+        super().__init__(
+            statistics,
+            keep=keep,
+            granularity=granularity,
+            pooling=pooling,
+            order=order,
+            centred=centred,
+        )
 
     def get_config(self) -> dict:
-        return {"statistics": self._scores, "keep": self._keep, "order": self._inner_order}
+        return {**super().get_config(), "scores": self._kind}
 
-    def order(self, level: int, view_shape: Sequence[int]) -> np.ndarray:
-        reached = self._reached(level, view_shape)
-        scores = self._scores[level].ravel()[reached]
-        if not np.isfinite(scores).all():
-            raise ValueError(
-                f"statistics have no finite score for every dimension that reaches level {level}: "
-                "they must come from a flow in which nobody leaves (factorization=None)."
-            )
-        height, width, entries = view_shape
-        blocks = scores.reshape(height, width, entries // 4, 4)
-        # Ranked in RealNVP's order, a stable sort breaks ties by it.
-        tie_order = np.array(CHECKERBOARD_ORDER)
-        ranked = tie_order[np.argsort(-blocks[..., tie_order], axis=-1, kind="stable")]
-        if self._keep == "low":
-            ranked = ranked[..., [2, 3, 0, 1]]
-        if self._inner_order == "raster":
-            ranked = np.concatenate(
-                [np.sort(ranked[..., :2], axis=-1), np.sort(ranked[..., 2:], axis=-1)], axis=-1
-            )
-        entry = ranked + 4 * np.arange(entries // 4)[:, None]
-        return np.swapaxes(entry, -1, -2).reshape(height, width, entries)
-
-    def _reached(self, level: int, view_shape: Sequence[int]) -> np.ndarray:
-        """Returns the flat pixel index of every entry of the level's view."""
-        levels, *event_shape = self._scores.shape
-        size = 2 ** (level + 1)
-        expected = (event_shape[0] // size, event_shape[1] // size, event_shape[2] * size * 2)
-        if level >= levels or tuple(view_shape) != expected:
-            raise ValueError(
-                f"statistics of shape {self._scores.shape} do not fit level {level} with a view "
-                f"of shape {tuple(view_shape)}: they were collected from another flow."
-            )
-        index = np.arange(np.prod(event_shape)).reshape(event_shape)
-        for above in range(level):
-            index = _view(index)
-            order = self.order(above, index.shape)
-            index = np.take_along_axis(index, order, axis=-1)[..., : index.shape[-1] // 2]
-        return _view(index)
+    def _scores_of(self, statistics):
+        return _SCORES[self._kind](statistics)
 
 
-def _view(index: np.ndarray) -> np.ndarray:
-    """Views [h, w, c] as [h/2, w/2, 4c]."""
-    height, width, channels = index.shape
-    blocks = index.reshape(height // 2, 2, width // 2, 2, channels)
-    return blocks.transpose(0, 2, 4, 1, 3).reshape(height // 2, width // 2, 4 * channels)
+@register
+class LikelihoodGain(BlockRanking):
+    """What has most still to gain goes on: its final log-density less what it has here.
+
+    ```none
+    gain_i = mean log p_i at the end of the flow - (log-det_i - 0.5 log(2 pi e var_i))
+    ```
+
+    The second term is dimension i's log-likelihood if it left at the end of the
+    level through the best affine Gaussian. A scale applied here and undone
+    later changes nothing. The score is this package's.
+    """
+
+    def __init__(
+        self,
+        statistics: LogDetStatistics | Sequence[LogDetStatistics] | np.ndarray,
+        keep: str = "high",
+        *,
+        granularity: str = "position",
+        pooling: str = "block",
+        order: str = "rank",
+        centred: bool = False,
+    ):
+        """Creates the factorization; the arguments are `LikelihoodContribution`'s.
+
+        A dimension that couplings transformed often has gained already, so
+        `statistics` of two pre-trainings, with either order of the masks, are
+        better than one.
+        """
+        super().__init__(
+            statistics,
+            keep=keep,
+            granularity=granularity,
+            pooling=pooling,
+            order=order,
+            centred=centred,
+        )
+
+    def _scores_of(self, statistics):
+        return statistics.log_density - statistics.exit_log_density

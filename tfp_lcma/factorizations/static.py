@@ -1,8 +1,15 @@
 """Factorizations that look at no data."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from tfp_lcma.factorizations.factorization import StaticFactorization
+from tfp_lcma.bijectors.reshaping import Permutation
+from tfp_lcma.factorizations.factorization import (
+    Factorization,
+    StaticFactorization,
+    view_order,
+)
 from tfp_lcma.serialization import register
 
 # RealNVP's order of the sub-positions dy * 2 + dx of a block: (0,0), (1,1), (0,1), (1,0).
@@ -21,8 +28,18 @@ class Checkerboard(StaticFactorization):
         return {}
 
     def order(self, level, view_shape):
-        channels = view_shape[-1] // 4
-        return (np.arange(channels) * 4 + np.array(CHECKERBOARD_ORDER)[:, None]).ravel()
+        return view_order(np.tile(CHECKERBOARD_ORDER, (view_shape[-1] // 4, 1)))
+
+
+@register
+class ComplementCheckerboard(StaticFactorization):
+    """The other parity: (0,1), (1,0) of every 2x2 block goes on, RealNVP's halves exchanged."""
+
+    def get_config(self) -> dict:
+        return {}
+
+    def order(self, level, view_shape):
+        return np.roll(Checkerboard().order(level, view_shape), view_shape[-1] // 2)
 
 
 @register
@@ -41,3 +58,52 @@ class Channel(StaticFactorization):
 
     def order(self, level, view_shape):
         return np.arange(view_shape[-1])
+
+
+@register
+class Random(Factorization):
+    """At every level a random half of all dimensions goes on, wherever they are.
+
+    Both halves keep the order of the view, so that a dimension stays roughly
+    where it was; blocks are not respected.
+
+    References:
+      The random baseline of Das, Abbeel, Spanos: Likelihood Contribution based
+      Multi-scale Architecture for Generative Flows, section 5; the order inside a
+      half is this package's.
+    """
+
+    def __init__(self, seed: int = 0):
+        """Draws the halves by `seed`."""
+        self._seed = int(seed)
+
+    def get_config(self) -> dict:
+        return {"seed": self._seed}
+
+    def bijector(self, level, view_shape):
+        height, width, entries = view_shape
+        order = np.random.default_rng([self._seed, level]).permutation(height * width * entries)
+        halves = [np.sort(half).reshape(height, width, entries // 2) for half in np.split(order, 2)]
+        return Permutation(np.concatenate(halves, axis=-1))
+
+
+@register
+class RandomInBlock(StaticFactorization):
+    """Of every 2x2 block of every channel two random pixels go on, each half in raster order."""
+
+    def __init__(self, seed: int = 0):
+        """Draws the pixels by `seed`."""
+        self._seed = int(seed)
+
+    def get_config(self) -> dict:
+        return {"seed": self._seed}
+
+    def order(self, level, view_shape):
+        return random_block_order(np.random.default_rng([self._seed, level]), view_shape)
+
+
+def random_block_order(random: np.random.Generator, view_shape: Sequence[int]) -> np.ndarray:
+    """Draws which two of the four of every block go on; integers `[h, w, 4c]`."""
+    height, width, entries = view_shape
+    drawn = np.argsort(random.random((height, width, entries // 4, 4)), axis=-1)
+    return view_order(np.sort(drawn.reshape(*drawn.shape[:-1], 2, 2)).reshape(drawn.shape))

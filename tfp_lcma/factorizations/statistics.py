@@ -5,48 +5,100 @@ import os
 
 import numpy as np
 
+from tfp_lcma.factorizations.factorization import view
 from tfp_lcma.files import written_whole
 
-_BLOCK = "block_covariance_"
+_ARRAYS = ("log_det", "mean", "variance", "log_density")
+_PER_LEVEL = ("level_index", "block_covariance", "activations")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class LogDetStatistics:
     """Per-dimension statistics of a flow over training images.
 
-    All arrays but the block covariances are in the coordinates of the image; a
-    dimension that has left before a level has NaN there.
+    The first four arrays are in the coordinates of the image; a dimension that
+    has left before a level has NaN there. The others are in the coordinates of
+    a level's own tensor, `level_index` leading back to the image.
 
     Attributes:
       log_det: `[levels, height, width, channels]`, mean event log-det from the
         image to the end of each level, in nats; preprocessing not included.
       mean: Same shape, mean activation at the end of each level.
       variance: Same shape, its variance.
-      block_covariance: For every level but the last, `[h/2, w/2, c, 4, 4]`: the
-        covariance within every 2x2 block of every channel, in the level's own
-        coordinates; sub-positions in raster order.
       log_density: `[height, width, channels]`, mean final log-density of each
         dimension, log N(z) + log-det, in nats.
+      level_index: For every level `[h, w, c]`, the flat index in the image of
+        every entry of its tensor.
+      block_covariance: For every level but the last `[h/2, w/2, 4c, 4c]`: the
+        covariance within every 2x2 block, across channels, at its end; entries
+        in the order of the level's view.
+      activations: For every level but the last `[n, h, w, c]`: the activations
+        at its end of the first images, float32; for scores beyond covariances.
       count: Number of images.
     """
 
     log_det: np.ndarray
     mean: np.ndarray
     variance: np.ndarray
-    block_covariance: tuple[np.ndarray, ...]
     log_density: np.ndarray
+    level_index: tuple[np.ndarray, ...]
+    block_covariance: tuple[np.ndarray, ...]
+    activations: tuple[np.ndarray, ...]
     count: int
+
+    @property
+    def event_shape(self) -> tuple[int, int, int]:
+        """Shape `(height, width, channels)` of the image."""
+        return self.log_density.shape
+
+    @property
+    def level_log_det(self) -> np.ndarray:
+        """The mean log-det of each level alone, `[levels, height, width, channels]`, in nats."""
+        return np.diff(self.log_det, axis=0, prepend=0.0)
+
+    @property
+    def exit_log_density(self) -> np.ndarray:
+        """The mean log-density of each dimension if the flow stopped at the end of each level.
+
+        `log_det - 0.5 log(2 pi e variance)`: what the best affine Gaussian
+        there gives; `[levels, height, width, channels]`, in nats.
+        """
+        return self.log_det - 0.5 * np.log(2 * np.pi * np.e * self.variance)
+
+    def covariance_of(self, level: int, index: np.ndarray) -> np.ndarray:
+        """Returns the covariance within blocks of dimensions of the image.
+
+        Args:
+          level: The level at whose end it was taken.
+          index: Flat indices `[h, w, 4c]` of dimensions, in groups of four
+            that stand in one block of the level.
+
+        Returns:
+          `[h, w, c, 4, 4]`.
+
+        Raises:
+          ValueError: If a dimension does not reach the level in the flow that
+            was looked at, or stands in another block there.
+        """
+        stored = view(self.level_index[level])
+        same_size = stored.shape[:2] == index.shape[:2]
+        found = stored[..., None, :] == index[..., :, None] if same_size else np.zeros(1, bool)
+        if not found.any(axis=-1).all():
+            raise ValueError(
+                f"statistics have no covariance for every dimension that reaches level {level}: "
+                "they must come from a flow of the same shape in which nobody leaves "
+                "(factorization=None)."
+            )
+        place = found.argmax(axis=-1).reshape(*index.shape[:2], -1, 4)
+        rows, columns = np.indices(place.shape[:2])[:, :, :, None, None, None]
+        covariance = self.block_covariance[level]
+        return covariance[rows, columns, place[..., :, None], place[..., None, :]]
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes the statistics to one `.npz` file, whole or not at all."""
-        fields = {
-            "log_det": self.log_det,
-            "mean": self.mean,
-            "variance": self.variance,
-            "log_density": self.log_density,
-            "count": np.array(self.count),
-        }
-        fields |= {f"{_BLOCK}{level}": block for level, block in enumerate(self.block_covariance)}
+        fields = {name: getattr(self, name) for name in _ARRAYS} | {"count": np.array(self.count)}
+        for name in _PER_LEVEL:
+            fields |= {f"{name}_{level}": a for level, a in enumerate(getattr(self, name))}
         with written_whole(path) as temporary, open(temporary, "wb") as file:
             np.savez_compressed(file, **fields)
 
@@ -61,13 +113,12 @@ class LogDetStatistics:
         try:
             with np.load(path, allow_pickle=False) as file:
                 fields = {name: file[name] for name in file.files}
-            blocks = [name for name in fields if name.startswith(_BLOCK)]
+            levels = len(fields["log_det"])
             return cls(
-                log_det=fields["log_det"],
-                mean=fields["mean"],
-                variance=fields["variance"],
-                block_covariance=tuple(fields[f"{_BLOCK}{i}"] for i in range(len(blocks))),
-                log_density=fields["log_density"],
+                **{name: fields[name] for name in _ARRAYS},
+                level_index=tuple(fields[f"level_index_{i}"] for i in range(levels)),
+                block_covariance=tuple(fields[f"block_covariance_{i}"] for i in range(levels - 1)),
+                activations=tuple(fields[f"activations_{i}"] for i in range(levels - 1)),
                 count=int(fields["count"]),
             )
         except FileNotFoundError:

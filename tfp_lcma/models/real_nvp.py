@@ -3,21 +3,23 @@
 from collections.abc import Sequence
 
 import keras
+import numpy as np
 
 from tfp_lcma.bijectors.coupling import AffineCoupling, channel_mask, checkerboard_mask
 from tfp_lcma.bijectors.flow_bijector import FlowBijector, FlowChain
 from tfp_lcma.bijectors.multi_scale import MultiScale, level_shapes
 from tfp_lcma.bijectors.normalization import ActNorm, BatchNorm
 from tfp_lcma.bijectors.reshaping import Squeeze, Unsqueeze, squeezed_shape
-from tfp_lcma.factorizations.factorization import Factorization
+from tfp_lcma.factorizations.factorization import Factorization, view
+from tfp_lcma.factorizations.positions import offset_maps
 from tfp_lcma.networks.residual_network import ResidualNetwork
 from tfp_lcma.priors.standard_normal import ExitPrior
 
 # Which half of the checkerboard a coupling keeps: the even pixels, (0,0) among them, first.
 CHECKERBOARD_PARITIES = (0, 1, 0)
 LAST_LEVEL_PARITIES = (0, 1, 0, 1)
-# Which half of the channels a coupling keeps.
-CHANNEL_HALVES = ("first", "second", "first")
+# Which half of the channels a coupling keeps, the first half first.
+CHANNEL_HALVES = (0, 1, 0)
 
 
 def real_nvp(
@@ -29,6 +31,8 @@ def real_nvp(
     widen: bool = True,
     factorization: Factorization | None = None,
     exit_prior: ExitPrior | None = None,
+    position_aware: bool = False,
+    first_parity: int = 0,
     normalization: str = "actnorm",
     regularizer=None,
     dtype: str | None = None,
@@ -54,6 +58,12 @@ def real_nvp(
       factorization: Which dimensions leave at a level; None: nobody before the
         end (the flow to pre-train for LCMA).
       exit_prior: The prior of leaving dimensions; None: standard normal.
+      position_aware: Whether the networks of deeper levels see, as constant
+        channels, where in its block each entry came from; for factorizations
+        that choose per position.
+      first_parity: Parity of row + column of the pixels that the first
+        checkerboard coupling keeps: 0, as in the paper, or 1, all masks swapped,
+        those of the channel couplings too.
       normalization: "actnorm" or "batch".
       regularizer: Keras regulariser of the weight-norm gains and of the bounds
         of the log-scales; the paper's is `keras.regularizers.L2(5e-5)`.
@@ -75,19 +85,24 @@ def real_nvp(
     for name, value in {"levels": levels, "width": width, "blocks": blocks}.items():
         if int(value) != value or value < 1:
             raise ValueError(f"{name} must be a whole number >= 1; got {value!r}.")
+    if first_parity not in (0, 1):
+        raise ValueError(f"first_parity must be 0 or 1; got {first_parity!r}.")
     if normalization not in ("actnorm", "batch"):
         raise ValueError(f'normalization must be "actnorm" or "batch"; got {normalization!r}.')
     policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
     flow_dtype = "float64" if policy.variable_dtype == "float64" else "float32"
 
-    def coupling(mask, network_width) -> list[FlowBijector]:
+    def coupling(mask, network_width, offsets) -> list[FlowBijector]:
         shape = mask.shape
         halved = bool((mask == mask[:1, :1]).all())
+        context = [] if halved else [mask[..., :1]]
+        if offsets is not None:
+            context.append(offsets)
         network = ResidualNetwork(
             filters=shape[-1] if halved else 2 * shape[-1],
             width=network_width,
             blocks=blocks,
-            context=None if halved else mask[..., :1],
+            context=np.concatenate(context, axis=-1) if context else None,
             regularizer=regularizer,
             dtype=policy,
         )
@@ -102,14 +117,21 @@ def real_nvp(
     for level, shape in enumerate(shapes):
         level_width = width * 2**level if widen else width
         last = level == levels - 1
+        offsets = None
+        if position_aware and level > 0 and factorization is not None:
+            offsets = offset_maps(factorization, level, event_shape)
         parts = []
         for parity in LAST_LEVEL_PARITIES if last else CHECKERBOARD_PARITIES:
-            parts += coupling(checkerboard_mask(shape, parity), level_width)
+            mask = checkerboard_mask(shape, (parity + first_parity) % 2)
+            parts += coupling(mask, level_width, offsets)
         if not last:
             parts.append(Squeeze(shape))
+            squeezed_offsets = None if offsets is None else view(offsets)
             for half in CHANNEL_HALVES:
-                mask = channel_mask(squeezed_shape(shape), half)
-                parts += coupling(mask, 2 * level_width if widen else level_width)
+                keep = ("first", "second")[half != first_parity]
+                mask = channel_mask(squeezed_shape(shape), keep)
+                channel_width = 2 * level_width if widen else level_width
+                parts += coupling(mask, channel_width, squeezed_offsets)
             parts.append(Unsqueeze(shape))
         flows.append(FlowChain(parts))
     return MultiScale(flows, factorization, exit_prior)

@@ -2,11 +2,13 @@
 
     dataset = load_dataset("fashion_mnist", data_dir="~/tensorflow_datasets")
     dataset.train.images  # uint8 [55000, 28, 28, 1]
+    dataset.train.labels  # int64 [55000], the class of each
 
 | source | images | from |
 |---|---|---|
 | `digits` | 8x8x1, 17 intensities | scikit-learn |
-| `photos32`, `photos64` | 32x32x3, 64x64x3 | photographs inside scikit-image and scikit-learn |
+| `photos16` | 16x16x3 | photographs inside scikit-image and scikit-learn |
+| `photos32`, `photos64` | 32x32x3, 64x64x3 | the same photographs |
 | `mnist`, `fashion_mnist` | 28x28x1 | tensorflow_datasets, prepared beforehand |
 | `cifar10`, `imagenet32` | 32x32x3 | tensorflow_datasets, prepared beforehand |
 | `imagenet64`, `celeba` | 64x64x3 | tensorflow_datasets, prepared beforehand |
@@ -23,7 +25,7 @@ from training.datasets.split import Dataset, Split
 
 __all__ = ["SOURCES", "Dataset", "Split", "load_dataset"]
 
-_PHOTO_SIZES = {"photos32": 32, "photos64": 64}
+_PHOTO_SIZES = {"photos16": 16, "photos32": 32, "photos64": 64}
 SOURCES = ("digits", *_PHOTO_SIZES, *PREPARED, "folder")
 
 
@@ -53,7 +55,8 @@ def load_dataset(
         limit: keeps at most this many images on each side, for quick tries.
 
     Returns:
-        The data set, uint8 images of shape [n, H, W, C] on each side.
+        The data set, uint8 images of shape [n, H, W, C] on each side. Those with classes (digits,
+        mnist, fashion_mnist, cifar10) bring the labels too.
 
     Raises:
         ValueError: an argument is unknown, missing or out of range, or an image is unreadable.

@@ -16,14 +16,15 @@ def load_digits(limit: int | None = None) -> Dataset:
         limit: keeps at most this many images on each side.
 
     Returns:
-        The data set, `bins=17`.
+        The data set, `bins=17`; `labels` holds the digit.
     """
     from sklearn.datasets import load_digits as read
 
-    images = read().images.astype(np.uint8)[..., np.newaxis]
+    digits = read()
+    images = digits.images.astype(np.uint8)[..., np.newaxis]
     # The split is part of the data set. The stream of RandomState is frozen; those of newer
     # generators may change with NumPy, and the split with them.
     order = np.random.RandomState(0).permutation(len(images))
-    train, validation, test = np.split(images[order], [-(_VALIDATION + _TEST), -_TEST])
-    sides = [Split(side[:limit]) for side in (train, validation, test)]
+    members = np.split(order, [-(_VALIDATION + _TEST), -_TEST])
+    sides = [Split(images[m[:limit]], labels=digits.target[m[:limit]]) for m in members]
     return Dataset("digits", *sides, bins=17)

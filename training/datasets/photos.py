@@ -31,7 +31,8 @@ def load_photos(name: str, size: int, limit: int | None = None) -> Dataset:
 
     Read this as a set of textures. Behind the crops are ten scenes only, seven to train on, one
     to validate on, two to test on: crops overlap, and a difference between two models on two
-    scenes says little about photographs in general. `clusters` holds the number of the scene.
+    scenes says little about photographs in general. `clusters` holds the number of the scene;
+    there are no `labels`.
 
     A crop is drawn from a photograph, a reduction factor (2, 3 or 4, block means) and a place,
     each uniformly, always by the same random stream.

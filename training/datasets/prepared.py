@@ -72,7 +72,7 @@ def load_prepared(
         limit: keeps, and decodes, at most this many images on each side.
 
     Returns:
-        The data set, 256 intensities.
+        The data set, 256 intensities; `labels` holds the class where the data set has classes.
 
     Raises:
         FileNotFoundError: the data set is not prepared in `data_dir`.
@@ -94,10 +94,13 @@ def load_prepared(
     ranges.append((recipe.test, 0, count[recipe.test]))
     if limit is not None:
         ranges = [(split, start, min(stop, start + limit)) for split, start, stop in ranges]
-    return Dataset(name, *(Split(_read(builder, recipe, *r)) for r in ranges))
+    sides = (
+        Split(_read_images(builder, recipe, *r), labels=_read_labels(builder, *r)) for r in ranges
+    )
+    return Dataset(name, *sides)
 
 
-def _read(builder, recipe: _Recipe, split: str, start: int, stop: int) -> np.ndarray:
+def _read_images(builder, recipe: _Recipe, split: str, start: int, stop: int) -> np.ndarray:
     """Returns uint8 [stop - start, H, W, C], in memory or memory-mapped."""
     shape = (stop - start, *recipe.shape)
     batches = functools.partial(_batches, builder, recipe, f"{split}[{start}:{stop}]")
@@ -109,6 +112,22 @@ def _read(builder, recipe: _Recipe, split: str, start: int, stop: int) -> np.nda
         file=f"{builder.name}-{builder.version}-{split}-{start}-{stop}-{size}.npy",
         in_memory=np.prod(shape, dtype=np.int64) <= _IN_MEMORY_BYTES,
     )
+
+
+def _read_labels(builder, split: str, start: int, stop: int) -> np.ndarray | None:
+    """Returns int64 [stop - start] in the order of the images; None if there are no classes."""
+    if "label" not in builder.info.features:
+        return None
+    import tensorflow_datasets as tfds
+
+    # Without the images a pass is so short that labels are never kept in a file.
+    examples = builder.as_dataset(
+        split=f"{split}[{start}:{stop}]",
+        shuffle_files=False,
+        decoders=tfds.decode.PartialDecoding({"label": True}),
+    )
+    batches = examples.batch(4096).as_numpy_iterator()
+    return np.concatenate([batch["label"] for batch in batches])
 
 
 def _batches(builder, recipe: _Recipe, split: str) -> Iterator[np.ndarray]:

@@ -15,10 +15,13 @@ class Split:
         clusters: int [n], or None. Images of one cluster are not independent (crops of one
             photograph), so that a standard error must be taken over clusters; None says that
             every image stands for itself.
+        labels: int [n], or None. The class of every image, counted from 0, where the data set has
+            classes.
     """
 
     images: np.ndarray
     clusters: np.ndarray | None = None
+    labels: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Checks shapes and types."""
@@ -27,14 +30,16 @@ class Split:
                 "images must be uint8 [n, H, W, C], none of them 0; "
                 f"got {self.images.dtype} {list(self.images.shape)}"
             )
-        if self.clusters is not None and (
-            self.clusters.shape != self.images.shape[:1]
-            or not np.issubdtype(self.clusters.dtype, np.integer)
-        ):
-            raise ValueError(
-                f"clusters must be integers [{len(self.images)}]; "
-                f"got {self.clusters.dtype} {list(self.clusters.shape)}"
-            )
+        for name in ("clusters", "labels"):
+            numbers = getattr(self, name)
+            if numbers is not None and (
+                numbers.shape != self.images.shape[:1]
+                or not np.issubdtype(numbers.dtype, np.integer)
+            ):
+                raise ValueError(
+                    f"{name} must be integers [{len(self.images)}]; "
+                    f"got {numbers.dtype} {list(numbers.shape)}"
+                )
 
     def __len__(self) -> int:
         """Number of images."""

@@ -3,6 +3,7 @@
 Nothing here opens a window or touches pyplot's state, and a file is either whole or absent.
 """
 
+from training.pictures.blocks import save_block_maps, save_share_curves, save_shares
 from training.pictures.curves import save_training_curves
 from training.pictures.grids import (
     save_image_grid,
@@ -13,12 +14,15 @@ from training.pictures.grids import (
 from training.pictures.maps import save_event_log_prob, save_exit_map, save_log_det_map
 
 __all__ = [
+    "save_block_maps",
     "save_event_log_prob",
     "save_exit_map",
     "save_image_grid",
     "save_interpolations",
     "save_log_det_map",
     "save_reconstructions",
+    "save_share_curves",
+    "save_shares",
     "save_training_curves",
     "tile",
 ]

@@ -1,0 +1,58 @@
+"""The learned 1x1 convolution: where it starts, and its log-det."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tests.checks import close
+from tests.registry import data, move_weights
+from tfp_lcma.bijectors import InvertibleConvolution
+
+SHAPE = (2, 3, 5)
+
+
+def flow(seed=0):
+    keras.utils.set_random_seed(seed)
+    return InvertibleConvolution(SHAPE, dtype="float64")
+
+
+def matrix(convolution):
+    """W, from what it does to unit vectors at one position."""
+    units = np.zeros((5, *SHAPE))
+    units[np.arange(5), 1, 2, np.arange(5)] = 1
+    return convolution.inverse(units).numpy()[:, 1, 2].T
+
+
+def test_convolution_starts_as_a_random_rotation_without_log_det():
+    first = flow()
+    close(matrix(first) @ matrix(first).T, np.eye(5), 1e-10, "W W^T")
+    close(first.inverse_event_log_det_jacobian(data(first, 1)), np.zeros((1, *SHAPE)), 1e-10, "0")
+    assert np.array_equal(matrix(flow()), matrix(first))
+    assert np.any(matrix(flow(1)) != matrix(first))
+
+
+def test_every_position_is_multiplied_by_one_matrix():
+    moved = flow()
+    move_weights(moved, 0.3, seed=1)
+    x = data(moved, 4).numpy()
+    close(moved.inverse(x), np.einsum("kj,nhwj->nhwk", matrix(moved), x), 1e-10, "z = W x")
+
+
+def test_log_det_is_shared_alike_and_sums_to_that_of_the_matrix():
+    moved = flow()
+    move_weights(moved, 0.3, seed=1)
+    log_det = moved.inverse_event_log_det_jacobian(data(moved, 2)).numpy()
+    assert np.ptp(log_det) == 0
+    close(log_det[0, 0, 0].sum(), np.linalg.slogdet(matrix(moved))[1], 1e-10, "log-det")
+    assert abs(log_det.flat[0]) > 1e-3
+
+
+def test_no_step_however_large_makes_the_matrix_singular():
+    moved = flow()
+    for variable in moved.trainable_variables:
+        if variable.shape.rank == 1:
+            variable.assign(tf.fill(variable.shape, tf.constant(-1e6, tf.float64)))
+    x = data(moved, 2)
+    for method in (moved.inverse_and_event_log_det, moved.forward_and_event_log_det):
+        for tensor in method(x):
+            assert np.isfinite(tensor).all()

@@ -1,0 +1,36 @@
+"""The documentation's examples run as they stand."""
+
+import json
+import re
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from tfp_lcma.factorizations import Factorization
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def blocks(page, heading):
+    """The Python code under a heading of a page, one block after the other."""
+    section = (DOCS / page).read_text(encoding="utf-8").split(f"## {heading}\n")[1]
+    return re.findall(r"```python\n(.*?)```", section.split("\n## ")[0], flags=re.DOTALL)
+
+
+def test_factorization_of_ones_own_works_as_the_page_says():
+    names = {"__name__": "docs"}
+    for block in blocks("factorizations.md", "One of your own"):
+        exec(block, names)
+    flow, factorization = names["flow"], names["flow"].factorization
+    assert isinstance(factorization, Factorization)
+    kept = flow.exit_map > 0
+    variance = names["variance"][0]
+    for row in range(0, 8, 2):
+        for column in range(0, 8, 2):
+            block = np.s_[row : row + 2, column : column + 2]
+            assert sorted(variance[block][kept[block]]) == sorted(variance[block].ravel())[2:]
+    text = json.dumps(keras.saving.serialize_keras_object(factorization))
+    assert keras.saving.deserialize_keras_object(json.loads(text)) == factorization
+    x = np.random.default_rng(1).normal(size=(2, 8, 8, 1)).astype("float32")
+    np.testing.assert_allclose(flow.forward(flow.inverse(x)), x, atol=1e-5)

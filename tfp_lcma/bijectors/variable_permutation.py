@@ -1,0 +1,113 @@
+"""A permutation within positions whose index is a variable: it can change between two steps."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfp_lcma.bijectors.flow_bijector import image_shape
+from tfp_lcma.bijectors.reshaping import Rearrangement, permute
+from tfp_lcma.serialization import register
+
+
+class IndexLayer(keras.layers.Layer):
+    """Holds an index, its inverse, and whether it is settled; saved with the model's weights."""
+
+    def __init__(self, size: int, **kwargs):
+        super().__init__(**kwargs)
+        self.size = size
+        self.build()
+
+    def build(self, input_shape=None):
+        def state(name, shape):
+            # int64: TensorFlow keeps int32 variables away from accelerators.
+            return self.add_weight(
+                shape, initializer="zeros", dtype="int64", trainable=False, name=name
+            )
+
+        self.index, self.index_back = state("index", (self.size,)), state("back", (self.size,))
+        self.decided = state("decided", ())
+        self.built = True
+
+
+@register
+class VariablePermutation(Rearrangement):
+    """Reorders the entries of every position by an index that can be assigned.
+
+    ```none
+    inverse   z.flat[k] = x.flat[index[k]]
+    forward   x.flat[index[k]] = z.flat[k]
+    ```
+
+    It is exact for whatever index it holds, and no assignment changes a shape or
+    a traced function. `exit_map` and `level_index` of a flow with such a part
+    follow the index; a function traced before an assignment that read them does
+    not. The gradient is the inverse gather.
+    """
+
+    routes_change = True
+
+    def __init__(self, event_shape: Sequence[int], name: str | None = None):
+        """Creates the permutation, at first the identity."""
+        self._layer = IndexLayer(int(np.prod(image_shape(event_shape, "event_shape"))))
+        super().__init__(event_shape, name=name, layers=[self._layer])
+        self.assign(np.arange(self.event_shape[-1]))
+
+    def get_config(self) -> dict:
+        return {"event_shape": self.event_shape}
+
+    @property
+    def decided(self) -> bool:
+        """Whether the order is settled, as opposed to one drawn to measure by."""
+        with tf.init_scope():
+            return bool(self._layer.decided.numpy())
+
+    @property
+    def order(self) -> np.ndarray:
+        """Which entry of its position each slot receives, integers of the event's shape."""
+        with tf.init_scope():
+            index = self._layer.index.numpy()
+        return index.reshape(self.event_shape) % self.event_shape[-1]
+
+    def assign(self, order: np.ndarray, decided: bool = False) -> None:
+        """Sets the order.
+
+        Args:
+          order: Integers `[h, w, c]` or `[c]`: the entry of its position that
+            each slot receives.
+          decided: Whether this is settled.
+
+        Raises:
+          ValueError: If `order` does not name every entry of every position once.
+        """
+        height, width, channels = self.event_shape
+        order = np.asarray(order)
+        entries = np.arange(channels)
+        if order.shape not in ((channels,), self.event_shape) or np.any(
+            np.sort(order, axis=-1) != entries
+        ):
+            raise ValueError(
+                f"order must hold 0 to {channels - 1} once at every position of "
+                f"{self.event_shape}; got an array of shape {order.shape}."
+            )
+        first = np.arange(0, self._layer.size, channels).reshape(height, width, 1)
+        index = (first + order).ravel()
+        self._layer.index.assign(index)
+        self._layer.index_back.assign(np.argsort(index))
+        self._layer.decided.assign(int(decided))
+
+    def route(self, index):
+        with tf.init_scope():
+            return index.reshape(-1)[self._layer.index.numpy()].reshape(self.event_shape)
+
+    def _arrange(self, x):
+        return self._gather(x, self._layer.index.value, self._layer.index_back.value)
+
+    def _restore(self, z):
+        return self._gather(z, self._layer.index_back.value, self._layer.index.value)
+
+    def _gather(self, x, order, order_back):
+        order, order_back = tf.convert_to_tensor(order), tf.convert_to_tensor(order_back)
+        flat = permute(tf.reshape(x, (-1, self._layer.size)), order, order_back)
+        return tf.reshape(flat, (-1, *self.event_shape))

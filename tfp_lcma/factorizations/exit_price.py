@@ -1,0 +1,108 @@
+"""The pair that costs least to lose leaves."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfp_lcma.factorizations.factorization import StaticFactorization, view, view_order
+from tfp_lcma.factorizations.ranking import GRANULARITIES, check_choice, check_view
+from tfp_lcma.factorizations.statistics import LogDetStatistics
+from tfp_lcma.serialization import register
+
+# The pairs of sub-positions dy * 2 + dx; a pair's complement has the mirrored place.
+PAIRS = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
+# Of equal prices the first here is taken: RealNVP's, whose (0,1), (1,0) leave.
+_TIE_ORDER = np.array([3, 0, 1, 2, 4, 5])
+
+
+def pair_prices(covariance: np.ndarray) -> np.ndarray:
+    """Returns what it costs to let each pair of a 2x2 block leave, in nats.
+
+    ```none
+    price(S) = 0.5 (sum_{i in S} log var_i - log det Cov[S | K]),  K the pair that stays
+    ```
+
+    This is the information that S shares with K and within itself: the
+    divergence of a Gaussian S, given K, from independent Gaussians of the right
+    variances, which is what an unconditional exit takes it for.
+
+    Args:
+      covariance: `[..., 4, 4]`, of the block's sub-positions in raster order.
+
+    Returns:
+      `[..., 6]`, for the pairs of `PAIRS` in that order, each as the one that leaves.
+    """
+    # A correlation matrix has the same prices; a floor keeps a singular one finite.
+    scale = np.sqrt(np.maximum(np.diagonal(covariance, axis1=-2, axis2=-1), 1e-30))
+    correlation = covariance / (scale[..., :, None] * scale[..., None, :])
+    correlation = np.where(np.eye(4, dtype=bool), 1.0, (1 - 1e-9) * correlation)
+    whole = np.linalg.slogdet(correlation)[1]
+    staying = [correlation[..., np.ix_(pair, pair)[0], pair] for pair in reversed(PAIRS)]
+    # log det Cov[S | K] = log det Cov - log det Cov[K].
+    return np.stack([0.5 * (np.linalg.slogdet(kept)[1] - whole) for kept in staying], axis=-1)
+
+
+@register
+class ExitPrice(StaticFactorization):
+    """Of every 2x2 block of every channel the pair of least exit price leaves.
+
+    Prices come from the covariance of each block at the end of a level of a
+    flow in which nobody leaves; see `pair_prices`. Both halves are in raster
+    order. The score is this package's.
+
+    Valid where dimensions keep their identity up to the end of the level: with
+    masked couplings, not with 1x1 convolutions.
+    """
+
+    def __init__(self, statistics: LogDetStatistics | Sequence[np.ndarray], granularity="position"):
+        """Creates the factorization.
+
+        Args:
+          statistics: What a `LogDetCollector` gathered, or the prices alone: for
+            every level `[h/2, w/2, c, 6]` in nats, in the order of `PAIRS`.
+          granularity: "position": every block by its own prices; "channel": one
+            pair for all blocks of a channel, by mean price; "level": one pair for
+            the whole level, which keeps the pixel grid regular.
+
+        Raises:
+          ValueError: If an argument is not one of these, or the statistics lack
+            a covariance where a dimension arrives.
+        """
+        check_choice("granularity", granularity, GRANULARITIES)
+        self._granularity = granularity
+        if isinstance(statistics, LogDetStatistics):
+            self._prices = []  # of the levels above, when a level's dimensions are asked for
+            for level in range(len(statistics.block_covariance)):
+                index = view(self.arriving(level, statistics.event_shape))
+                self._prices.append(pair_prices(statistics.covariance_of(level, index)))
+        else:
+            self._prices = [np.array(prices, np.float64) for prices in statistics]
+        if not self._prices or any(p.ndim != 4 or p.shape[-1] != 6 for p in self._prices):
+            raise ValueError(
+                "statistics must be a LogDetStatistics of two levels or more or, for every level, "
+                f"prices of shape [h, w, c, 6]; got shapes {[p.shape for p in self._prices]}."
+            )
+        self._prices = tuple(self._prices)
+        for prices in self._prices:
+            prices.setflags(write=False)
+
+    @property
+    def prices(self) -> tuple[np.ndarray, ...]:
+        """For every level the price of letting each pair leave, `[h, w, c, 6]`, in nats."""
+        return self._prices
+
+    def get_config(self) -> dict:
+        return {"statistics": self._prices, "granularity": self._granularity}
+
+    def order(self, level, view_shape):
+        height, width, channels, _ = self._prices[0].shape
+        event_shape = (2 * height, 2 * width, channels)
+        check_view("statistics", level, view_shape, len(self._prices), event_shape)
+        prices = self._prices[level]
+        axes = {"position": (), "channel": (0, 1), "level": (0, 1, 2)}[self._granularity]
+        mean = prices.mean(axis=axes, keepdims=True) if axes else prices
+        # Rounded, so that rounding errors decide no tie.
+        least = _TIE_ORDER[np.argmin(np.round(mean, 9)[..., _TIE_ORDER], axis=-1)]
+        pairs = np.array(PAIRS)
+        chosen = np.concatenate([pairs[5 - least], pairs[least]], axis=-1)
+        return view_order(np.broadcast_to(chosen, (*prices.shape[:-1], 4)))

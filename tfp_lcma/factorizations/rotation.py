@@ -1,0 +1,228 @@
+"""Leaving along a rotated basis: what leaves is a component of a block, not a pixel."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfp_lcma.bijectors.convolution import InvertibleConvolution
+from tfp_lcma.bijectors.rotation import Rotation
+from tfp_lcma.factorizations.factorization import Factorization, view
+from tfp_lcma.factorizations.ranking import check_choice
+from tfp_lcma.factorizations.statistics import LogDetStatistics
+from tfp_lcma.serialization import register
+
+# Components of a 2x2 block with pixels 0 1 over 2 3.
+_HAAR = {
+    "mean": (1, 1, 1, 1),
+    "horizontal": (1, -1, 1, -1),
+    "vertical": (1, 1, -1, -1),
+    "diagonal": (1, -1, -1, 1),
+}
+
+
+@register
+class Haar(Factorization):
+    """Two of the four Haar components of every 2x2 block go on, per channel.
+
+    ```none
+    mean = (a+b+c+d)/2, horizontal = (a-b+c-d)/2, vertical = (a+b-c-d)/2, diagonal = (a-b-c+d)/2
+    ```
+
+    Neighbouring pixels are nearly equal, so the differences share little with
+    the mean: they leave at little cost. Log-det 0; latents stand by slot.
+
+    References:
+      Ardizzone et al.: Guided image generation with conditional invertible neural
+      networks (downsampling by Haar wavelets). Which components stay is this
+      package's choice.
+    """
+
+    def __init__(self, keep: Sequence[str] = ("mean", "horizontal")):
+        """Creates the factorization.
+
+        Args:
+          keep: The two components that go on, of "mean", "horizontal" (the
+            difference between left and right), "vertical" and "diagonal".
+
+        Raises:
+          ValueError: If `keep` does not name two different components.
+        """
+        keep = tuple(keep)
+        if len(keep) != 2 or len(set(keep)) != 2 or not set(keep) <= set(_HAAR):
+            raise ValueError(
+                f"keep must name two different ones of {', '.join(_HAAR)}; got {keep!r}."
+            )
+        self._keep = keep
+
+    def get_config(self) -> dict:
+        return {"keep": list(self._keep)}
+
+    def bijector(self, level, view_shape):
+        names = [*self._keep, *(name for name in _HAAR if name not in self._keep)]
+        block = 0.5 * np.array([_HAAR[name] for name in names])
+        return Rotation(view_shape, _view_rotation(np.tile(block, (view_shape[-1] // 4, 1, 1))))
+
+
+@register
+class KarhunenLoeve(Factorization):
+    """The principal components of the blocks go on that carry most, one rotation a level.
+
+    The rotation's rows are the eigenvectors of the covariance within blocks at
+    the end of a level of a flow in which nobody leaves, averaged over positions.
+    What leaves is uncorrelated with what stays: of the same channel, or of all
+    with `across_channels`. At deeper levels the covariance is that of the same
+    flow's activations, seen through the rotations above.
+    Log-det 0; latents stand by slot. The factorization is this package's.
+    """
+
+    def __init__(
+        self,
+        statistics: LogDetStatistics | Sequence[np.ndarray],
+        *,
+        across_channels: bool = False,
+        keep: str = "variance",
+    ):
+        """Creates the factorization.
+
+        Args:
+          statistics: What a `LogDetCollector` gathered in a flow in which nobody
+            leaves, or the rotations alone: for every level `[4c, 4c]`.
+          across_channels: Whether one rotation mixes all 4c entries of a block;
+            else each channel has its own of the four sub-positions.
+          keep: Which components go on: those of most "variance", or those of
+            most "negentropy", the least Gaussian, by skewness and kurtosis
+            (Jones, Sibson: What is projection pursuit?).
+
+        Raises:
+          ValueError: If an argument is not one of these.
+        """
+        check_choice("keep", keep, ("variance", "negentropy"))
+        self._across, self._keep = bool(across_channels), keep
+        if isinstance(statistics, LogDetStatistics):
+            statistics = _principal_rotations(statistics, self._across, keep)
+        self._rotations = tuple(np.array(matrix, np.float64) for matrix in statistics)
+        if not self._rotations or any(m.ndim != 2 or m.shape[0] % 4 for m in self._rotations):
+            raise ValueError(
+                "statistics must be a LogDetStatistics of two levels or more or, for every level, "
+                f"a rotation of shape [4c, 4c]; got shapes {[m.shape for m in self._rotations]}."
+            )
+        for matrix in self._rotations:
+            matrix.setflags(write=False)
+
+    @property
+    def rotations(self) -> tuple[np.ndarray, ...]:
+        """For every level the rotation of the view's entries, `[4c, 4c]`; row k is component k."""
+        return self._rotations
+
+    def get_config(self) -> dict:
+        return {
+            "statistics": self._rotations,
+            "across_channels": self._across,
+            "keep": self._keep,
+        }
+
+    def bijector(self, level, view_shape):
+        if level >= len(self._rotations) or len(self._rotations[level]) != view_shape[-1]:
+            raise ValueError(
+                f"statistics with rotations of {[len(m) for m in self._rotations]} entries do not "
+                f"fit level {level} with a view of shape {tuple(view_shape)}: they were collected "
+                "from another flow."
+            )
+        return Rotation(view_shape, self._rotations[level])
+
+
+@register
+class LearnedConvolution(Factorization):
+    """A learned 1x1 convolution stands before the split: Glow's answer, as a control.
+
+    It adds a log-det of its own and 2 (4c)² + 4c numbers a level, two triangular
+    matrices that are stored as squares and a diagonal.
+
+    References:
+      Kingma, Dhariwal: Glow, section 3.2.
+    """
+
+    def __init__(self, dtype: str = "float32"):
+        """Mixes in `dtype`, which must be the flow's."""
+        self._dtype = dtype
+
+    def get_config(self) -> dict:
+        return {"dtype": self._dtype}
+
+    def bijector(self, level, view_shape):
+        return InvertibleConvolution(view_shape, dtype=self._dtype)
+
+
+def _view_rotation(blocks):
+    """Turns each channel's rotation, `[c, 4, 4]`, into one of the view, `[4c, 4c]`.
+
+    All channels' first components come first, then all second ones, and so on.
+    """
+    channels = len(blocks)
+    matrix = np.zeros((4, channels, channels, 4))
+    for channel, block in enumerate(blocks):
+        matrix[:, channel, channel] = block
+    return matrix.reshape(4 * channels, 4 * channels)
+
+
+def _principal_rotations(statistics, across, keep):
+    """Returns the rotations of all levels, finest first."""
+    channels = statistics.event_shape[-1]
+    # What our tensor's channels are, in terms of those of the flow in which nobody leaves.
+    mixture, rotations = np.eye(channels), []
+    for level, covariance in enumerate(statistics.block_covariance):
+        mixture = np.kron(mixture, np.eye(4))
+        if mixture.shape[1] != covariance.shape[-1]:
+            raise ValueError(
+                "statistics must come from a flow in which nobody leaves (factorization=None): "
+                f"level {level} has {covariance.shape[-1]} entries in a block, expected "
+                f"{mixture.shape[1]}."
+            )
+        mean = mixture @ covariance.mean(axis=(0, 1)) @ mixture.T
+        rotation = _principal_axes(mean, across)
+        if keep == "negentropy":
+            views = np.stack([view(y) for y in statistics.activations[level]])
+            scores = _negentropy(views @ (rotation @ mixture).T)
+            rotation = _reordered(rotation, scores, across)
+        rotations.append(rotation)
+        mixture = (rotation @ mixture)[: len(mixture) // 2]
+    return rotations
+
+
+def _principal_axes(covariance, across):
+    """Returns the eigenvectors of a view's covariance as rows, those of most variance first."""
+    if across:
+        return _eigenvectors(covariance)
+    blocks = [covariance[i : i + 4, i : i + 4] for i in range(0, len(covariance), 4)]
+    return _view_rotation(np.stack([_eigenvectors(block) for block in blocks]))
+
+
+def _eigenvectors(covariance):
+    """Returns eigenvectors as rows, largest eigenvalue first, with a definite sign."""
+    rows = np.linalg.eigh(covariance)[1].T[::-1]
+    largest = np.abs(rows).argmax(axis=1)
+    return rows * np.sign(rows[np.arange(len(rows)), largest])[:, None]
+
+
+def _reordered(rotation, scores, across):
+    """Orders components by score, highest first: all of them, or within each channel."""
+    if across:
+        return rotation[np.argsort(-scores, kind="stable")]
+    channels = len(rotation) // 4
+    best = np.argsort(-scores.reshape(4, channels), axis=0, kind="stable")
+    return rotation[(best * channels + np.arange(channels)).ravel()]
+
+
+def _negentropy(components):
+    """Returns the negentropy of every component, in nats, averaged over positions.
+
+    Args:
+      components: `[n, h, w, components]`.
+    """
+    count = len(components)
+    centred = components - components.mean(axis=0)
+    standard = centred / np.maximum(centred.std(axis=0), 1e-12)
+    skewness, kurtosis = (standard**3).mean(axis=0), (standard**4).mean(axis=0) - 3
+    # The expected squares of a Gaussian sample's are taken away.
+    excess = (skewness**2 - 6 / count) / 12 + (kurtosis**2 - 24 / count) / 48
+    return excess.mean(axis=(0, 1))

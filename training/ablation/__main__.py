@@ -1,0 +1,166 @@
+"""Command line: compare ways to choose who leaves early, at one budget, over several seeds."""
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+
+from training.datasets import load_dataset
+from training.recipe import load_recipe, recipe_names
+
+
+@click.command(context_settings={"show_default": True})
+@click.option(
+    "--recipe", type=click.Choice(recipe_names()), required=True, help="What to train on."
+)
+@click.option("--steps", type=int, help="Steps of every run.  [default: the recipe's]")
+@click.option("--pretrain-steps", type=int, help="Steps of pre-training.  [default: half of that]")
+@click.option("--seeds", default="3", help="How many (3 stands for 0, 1, 2), or which: 3-5.")
+@click.option("--arms", help='Names, separated by commas; "" for none.  [default: all]')
+@click.option("--finalists", default="", help="Arms to evaluate on the test images at the end.")
+@click.option("--batch-size", type=int, help="Images a step.  [default: the recipe's]")
+@click.option("--learning-rate", type=float, help="Adam's, after warm-up.  [default: the recipe's]")
+@click.option("--width", type=int, help="Channels of the networks.  [default: the recipe's]")
+@click.option("--blocks", type=int, help="Residual blocks a network.  [default: the recipe's]")
+@click.option("--levels", type=int, help="Levels of the flow.  [default: the recipe's]")
+@click.option("--draws", type=int, help="Draws an image in evaluations.  [default: the recipe's]")
+@click.option("--validate-every", type=int, help="Steps between looks at the validation split.")
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    help="Folder of prepared tensorflow_datasets.  [default: ~/tensorflow_datasets]",
+)
+@click.option(
+    "--images",
+    type=click.Path(path_type=Path),
+    help="Folder of your own images, any size, for --recipe folder.",
+)
+@click.option("--image-size", type=int, help="Side that your images are resized and cropped to.")
+@click.option("--limit", type=int, help="Use at most so many images a split, for a quick try.")
+@click.option(
+    "--extractor",
+    type=click.Path(path_type=Path),
+    help="Keras file of the network for FID and KID; trained and kept there if there is none.  "
+    "[default: classifier.keras in the run's folder]",
+)
+@click.option(
+    "--run-dir",
+    type=click.Path(path_type=Path),
+    help="Where results, models and pictures go.  [default: runs/ablation/RECIPE]",
+)
+@click.option(
+    "--report-dir",
+    type=click.Path(path_type=Path),
+    help="Where the report goes.  [default: report in the run's folder]",
+)
+@click.option("--threads", type=int, help="Threads of TensorFlow; 1 makes runs repeat exactly.")
+@click.option("--quiet", is_flag=True, help="Show the report's path only.")
+@click.pass_context
+def main(
+    context,
+    recipe,
+    steps,
+    pretrain_steps,
+    seeds,
+    arms,
+    finalists,
+    data_dir,
+    images,
+    limit,
+    extractor,
+    run_dir,
+    report_dir,
+    threads,
+    quiet,
+    **changes,
+):
+    """Trains one flow with many splits, all at the same budget, and reports which did best.
+
+    Interrupted, the same command carries on after the last finished run; called again with more
+    arms or seeds it runs what is missing. The report is written after every call.
+    """
+    import tensorflow as tf
+
+    from training.ablation.arms import ARMS, check_arms
+    from training.ablation.finalists import read_test
+    from training.ablation.report import write_report
+    from training.ablation.study import Study
+    from training.threads import use_threads
+
+    use_threads(threads)
+    # Its warning about retracing means one model; here there are many.
+    tf.get_logger().setLevel("ERROR")
+    try:
+        settings = load_recipe(recipe, steps=steps, **changes)
+        settings = load_recipe(
+            recipe,
+            steps=steps,
+            pretrain_steps=pretrain_steps or max(settings.steps // 2, 1),
+            **changes,
+        )
+        names = check_arms(list(ARMS) if arms is None else _names(arms), "arms")
+        chosen = check_arms(_names(finalists), "finalists")
+        dataset = load_dataset(
+            settings.source,
+            data_dir=data_dir,
+            images=images,
+            image_size=settings.image_size,
+            limit=limit,
+        )
+        study = Study(
+            recipe=settings,
+            dataset=dataset,
+            folder=run_dir or Path("runs") / "ablation" / recipe,
+            command=_command(context),
+            extractor_file=extractor,
+            verbose=not quiet,
+        )
+        study.run(names, parse_seeds(seeds))
+        read_test(
+            study.folder,
+            dataset.test,
+            chosen,
+            draws=settings.draws,
+            command=study.command,
+            say=study.say,
+        )
+        path = write_report(study.folder, report_dir or study.folder / "report")
+    except (ValueError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"The report is {path}.")
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Returns 0, 1, 2 for "3" and 3, 4, 5 for "3-5".
+
+    Raises:
+        ValueError: the text is neither.
+    """
+    found = re.fullmatch(r"(?:(\d+)-)?(\d+)", text.strip())
+    first, last = (int(found[1] or 0), int(found[2])) if found else (0, -1)
+    seeds = range(first, last + 1 if found and found[1] else last)
+    if not seeds:
+        raise ValueError(f"seeds must be how many (3) or which (3-5); got {text!r}.")
+    return list(seeds)
+
+
+def _names(text):
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _command(context):
+    """Returns the command as it was given, but for where the data lies on this machine."""
+    words = ["python", "-m", "training.ablation"]
+    for option in context.command.params:
+        name, value = option.name, context.params.get(option.name)
+        if context.get_parameter_source(name) != click.core.ParameterSource.COMMANDLINE:
+            continue
+        words.append(option.opts[0])
+        if not option.is_flag:
+            words.append("DIR" if name in ("data_dir", "images") else str(value))
+    return shlex.join(words)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""The arms of the ablation, one line each: what decides who leaves early, and what else differs."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tfp_lcma import factorizations as family
+from tfp_lcma.factorizations import Factorization, LogDetStatistics
+
+BASELINE = "checkerboard"
+# The masks of a pre-training's couplings, by the parity that the first of them keeps.
+PRETRAININGS = {"plain": 0, "swapped": 1}
+
+
+@dataclasses.dataclass(frozen=True)
+class Arm:
+    """One way to choose who leaves early.
+
+    Attributes:
+        phrase: what it is, in a few words.
+        build: from the statistics of `pretrainings`, in that order, the seed and the steps of
+            training to the factorization; None: nobody leaves early.
+        pretrainings: those of `PRETRAININGS` that it looks at; none: it looks at no data.
+        options: of `real_nvp`, beyond the recipe's.
+        more_time: whether the time that a pre-training takes is spent on training instead.
+        control: whether it is there for comparison, as no split anybody would choose.
+        online: whether it chooses while training.
+    """
+
+    phrase: str
+    build: Callable[[Sequence[LogDetStatistics], int, int], Factorization | None]
+    pretrainings: tuple[str, ...] = ()
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    more_time: bool = False
+    control: bool = False
+    online: bool = False
+
+    @property
+    def kind(self) -> str:
+        """Returns "control", "data" (chosen from a flow's statistics) or "static"."""
+        if self.control:
+            return "control"
+        return "data" if self.pretrainings or self.online else "static"
+
+
+def _fixed(phrase, build, **others) -> Arm:
+    return Arm(phrase, lambda statistics, seed, steps: build(), **others)
+
+
+def _random(phrase, build) -> Arm:
+    return Arm(phrase, lambda statistics, seed, steps: build(seed))
+
+
+def _control(phrase, build, **others) -> Arm:
+    return _fixed(phrase, build, control=True, **others)
+
+
+def _chosen(phrase, build, pretraining="plain", **others) -> Arm:
+    return Arm(
+        phrase, lambda statistics, seed, steps: build(statistics[0]), (pretraining,), **others
+    )
+
+
+def _lcma(phrase, pretraining="plain", options=None, **choices) -> Arm:
+    def build(statistics):
+        return family.LikelihoodContribution(statistics, **choices)
+
+    return _chosen(f"LCMA, {phrase}", build, pretraining, options=options or {})
+
+
+def _karhunen_loeve(phrase, **choices) -> Arm:
+    def build(statistics):
+        return family.KarhunenLoeve(statistics, **choices)
+
+    return _chosen(f"principal axes, {phrase}", build)
+
+
+def _online(phrase, rule, **options) -> Arm:
+    def build(statistics, seed, steps):
+        # A third of the training to measure by, two thirds to make use of it.
+        return family.OnlineLikelihoodContribution((max(steps // 3, 1),), rule, seed, **options)
+
+    return Arm(f"chosen while training, {phrase}", build, online=True)
+
+
+_AWARE = {"position_aware": True}
+
+ARMS: dict[str, Arm] = {
+    # Looking at no data.
+    BASELINE: _fixed("RealNVP's split", lambda: family.Checkerboard()),
+    "complement": _fixed("the other diagonal stays", lambda: family.ComplementCheckerboard()),
+    "channel": _fixed("Glow's split", lambda: family.Channel()),
+    "random": _random("random halves of everything", lambda seed: family.Random(seed)),
+    "random-in-block": _random("random pixels of a block", lambda seed: family.RandomInBlock(seed)),
+    "haar": _fixed("mean, horizontal stay", lambda: family.Haar(("mean", "horizontal"))),
+    "haar-vertical": _fixed("mean, vertical stay", lambda: family.Haar(("mean", "vertical"))),
+    "haar-diagonal": _fixed("mean, diagonal stay", lambda: family.Haar(("mean", "diagonal"))),
+    # LCMA and its options.
+    "lcma": _lcma("as published"),
+    "lcma-low": _lcma("halves exchanged", keep="low"),
+    "lcma-raster": _lcma("raster order in a half", order="raster"),
+    "lcma-parity-centred": _lcma("mean score of each parity removed", centred=True),
+    "lcma-scale-invariant": _lcma("scale-invariant scores", scores="scale_invariant"),
+    "lcma-per-level-scores": _lcma("log-det of the level alone", scores="level"),
+    "lcma-pair-pooling": _lcma("the better of each row", pooling="pair"),
+    "lcma-level": _lcma("one order a level", granularity="level"),
+    "lcma-channel": _lcma("one order a channel", granularity="channel"),
+    "lcma-swapped-masks": _lcma("pre-trained with swapped masks", "swapped"),
+    # Its relatives.
+    "likelihood-gain": _chosen("most still to gain stays", lambda s: family.LikelihoodGain(s)),
+    "likelihood-gain-both-masks": Arm(
+        "most still to gain, over both mask orders",
+        lambda statistics, seed, steps: family.LikelihoodGain(list(statistics)),
+        tuple(PRETRAININGS),
+    ),
+    "exit-price": _chosen("cheapest pair of a block leaves", lambda s: family.ExitPrice(s)),
+    "exit-price-level": _chosen(
+        "cheapest pair of a level leaves", lambda s: family.ExitPrice(s, granularity="level")
+    ),
+    "karhunen-loeve": _karhunen_loeve("high variance stays"),
+    "karhunen-loeve-negentropy": _karhunen_loeve("high negentropy stays", keep="negentropy"),
+    "karhunen-loeve-across": _karhunen_loeve(
+        "across channels, high variance stays", across_channels=True
+    ),
+    "karhunen-loeve-across-negentropy": _karhunen_loeve(
+        "across channels, high negentropy stays", across_channels=True, keep="negentropy"
+    ),
+    # Without a pre-training.
+    "online-lcma": _online("LCMA", "likelihood_contribution"),
+    "online-exit-price-level": _online("exit price", "exit_price", granularity="level"),
+    # Networks that are told the position, for splits that differ from block to block.
+    "lcma-position-aware": _lcma("position-aware networks", options=_AWARE),
+    "exit-price-position-aware": _chosen(
+        "exit price, position-aware networks", lambda s: family.ExitPrice(s), options=_AWARE
+    ),
+    # Controls.
+    "checkerboard-position-aware": _control(
+        "baseline, position-aware networks", lambda: family.Checkerboard(), options=_AWARE
+    ),
+    "learned-convolution": _control(
+        "1x1 convolution learned with the flow", lambda: family.LearnedConvolution()
+    ),
+    "nobody-leaves": _control("more compute a step", lambda: None),
+    "checkerboard-more-time": _control(
+        "baseline, pre-training's time too", lambda: family.Checkerboard(), more_time=True
+    ),
+}
+
+
+def check_arms(names: Sequence[str], argument: str) -> tuple[str, ...]:
+    """Returns the names, the baseline first, since everything is compared with it.
+
+    Args:
+        names: of arms; none at all stay none.
+        argument: what to call them in an error.
+
+    Raises:
+        ValueError: there is no such arm.
+    """
+    for name in names:
+        if name not in ARMS:
+            raise ValueError(f"{argument} must be among {', '.join(ARMS)}; got {name!r}.")
+    return tuple(dict.fromkeys((BASELINE, *names))) if names else ()

@@ -1,0 +1,108 @@
+"""One arm, one seed: trained, evaluated on validation images, drawn and saved."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+import tfp_lcma as lcma
+from tfp_lcma.factorizations import Factorization
+from tfp_lcma.files import written_whole
+from training import evaluation, pictures
+from training.ablation.budget import train
+from training.ablation.splits import pair_counts
+from training.datasets import Dataset
+from training.quality import FeatureExtractor, sample_quality
+from training.recipe import Recipe
+
+_SAMPLES, _SHOWN = 2000, 36
+
+
+class RunFailedError(RuntimeError):
+    """A run has no result, for a reason that belongs into the report."""
+
+
+def measure(
+    recipe: Recipe,
+    dataset: Dataset,
+    factorization: Factorization | None,
+    seed: int,
+    *,
+    steps: int,
+    folder: Path,
+    name: str,
+    extractor: FeatureExtractor | None = None,
+    **options,
+) -> dict:
+    """Trains a flow for `steps` steps and returns its numbers, from validation images only.
+
+    Args:
+        recipe: flow and optimisation.
+        dataset: trained and evaluated on.
+        factorization: who leaves early; None: nobody.
+        seed: of initial weights, batches, noise and samples.
+        steps: steps of training.
+        folder: gets `models/NAME.keras` and pictures.
+        name: of these files.
+        extractor: what FID and KID look through; None: they are left out.
+        **options: of `tfp_lcma.models.real_nvp`, beyond the recipe's.
+
+    Raises:
+        RunFailedError: the loss or the evaluation is not a number.
+    """
+    began = time.perf_counter()
+    trained = train(recipe, dataset, factorization, seed, steps=steps, **options)
+    seconds = time.perf_counter() - began
+    if trained.failed:
+        raise RunFailedError(trained.failed)
+    model = trained.model
+    validation = evaluation.test_bits(model, dataset.validation, recipe.draws, seed)
+    if not np.isfinite(validation["bits_per_dimension"]):
+        raise RunFailedError("bits per dimension of the validation images are not finite")
+    splits = model.flow.orders if factorization is not None else []
+    file = folder / "models" / f"{name}.keras"
+    with written_whole(file) as temporary:
+        # Keras insists on its ending.
+        named = temporary.with_suffix(".keras")
+        model.save(named)
+        named.rename(temporary)
+    return {
+        "steps": steps,
+        "parameters": model.count_params(),
+        "seconds": seconds,
+        "step_seconds": trained.step_seconds,
+        "validation": validation,
+        "quality": _draw(model, dataset, seed, folder / "pictures", name, extractor),
+        "history": trained.history,
+        "pairs": pair_counts([order.bijectors[-1] for order in splits]) if splits else None,
+        "model": file.relative_to(folder).as_posix(),
+    }
+
+
+def _draw(
+    model: lcma.FlowModel,
+    dataset: Dataset,
+    seed: int,
+    folder: Path,
+    name: str,
+    extractor: FeatureExtractor | None,
+) -> dict | None:
+    """Draws samples and the exit map; returns how good the samples are, if that can be said."""
+    count = _SHOWN if extractor is None else max(_SHOWN, min(_SAMPLES, len(dataset.train)))
+    samples = model.sample(count, seed=seed)
+    background = dataset.train.images[:2048].mean(axis=0) / (dataset.bins - 1)
+    pictures.save_exit_map(
+        folder / f"{name}-exit-map.png",
+        model.flow.exit_map,
+        background=background,
+        levels=len(model.flow.flows),
+    )
+    if not np.isfinite(samples).all():
+        return None
+    shown = np.floor(samples[:_SHOWN]).astype(np.uint8)
+    pictures.save_image_grid(folder / f"{name}-samples.png", shown, bins=dataset.bins)
+    if extractor is None:
+        return None
+    # Training images: of the photographs, the scene to validate on is another one.
+    rows = np.random.default_rng(0).permutation(len(dataset.train))[:_SAMPLES]
+    return sample_quality(extractor, samples, dataset.train.images[np.sort(rows)])

@@ -1,0 +1,179 @@
+"""The study: every arm with every seed, each finished one in the results file at once."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from tfp_lcma.bijectors import level_shapes
+from tfp_lcma.bijectors.flow_bijector import FlowBijector
+from training.ablation.arms import ARMS, BASELINE
+from training.ablation.claim import claim
+from training.ablation.measure import RunFailedError, measure
+from training.ablation.pretraining import Pretraining, PretrainingFailedError, seconds_of
+from training.ablation.results import ResultsFile, find
+from training.ablation.splits import same_splits, split_bijectors
+from training.datasets import Dataset
+from training.quality import FeatureExtractor, load_extractor, load_or_train
+from training.recipe import Recipe
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """What to compare on, and where.
+
+    Attributes:
+        recipe: data, flow, optimisation; `steps` and `pretrain_steps` are budgets, spent whole.
+        dataset: trained on, compared on its validation images.
+        folder: everything but the report.
+        command: written beside every result that it made.
+        extractor_file: network for FID and KID; None: a classifier in `folder`, if there are
+            classes.
+        verbose: whether progress is shown.
+    """
+
+    recipe: Recipe
+    dataset: Dataset
+    folder: Path
+    command: str
+    extractor_file: Path | None = None
+    verbose: bool = True
+
+    def run(self, arms: Sequence[str], seeds: Sequence[int]) -> None:
+        """Trains every arm with every seed that has no result yet.
+
+        Args:
+            arms: names out of `ARMS`, the baseline first.
+            seeds: of initial weights, batches and noise.
+
+        Raises:
+            ValueError: the folder holds a study with other settings, or something in it is
+                damaged.
+            OSError: the folder cannot be written.
+        """
+        level_shapes(self.dataset.event_shape, self.recipe.levels, splits=True)
+        self._claim()
+        results = ResultsFile(self.folder / "results.jsonl")
+        rows = results.rows()
+        missing = [(seed, [name for name in arms if not find(rows, name, seed)]) for seed in seeds]
+        if not any(names for _, names in missing):
+            return
+        extractor = self._extractor()
+        for seed, names in missing:
+            done = {row["arm"]: row for row in rows if row["seed"] == seed}
+            splits = {}
+            for name in names:
+                self.say(f"seed {seed}, {name}: {ARMS[name].phrase}")
+                row = {"arm": name, "seed": seed, "command": self.command}
+                try:
+                    row |= self._result(name, seed, done, splits, extractor)
+                except (RunFailedError, PretrainingFailedError) as error:
+                    row |= {"failed": str(error)}
+                results.append(row)
+                done[name] = row
+                self.say(f"    {_outcome(row)}")
+
+    @property
+    def _pretraining(self):
+        return Pretraining(self.recipe, self.dataset, self.folder / "statistics", self.say)
+
+    def _result(self, name, seed, done, splits, extractor):
+        """Returns the numbers of one run; an arm that splits as an earlier one shares its run."""
+        arm = ARMS[name]
+        factorization = self._factorization(name, seed)
+        splits[name] = self._splits(factorization)
+        twin = self._twin(name, seed, done, splits)
+        if twin:
+            run = {key: done[twin][key] for key in done[twin] if key not in ("arm", "seed")}
+            run |= {"same_as": twin, "command": self.command}
+        else:
+            steps = self.recipe.steps + (self._extra_steps(seed, done) if arm.more_time else 0)
+            run = measure(
+                self.recipe,
+                self.dataset,
+                factorization,
+                seed,
+                steps=steps,
+                folder=self.folder,
+                name=f"{name}-{seed}",
+                extractor=extractor,
+                **arm.options,
+            )
+        return run | {"pretraining": self._pretraining_cost(arm, seed, run["step_seconds"])}
+
+    def _factorization(self, name, seed):
+        arm = ARMS[name]
+        statistics = [self._pretraining.statistics(p, seed) for p in arm.pretrainings]
+        return arm.build(statistics, seed, self.recipe.steps)
+
+    def _splits(self, factorization) -> list[FlowBijector]:
+        """Returns what stands before the splits; nothing where nobody leaves."""
+        if factorization is None:
+            return []
+        return split_bijectors(factorization, self.dataset.event_shape, self.recipe.levels)
+
+    def _twin(self, name, seed, done, splits):
+        """Returns an arm whose finished run of this seed is what `name` would repeat, or None."""
+        arm = ARMS[name]
+        for other, row in done.items():
+            candidate = ARMS[other]
+            alike = (candidate.options, candidate.more_time) == (arm.options, arm.more_time)
+            if not alike or "failed" in row or "same_as" in row:
+                continue
+            if other not in splits:
+                splits[other] = self._splits(self._factorization(other, seed))
+            if same_splits(splits[name], splits[other]):
+                return other
+        return None
+
+    def _extra_steps(self, seed, done):
+        """Returns how many of the baseline's steps a pre-training takes."""
+        if "failed" in done[BASELINE]:
+            raise RunFailedError(f"{BASELINE} failed, whose steps set this budget")
+        cost = seconds_of(self._pretraining.cost("plain", seed))
+        return round(cost / done[BASELINE]["step_seconds"])
+
+    def _pretraining_cost(self, arm, seed, step_seconds):
+        """Returns the pre-trainings' seconds, and how many of the arm's own steps these are."""
+        if not arm.pretrainings:
+            return None
+        costs = [self._pretraining.cost(name, seed) for name in arm.pretrainings]
+        total = sum(map(seconds_of, costs))
+        parts = {
+            key: sum(cost[key] for cost in costs)
+            for key in ("training_seconds", "collecting_seconds")
+        }
+        return parts | {"own_steps": total / step_seconds}
+
+    def _claim(self):
+        sides = (self.dataset.train, self.dataset.validation, self.dataset.test)
+        settings = dataclasses.asdict(self.recipe) | {
+            "event_shape": list(self.dataset.event_shape),
+            "bins": self.dataset.bins,
+            "images": [len(side) for side in sides],
+            "clusters": [
+                None if side.clusters is None else len(set(side.clusters.tolist()))
+                for side in sides
+            ],
+            "extractor": None if self.extractor_file is None else str(self.extractor_file),
+        }
+        claim(self.folder, settings)
+
+    def _extractor(self) -> FeatureExtractor | None:
+        if self.extractor_file is not None:
+            return load_extractor(self.extractor_file, self.dataset)
+        if self.dataset.train.labels is None and self.dataset.train.clusters is None:
+            return None
+        return load_or_train(self.folder / "classifier.keras", self.dataset)
+
+    def say(self, message: str) -> None:
+        """Shows a line of progress, if that is wanted."""
+        if self.verbose:
+            print(message, flush=True)
+
+
+def _outcome(row):
+    if "failed" in row:
+        return f"failed: {row['failed']}"
+    shared = f", as {row['same_as']}" if "same_as" in row else ""
+    bits = row["validation"]["bits_per_dimension"]
+    return f"validation {bits:.4f} bits/dim, {row['seconds']:.0f} s{shared}"

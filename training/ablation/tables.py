@@ -1,0 +1,151 @@
+"""The tables of the report, in markdown."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfp_lcma.factorizations import PAIRS
+from training.ablation.arms import BASELINE
+from training.ablation.paired import Mean, holm, mean_of
+from training.ablation.questions import Answer
+from training.ablation.summary import Summary
+
+NOTHING = "n/a"
+
+
+def results_table(summaries: Sequence[Summary]) -> str:
+    """Returns one row an arm, in the order given."""
+    heads = [
+        "arm", "what it is", "kind", "seeds", "validation bits/dim", "test bits/dim",
+        f"difference from {BASELINE}", "p", "Holm p", "FID", "KID", "parameters", "s a run",
+        "step time", "pre-training",
+    ]  # fmt: skip
+    baseline = next((s for s in summaries if s.name == BASELINE), None)
+    return markdown(heads, [_row(s, baseline) for s in summaries if s.runs])
+
+
+def answers_table(answers: Sequence[Answer]) -> str:
+    """Returns one row a named question; p is corrected over these questions."""
+    asked = {str(i): a.difference.p for i, a in enumerate(answers) if a.difference.p is not None}
+    corrected = holm(asked)
+    rows = [
+        [
+            a.arm,
+            a.reference,
+            a.images,
+            str(a.difference.count),
+            signed(a.difference),
+            p_value(a.difference.p),
+            p_value(corrected.get(str(i))),
+        ]
+        for i, a in enumerate(answers)
+    ]
+    return markdown(["arm", "against", "images", "seeds", "difference", "p", "Holm p"], rows)
+
+
+def failures_table(summaries: Sequence[Summary]) -> str:
+    """Returns one row a run that failed; nothing if there is none."""
+    rows = [[s.name, str(seed), why] for s in summaries for seed, why in s.failures.items()]
+    return markdown(["arm", "seed", "why"], rows) if rows else ""
+
+
+def pairs_table(summaries: Sequence[Summary]) -> str:
+    """Returns, for every level and arm, the share of blocks that keep each pair of pixels."""
+    rows = []
+    for summary in summaries:
+        shares = pair_shares(summary)
+        if shares is None:
+            continue
+        for level, values in enumerate(shares):
+            rows.append([summary.name, str(level + 1), *(f"{v:.1%}" for v in values)])
+    rows.sort(key=lambda row: row[1])
+    return markdown(["arm", "level", *map(pair_name, PAIRS)], rows) if rows else ""
+
+
+def pair_shares(summary: Summary) -> np.ndarray | None:
+    """Returns `[levels, 6]`, over all channels and seeds; None for splits of another kind."""
+    counts = [row["pairs"] for row in summary.runs.values()]
+    if not counts or not all(counts):
+        return None
+    levels = zip(*counts, strict=True)
+    sums = np.stack([np.sum([np.sum(seed, axis=0) for seed in level], axis=0) for level in levels])
+    return sums / sums.sum(axis=1, keepdims=True)
+
+
+def pair_name(pair: tuple[int, int]) -> str:
+    """Returns what a pair is called in tables and pictures."""
+    return f"{pair[0]} and {pair[1]}"
+
+
+def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Returns a table."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def with_error(mean: Mean, form: str = ".4f") -> str:
+    """Returns a mean and its standard error, which one value does not have."""
+    error = NOTHING if mean.standard_error is None else format(mean.standard_error, ".4f")
+    return f"{mean.mean:{form}} ± {error}"
+
+
+def signed(difference: Mean) -> str:
+    """Returns a difference with its sign, which shows which way it goes, and standard error."""
+    return with_error(difference, "+.4f")
+
+
+def p_value(p: float | None) -> str:
+    """Returns a p-value with as many digits as it deserves."""
+    if p is None:
+        return NOTHING
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _row(summary: Summary, baseline: Summary | None) -> list[str]:
+    return [
+        summary.name,
+        summary.arm.phrase + _twins(summary),
+        summary.arm.kind,
+        str(len(summary.runs)),
+        with_error(mean_of(summary.validation.values())),
+        with_error(mean_of(summary.test.values())) if summary.test else "",
+        signed(summary.difference) if summary.difference else "",
+        p_value(summary.difference.p) if summary.difference else "",
+        p_value(summary.corrected_p) if summary.difference else "",
+        _number(summary.average(lambda row: (row["quality"] or {}).get("fid")), ".2f"),
+        _number(summary.average(lambda row: (row["quality"] or {}).get("kid")), ".4f"),
+        _number(summary.average(lambda row: row["parameters"]), ",.0f"),
+        _number(summary.average(lambda row: row["seconds"]), ".0f"),
+        _number(_step_ratio(summary, baseline), ".2f", "×"),
+        _pretraining(summary),
+    ]
+
+
+def _twins(summary):
+    """Names the arms whose runs stand for some of these, since the splits came out the same."""
+    twins = {seed: row["same_as"] for seed, row in summary.runs.items() if "same_as" in row}
+    if not twins:
+        return ""
+    where = "" if len(twins) == len(summary.runs) else f" at seeds {', '.join(map(str, twins))}"
+    return f" (same split as {', '.join(sorted(set(twins.values())))}{where})"
+
+
+def _pretraining(summary):
+    cost = [row["pretraining"] for row in summary.runs.values()]
+    if None in cost:
+        return ""
+    seconds = mean_of(c["training_seconds"] + c["collecting_seconds"] for c in cost).mean
+    return f"{seconds:.0f} s = {mean_of(c['own_steps'] for c in cost).mean:.0f} steps"
+
+
+def _step_ratio(summary, baseline):
+    """Returns the mean over shared seeds of how much longer a step takes than the baseline's."""
+    shared = summary.runs.keys() & (baseline.runs.keys() if baseline else set())
+    ratios = [
+        summary.runs[seed]["step_seconds"] / baseline.runs[seed]["step_seconds"] for seed in shared
+    ]
+    return mean_of(ratios).mean if ratios else None
+
+
+def _number(value, form, unit=""):
+    return NOTHING if value is None else f"{value:{form}}{unit}"
