@@ -44,7 +44,7 @@ with strategy.scope():
     online = tiny_model(factorization=OnlineLikelihoodContribution((2,)))
 fitted(online, images, epochs=1)
 (order,) = variable_orders(online.flow)
-held = strategy.experimental_local_results(order.layers[0].index.value)
+held = strategy.experimental_local_results(order.layers[0].indices.value)
 fields = ("log_det", "mean", "variance", "log_density")
 print(json.dumps({
     "replicas": strategy.num_replicas_in_sync,
@@ -57,7 +57,7 @@ print(json.dumps({
                  for f in fields),
     "count": statistics.count,
     "decided": order.decided,
-    "orders": [index.numpy().tolist() for index in held],
+    "orders": [indices.numpy()[0].tolist() for indices in held],
     "online": [float(v) for v in online.log_prob(held_out)],
 }))
 """

@@ -17,6 +17,10 @@ from tfp_lcma.validation import check_count
 
 # Images whose activations are kept as they are.
 _ACTIVATIONS = 256
+# Numbers in a batch, if its size is not given.
+_NUMBERS = 2**20
+# Image by image, each with its own seed: a loop that is slow unless traced.
+_dequantize = tf.function(noise.dequantize, reduce_retracing=True)
 
 
 class LogDetCollector(keras.callbacks.Callback):
@@ -37,22 +41,23 @@ class LogDetCollector(keras.callbacks.Callback):
       for Generative Flows, section 3 and equation 9.
     """
 
-    def __init__(self, images: int = 2048, seed: int = 0, batch_size: int = 128):
+    def __init__(self, images: int = 2048, seed: int = 0, batch_size: int | None = None):
         """Creates the callback.
 
         Args:
           images: Most training images to look at.
           seed: Which images, and their dequantisation noise.
-          batch_size: Images at a time.
+          batch_size: Images at a time; None: as many as hold a million numbers.
 
         Raises:
           ValueError: If a number is not a whole one >= 1.
         """
         super().__init__()
         self._images = check_count(images, "images")
-        self._batch_size = check_count(batch_size, "batch_size")
+        self._batch_size = None if batch_size is None else check_count(batch_size, "batch_size")
+        self._traced_batch_sums = tf.function(_batch_sums, reduce_retracing=True)
         self._seed = seed
-        self._statistics, self._traced = None, (None, None)
+        self._statistics = None
 
     @property
     def statistics(self) -> LogDetStatistics:
@@ -100,38 +105,22 @@ class LogDetCollector(keras.callbacks.Callback):
                 f"{type(flow).__name__}."
             )
         images = model._ready_images(images, "images")
-
-        moments = self._moments(model)
+        size = self._batch_size or max(_NUMBERS // int(np.prod(flow.event_shape)), 1)
+        starts = range(0, len(images), size)
+        # Tracing takes as long as a few batches without it.
+        batch_sums = _batch_sums if len(starts) <= 3 else self._traced_batch_sums
         totals, activations = None, []
-        for start in range(0, len(images), self._batch_size):
+        for number, start in enumerate(starts):
             if each_batch is not None:
-                each_batch(start // self._batch_size)
-            batch = tf.convert_to_tensor(images[start : start + self._batch_size])
-            sums, seen = moments(batch)
+                each_batch(number)
+            batch = tf.convert_to_tensor(images[start : start + size])
+            sums, seen = batch_sums(model, batch, self._seed)
             sums = tf.nest.map_structure(lambda tensor: tensor.numpy(), sums)
             totals = sums if totals is None else tf.nest.map_structure(np.add, totals, sums)
             if start < _ACTIVATIONS:
                 activations.append([y[: _ACTIVATIONS - start].numpy() for y in seen])
         self._statistics = _statistics(flow, totals, activations, len(images))
         return self._statistics
-
-    def _moments(self, model):
-        """Returns the traced pass over a batch, the same one as long as the model is."""
-        if self._traced[0] is model:
-            return self._traced[1]
-        flow = model.flow
-
-        @tf.function(reduce_retracing=True)
-        def moments(batch):
-            x = noise.dequantize(batch, noise.seed_pair(self._seed), 0, flow.dtype)
-            x = model.preprocessing.inverse_and_event_log_det(x)[0]
-            z, log_det, records = flow.inverse_by_level(x)
-            log_density = standard_normal_log_prob(z) + log_det
-            levels = [_level_sums(record, record is records[-1]) for record in records]
-            return (_sums(log_density), levels), [record.activation for record in records[:-1]]
-
-        self._traced = (model, moments)
-        return moments
 
 
 class ImageSummary(keras.callbacks.Callback):
@@ -161,6 +150,16 @@ class ImageSummary(keras.callbacks.Callback):
             for name, draw in self._pictures.items():
                 tf.summary.image(name, draw(self.model)[None])
         self._writer.flush()
+
+
+def _batch_sums(model, batch, seed):
+    """Returns the sums over a batch that the statistics need, and the levels' activations."""
+    x = _dequantize(batch, noise.seed_pair(seed), 0, model.flow.dtype)
+    x = model.preprocessing.inverse_and_event_log_det(x)[0]
+    z, log_det, records = model.flow.inverse_by_level(x)
+    log_density = standard_normal_log_prob(z) + log_det
+    levels = [_level_sums(record, record is records[-1]) for record in records]
+    return (_sums(log_density), levels), [record.activation for record in records[:-1]]
 
 
 def _sums(values):

@@ -12,6 +12,8 @@ from tfp_lcma.validation import check_count
 
 # Images from which the actnorms below a settled level start again.
 _INITIALIZATION_IMAGES = 256
+# Images that are measured under one draw.
+_BATCH_SIZE = 128
 
 
 class OnlineSplit(keras.callbacks.Callback):
@@ -50,45 +52,46 @@ class OnlineSplit(keras.callbacks.Callback):
         super().__init__()
         self._images, self._count = images, check_count(count, "count")
         self._watch_every = None if watch_every is None else check_count(watch_every, "watch_every")
-        self._on_watch = on_watch or (lambda step, level, order: None)
         self._collector = None
+        self._on_watch = on_watch or (lambda step, level, order: None)
 
     def on_train_begin(self, logs=None):
         self._orders = variable_orders(self.model.flow)
-        self._all_decided = all(order.decided for order in self._orders)
+        # Levels are settled from the top down; the count saves a look at variables every step.
+        self._settled = sum(order.decided for order in self._orders)
 
     def on_train_batch_begin(self, batch, logs=None):
-        if self._all_decided:
+        if self._settled == len(self._orders):
             return
         step = int(self.model.optimizer.iterations.numpy())
-        factorization = self.model.flow.factorization
-        passed = sum(step >= at for at in factorization.decide_at)
+        decide_at = self.model.flow.factorization.decide_at
         # The last decision settles all that is left.
-        due = len(self._orders) if passed == len(factorization.decide_at) else passed
-        for level, order in enumerate(self._orders[:due]):
-            if not order.decided:
-                self._decide(level, step)
-        if due < len(self._orders) and self._watch_every and step and step % self._watch_every == 0:
-            self._choice(due, step)
+        due = len(self._orders) if step >= decide_at[-1] else sum(step >= at for at in decide_at)
+        while self._settled < due:
+            self._decide(self._settled, step)
+        if self._settled == len(self._orders):
+            return
+        if self._watch_every and step and step % self._watch_every == 0:
+            self._choice(self._settled, step)
         self._draw(step)
-        self._all_decided = all(order.decided for order in self._orders)
 
     def _draw(self, step):
         """Gives every level that is not settled a random order."""
         factorization = self.model.flow.factorization
-        for level, order in enumerate(self._orders):
-            if not order.decided:
-                order.assign(factorization.drawn_order(level, order.event_shape, step))
+        for level in range(self._settled, len(self._orders)):
+            order = self._orders[level]
+            order.assign(factorization.drawn_order(level, order.event_shape, step))
 
     def _decide(self, level, step):
-        """Settles a level."""
+        """Settles a level, the topmost that is not settled."""
         self._orders[level].assign(self._choice(level, step), decided=True)
+        self._settled += 1
         self._start_again_below(level)
 
     def _choice(self, level, step):
         """Returns the order of a level by statistics under random splits of it and those below."""
         if self._collector is None:
-            self._collector = LogDetCollector(seed=self.model.seed)
+            self._collector = LogDetCollector(seed=self.model.seed, batch_size=_BATCH_SIZE)
         # A draw of its own for every batch: no dimension is measured in one role alone.
         statistics = self._collector.collect(
             self.model, self._measured(), lambda batch: self._draw(step + batch)

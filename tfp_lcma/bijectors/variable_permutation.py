@@ -26,7 +26,8 @@ class IndexLayer(keras.layers.Layer):
                 shape, initializer="zeros", dtype="int64", trainable=False, name=name
             )
 
-        self.index, self.index_back = state("index", (self.size,)), state("back", (self.size,))
+        # The index and its inverse, side by side: one assignment changes both.
+        self.indices = state("indices", (2, self.size))
         self.decided = state("decided", ())
         self.built = True
 
@@ -67,7 +68,7 @@ class VariablePermutation(Rearrangement):
     def order(self) -> np.ndarray:
         """Which entry of its position each slot receives, integers of the event's shape."""
         with tf.init_scope():
-            index = self._layer.index.numpy()
+            index = self._layer.indices.numpy()[0]
         return index.reshape(self.event_shape) % self.event_shape[-1]
 
     def assign(self, order: np.ndarray, decided: bool = False) -> None:
@@ -76,7 +77,7 @@ class VariablePermutation(Rearrangement):
         Args:
           order: Integers `[h, w, c]` or `[c]`: the entry of its position that
             each slot receives.
-          decided: Whether this is settled.
+          decided: Whether this settles it.
 
         Raises:
           ValueError: If `order` does not name every entry of every position once.
@@ -93,21 +94,22 @@ class VariablePermutation(Rearrangement):
             )
         first = np.arange(0, self._layer.size, channels).reshape(height, width, 1)
         index = (first + order).ravel()
-        self._layer.index.assign(index)
-        self._layer.index_back.assign(np.argsort(index))
-        self._layer.decided.assign(int(decided))
+        self._layer.indices.assign(np.stack([index, np.argsort(index)]))
+        if decided:
+            self._layer.decided.assign(1)
 
     def route(self, index):
         with tf.init_scope():
-            return index.reshape(-1)[self._layer.index.numpy()].reshape(self.event_shape)
+            return index.reshape(-1)[self._layer.indices.numpy()[0]].reshape(self.event_shape)
 
     def _arrange(self, x):
-        return self._gather(x, self._layer.index.value, self._layer.index_back.value)
+        order, order_back = tf.unstack(tf.convert_to_tensor(self._layer.indices.value))
+        return self._gather(x, order, order_back)
 
     def _restore(self, z):
-        return self._gather(z, self._layer.index_back.value, self._layer.index.value)
+        order, order_back = tf.unstack(tf.convert_to_tensor(self._layer.indices.value))
+        return self._gather(z, order_back, order)
 
     def _gather(self, x, order, order_back):
-        order, order_back = tf.convert_to_tensor(order), tf.convert_to_tensor(order_back)
         flat = permute(tf.reshape(x, (-1, self._layer.size)), order, order_back)
         return tf.reshape(flat, (-1, *self.event_shape))
