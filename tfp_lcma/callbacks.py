@@ -20,7 +20,7 @@ _ACTIVATIONS = 256
 # Numbers in a batch, if its size is not given.
 _NUMBERS = 2**20
 # Image by image, each with its own seed: a loop that is slow unless traced.
-_dequantize = tf.function(noise.dequantize, reduce_retracing=True)
+_dequantize = tf.function(noise.dequantize)
 
 
 class LogDetCollector(keras.callbacks.Callback):
