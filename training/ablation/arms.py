@@ -75,12 +75,12 @@ def _karhunen_loeve(phrase, **choices) -> Arm:
     return _chosen(f"principal axes, {phrase}", build)
 
 
-def _online(phrase, rule, **options) -> Arm:
+def _online(phrase, rule, more_time=False, **options) -> Arm:
     def build(statistics, seed, steps):
         # A third of the training to measure by, two thirds to make use of it.
         return family.OnlineLikelihoodContribution((max(steps // 3, 1),), rule, seed, **options)
 
-    return Arm(f"chosen while training, {phrase}", build, online=True)
+    return Arm(f"chosen while training, {phrase}", build, online=True, more_time=more_time)
 
 
 _AWARE = {"position_aware": True}
@@ -127,6 +127,9 @@ ARMS: dict[str, Arm] = {
     ),
     # Without a pre-training.
     "online-lcma": _online("LCMA", "likelihood_contribution"),
+    "online-lcma-more-time": _online(
+        "LCMA, pre-training's time too", "likelihood_contribution", more_time=True
+    ),
     "online-exit-price-level": _online("exit price", "exit_price", granularity="level"),
     # Networks that are told the position, for splits that differ from block to block.
     "lcma-position-aware": _lcma("position-aware networks", options=_AWARE),

@@ -105,8 +105,3 @@ class Pretraining:
 
     def _path(self, name, seed, ending):
         return self.folder / f"seed-{seed}-{name}.{ending}"
-
-
-def seconds_of(cost: dict[str, float]) -> float:
-    """Returns the seconds of a pre-training and of collecting its statistics."""
-    return cost["training_seconds"] + cost["collecting_seconds"]

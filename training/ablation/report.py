@@ -26,6 +26,7 @@ def write_report(study: Path, report: Path) -> Path:
     """
     settings = json.loads((study / "config.json").read_text(encoding="utf-8"))
     summaries = summarize(study)
+    exchange = _exchange(study)
     captions = draw_figures(study, report, summaries)
     questions = answers(summaries)
     failures = tables.failures_table(summaries)
@@ -33,11 +34,11 @@ def write_report(study: Path, report: Path) -> Path:
     parts = [
         f"# Who leaves early: an ablation on {settings['name']}",
         _commands(study),
-        _facts(settings, summaries),
+        _facts(settings, summaries, exchange),
         lcma_sentence(summaries),
         best_sentence(summaries, "data"),
         best_sentence(summaries, "static"),
-        f"## All arms\n\n{tables.results_table(summaries)}",
+        f"## All arms\n\n{tables.results_table(summaries, exchange.get('steps'))}",
         _how_to_read(settings, summaries),
         questions and f"## Named questions\n\n{tables.answers_table(questions)}\n\n{_ON_QUESTIONS}",
         failures and f"## Runs that failed\n\n{failures}",
@@ -68,7 +69,13 @@ def _commands(study: Path) -> str:
     return "\n".join(["```", *commands, "```"])
 
 
-def _facts(settings: dict, summaries: Sequence[Summary]) -> str:
+def _exchange(study: Path) -> dict[str, float]:
+    """Returns what a pre-training is worth in steps of the baseline; nothing if not measured."""
+    file = study / "exchange.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+
+
+def _facts(settings: dict, summaries: Sequence[Summary], exchange: dict[str, float]) -> str:
     height, width, channels = settings["event_shape"]
     train, validation, test = settings["images"]
     parameters = {row["parameters"] for summary in summaries for row in summary.runs.values()}
@@ -80,11 +87,17 @@ def _facts(settings: dict, summaries: Sequence[Summary]) -> str:
         f"blocks {settings['blocks']}; {_range(parameters)} parameters",
         "budget": f"{settings['steps']:,} steps of {settings['batch_size']} images a run, last "
         f"weights, no early stopping; pre-training {settings['pretrain_steps']:,} steps",
-        "runs": f"{sum(len(s.runs) for s in summaries)} of {len(summaries)} arms, seeds "
+        "runs": f"{sum(len(s.runs) for s in summaries)} runs of {len(summaries)} arms, seeds "
         f"{', '.join(map(str, sorted(seeds)))}; within a seed all arms share initial weights, "
         "batches and noise",
         "evaluation": f"{settings['draws']} dequantisation draws an image",
     }
+    if exchange:
+        facts["cost"] = (
+            "a step in which nobody leaves takes {step_ratio:.2f} times as long as one of the "
+            "baseline (95% interval {low:.2f} to {high:.2f}), collecting statistics as long as "
+            "{collecting:.0f} steps, a pre-training with it as long as {steps:.0f}; timed in turn"
+        ).format(**exchange)
     return tables.markdown(["", ""], [[name, fact] for name, fact in facts.items()])
 
 
@@ -119,7 +132,6 @@ def _how_to_read(settings: dict, summaries: Sequence[Summary]) -> str:
         f"choosing images.{clusters} p is of a paired t-test, Holm p is corrected over all arms "
         "of the table. Kinds: static looks at no data, data is chosen from statistics of a "
         "pre-trained flow, control is there for comparison. Test images were read for the "
-        f"finalists only, once. {quality} Times are noisy: seconds a run on the machine at hand, "
-        f"median step time relative to {BASELINE}'s of the same seed, and pre-training with "
-        "collecting in seconds and in as many steps of the arm's own."
+        f"finalists only, once. {quality} Seconds are those of the machine at hand, busy or not; "
+        "pre-training with collecting is also given in steps of the baseline, timed in turn."
     )

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from tfp_lcma.bijectors import level_shapes
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
-from training.ablation.arms import ARMS, BASELINE
+from training.ablation.arms import ARMS
 from training.ablation.claim import claim
+from training.ablation.exchange import baseline_steps
 from training.ablation.measure import RunFailedError, measure
-from training.ablation.pretraining import Pretraining, PretrainingFailedError, seconds_of
+from training.ablation.pretraining import Pretraining, PretrainingFailedError
 from training.ablation.results import ResultsFile, find
 from training.ablation.splits import same_splits, split_bijectors
 from training.datasets import Dataset
@@ -86,7 +87,7 @@ class Study:
             run = {key: done[twin][key] for key in done[twin] if key not in ("arm", "seed")}
             run |= {"same_as": twin, "command": self.command}
         else:
-            steps = self.recipe.steps + (self._extra_steps(seed, done) if arm.more_time else 0)
+            steps = self.recipe.steps + (self._extra_steps() if arm.more_time else 0)
             run = measure(
                 self.recipe,
                 self.dataset,
@@ -98,7 +99,7 @@ class Study:
                 extractor=extractor,
                 **arm.options,
             )
-        return run | {"pretraining": self._pretraining_cost(arm, seed, run["step_seconds"])}
+        return run | {"pretraining": self._pretraining_cost(arm, seed)}
 
     def _factorization(self, name, seed):
         arm = ARMS[name]
@@ -125,24 +126,20 @@ class Study:
                 return other
         return None
 
-    def _extra_steps(self, seed, done):
+    def _extra_steps(self):
         """Returns how many of the baseline's steps a pre-training takes."""
-        if "failed" in done[BASELINE]:
-            raise RunFailedError(f"{BASELINE} failed, whose steps set this budget")
-        cost = seconds_of(self._pretraining.cost("plain", seed))
-        return round(cost / done[BASELINE]["step_seconds"])
+        file = self.folder / "exchange.json"
+        return round(baseline_steps(self.recipe, self.dataset, file, self.say)["steps"])
 
-    def _pretraining_cost(self, arm, seed, step_seconds):
-        """Returns the pre-trainings' seconds, and how many of the arm's own steps these are."""
+    def _pretraining_cost(self, arm, seed):
+        """Returns the seconds of the arm's pre-trainings and of collecting statistics."""
         if not arm.pretrainings:
             return None
         costs = [self._pretraining.cost(name, seed) for name in arm.pretrainings]
-        total = sum(map(seconds_of, costs))
-        parts = {
+        return {
             key: sum(cost[key] for cost in costs)
             for key in ("training_seconds", "collecting_seconds")
         }
-        return parts | {"own_steps": total / step_seconds}
 
     def _claim(self):
         sides = (self.dataset.train, self.dataset.validation, self.dataset.test)

@@ -13,15 +13,19 @@ from training.ablation.summary import Summary
 NOTHING = "n/a"
 
 
-def results_table(summaries: Sequence[Summary]) -> str:
-    """Returns one row an arm, in the order given."""
+def results_table(summaries: Sequence[Summary], pretraining_steps: float | None) -> str:
+    """Returns one row an arm, in the order given.
+
+    Args:
+        summaries: the arms.
+        pretraining_steps: how many steps of the baseline one pre-training takes, if known.
+    """
     heads = [
         "arm", "what it is", "kind", "seeds", "validation bits/dim", "test bits/dim",
         f"difference from {BASELINE}", "p", "Holm p", "FID", "KID", "parameters", "s a run",
-        "step time", "pre-training",
+        "pre-training",
     ]  # fmt: skip
-    baseline = next((s for s in summaries if s.name == BASELINE), None)
-    return markdown(heads, [_row(s, baseline) for s in summaries if s.runs])
+    return markdown(heads, [_row(s, pretraining_steps) for s in summaries if s.runs])
 
 
 def answers_table(answers: Sequence[Answer]) -> str:
@@ -101,7 +105,7 @@ def p_value(p: float | None) -> str:
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def _row(summary: Summary, baseline: Summary | None) -> list[str]:
+def _row(summary: Summary, pretraining_steps: float | None) -> list[str]:
     return [
         summary.name,
         summary.arm.phrase + _twins(summary),
@@ -116,8 +120,7 @@ def _row(summary: Summary, baseline: Summary | None) -> list[str]:
         _number(summary.average(lambda row: (row["quality"] or {}).get("kid")), ".4f"),
         _number(summary.average(lambda row: row["parameters"]), ",.0f"),
         _number(summary.average(lambda row: row["seconds"]), ".0f"),
-        _number(_step_ratio(summary, baseline), ".2f", "×"),
-        _pretraining(summary),
+        _pretraining(summary, pretraining_steps),
     ]
 
 
@@ -130,22 +133,14 @@ def _twins(summary):
     return f" (same split as {', '.join(sorted(set(twins.values())))}{where})"
 
 
-def _pretraining(summary):
+def _pretraining(summary, steps):
     cost = [row["pretraining"] for row in summary.runs.values()]
     if None in cost:
         return ""
     seconds = mean_of(c["training_seconds"] + c["collecting_seconds"] for c in cost).mean
-    return f"{seconds:.0f} s = {mean_of(c['own_steps'] for c in cost).mean:.0f} steps"
+    count = len(summary.arm.pretrainings)
+    return f"{seconds:.0f} s" + (f" = {count * steps:.0f} steps" if steps else "")
 
 
-def _step_ratio(summary, baseline):
-    """Returns the mean over shared seeds of how much longer a step takes than the baseline's."""
-    shared = summary.runs.keys() & (baseline.runs.keys() if baseline else set())
-    ratios = [
-        summary.runs[seed]["step_seconds"] / baseline.runs[seed]["step_seconds"] for seed in shared
-    ]
-    return mean_of(ratios).mean if ratios else None
-
-
-def _number(value, form, unit=""):
-    return NOTHING if value is None else f"{value:{form}}{unit}"
+def _number(value, form):
+    return NOTHING if value is None else f"{value:{form}}"
