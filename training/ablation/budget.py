@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -11,9 +12,11 @@ import tfp_lcma as lcma
 from tfp_lcma.factorizations import Factorization
 from training.batches import batches
 from training.datasets import Dataset
+from training.online_choices import ChoiceLog
 from training.recipe import Recipe
 
 _VALIDATION_IMAGES = 2000
+_WATCHES = 6
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -41,6 +44,7 @@ def train(
     *,
     steps: int,
     validate: bool = True,
+    choices: Path | None = None,
     **options,
 ) -> Trained:
     """Trains a fresh flow; the same arguments give the same model.
@@ -52,6 +56,7 @@ def train(
         seed: of initial weights, batches and noise.
         steps: steps of training.
         validate: whether to look at the validation split.
+        choices: file that gets what a split chosen while training would choose, on the way.
         **options: of `tfp_lcma.models.real_nvp`, beyond the recipe's.
     """
     # Names and graphs of earlier runs in this process must not pile up.
@@ -61,6 +66,11 @@ def train(
     model = lcma.FlowModel(flow, bins=dataset.bins, seed=seed)
     model.compile(optimizer=recipe.build_optimizer(steps))
     watch = _Watch()
+    callbacks = [watch]
+    if flow.routes_change and choices is not None:
+        every = max(flow.factorization.decide_at[-1] // _WATCHES, 1)
+        log = ChoiceLog(choices)
+        callbacks.append(lcma.OnlineSplit(watch_every=every, on_watch=log.add))
     looks = tf.data.Dataset.from_tensor_slices(dataset.validation.images[:_VALIDATION_IMAGES])
     while len(watch.durations) < steps and watch.failed is None:
         start = len(watch.durations)
@@ -79,7 +89,7 @@ def train(
             epochs=count,
             steps_per_epoch=piece,
             validation_data=looks.batch(256) if validate else None,
-            callbacks=[watch],
+            callbacks=callbacks,
             shuffle=False,
             verbose=0,
         )

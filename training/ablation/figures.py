@@ -13,6 +13,7 @@ from training.ablation.arms import BASELINE
 from training.ablation.questions import best
 from training.ablation.summary import Summary
 from training.ablation.tables import pair_name, pair_shares
+from training.online_choices import ChoiceLog
 
 
 def showcase(summaries: Sequence[Summary]) -> list[Summary]:
@@ -51,6 +52,7 @@ def draw_figures(study: Path, report: Path, summaries: Sequence[Summary]) -> dic
                     shutil.copyfile(source, temporary)
                 captions[name] = caption.format(summary.name, seed)
     captions |= _draw_pairs(report, summaries)
+    captions |= _draw_choices(study / "choices", report, summaries)
     return captions | _draw_statistics(study / "statistics", report)
 
 
@@ -77,6 +79,26 @@ def _draw_pairs(report, summaries):
             title=f"which two pixels of a 2x2 block stay at level {level + 1} (0 1 over 2 3)",
         )
         captions[name] = f"Which two pixels of each block stay at level {level + 1}, all seeds."
+    return captions
+
+
+def _draw_choices(folder, report, summaries):
+    """Draws how the choices of splits made while training came to rest, first seeds only."""
+    captions = {}
+    for summary in (s for s in summaries if s.arm.online and s.runs):
+        seed = min(summary.runs)
+        curves = ChoiceLog(folder / f"{summary.name}-{seed}.json").curves()
+        for level, (steps, shares) in curves.items():
+            if len(steps) < 2:
+                continue
+            name = f"{summary.name}-choices-level-{level + 1}.png"
+            caption = (
+                f"Which two pixels of a block (0 1 over 2 3) {summary.name} would keep at level "
+                f"{level + 1}, while it measures and, last, as it decides, seed {seed}."
+            )
+            names = [pair_name(pair) for pair in PAIRS]
+            pictures.save_share_curves(report / name, steps, shares, names, title=summary.name)
+            captions[name] = caption
     return captions
 
 

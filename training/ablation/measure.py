@@ -42,7 +42,8 @@ def measure(
         factorization: who leaves early; None: nobody.
         seed: of initial weights, batches, noise and samples.
         steps: steps of training.
-        folder: gets `models/NAME.keras` and pictures.
+        folder: gets `models/NAME.keras`, pictures and, of a split chosen while training, the
+            choices on the way.
         name: of these files.
         extractor: what FID and KID look through; None: they are left out.
         **options: of `tfp_lcma.models.real_nvp`, beyond the recipe's.
@@ -51,7 +52,8 @@ def measure(
         RunFailedError: the loss or the evaluation is not a number.
     """
     began = time.perf_counter()
-    trained = train(recipe, dataset, factorization, seed, steps=steps, **options)
+    choices = folder / "choices" / f"{name}.json"
+    trained = train(recipe, dataset, factorization, seed, steps=steps, choices=choices, **options)
     seconds = time.perf_counter() - began
     if trained.failed:
         raise RunFailedError(trained.failed)

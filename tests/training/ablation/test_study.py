@@ -12,12 +12,15 @@ from tests.training.ablation.tiny import build_tiny_flow
 from tfp_lcma.factorizations import LogDetStatistics
 from training.ablation import finalists, pretraining, study
 from training.ablation.arms import ARMS, check_arms
+from training.ablation.figures import draw_figures
 from training.ablation.finalists import read_test
 from training.ablation.measure import RunFailedError
 from training.ablation.results import ResultsFile, find
 from training.ablation.study import Study
+from training.ablation.summary import summarize
 from training.datasets import Dataset, Split
 from training.evaluation import test_bits as bits_of
+from training.online_choices import ChoiceLog
 from training.recipe import Recipe, load_recipe
 
 SETTINGS = {
@@ -61,15 +64,17 @@ def finished(tmp_path_factory, dataset):
     folder = tmp_path_factory.mktemp("study")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Recipe, "build_flow", build_tiny_flow)
-        arms = check_arms(["lcma", "checkerboard-more-time"], "arms")
+        arms = check_arms(["lcma", "checkerboard-more-time", "online-lcma"], "arms")
         toy_study(folder, dataset).run(arms, [0])
     return folder
 
 
 def test_every_arm_has_a_row_with_its_budget_and_its_curve(finished, dataset):
-    baseline, lcma, longer = rows(finished)
-    assert [r["arm"] for r in rows(finished)] == ["checkerboard", "lcma", "checkerboard-more-time"]
-    for row in (baseline, lcma):
+    baseline, lcma, longer, online = rows(finished)
+    assert [row["arm"] for row in rows(finished)] == [
+        "checkerboard", "lcma", "checkerboard-more-time", "online-lcma"
+    ]  # fmt: skip
+    for row in (baseline, lcma, online):
         assert row["steps"] == 6
         assert [look["step"] for look in row["history"]] == [4, 6]
         assert (row["validation"]["images"], row["validation"]["draws"]) == (40, 2)
@@ -86,6 +91,18 @@ def test_every_arm_has_a_row_with_its_budget_and_its_curve(finished, dataset):
     assert longer["pretraining"] is None
 
 
+def test_an_online_arm_needs_no_pretraining_and_says_what_it_would_have_chosen(finished):
+    online = find(rows(finished), "online-lcma", 0)
+    assert online["pretraining"] is None
+    assert np.sum(online["pairs"]) == 4
+    steps, shares = ChoiceLog(finished / "choices" / "online-lcma-0.json").curves()[0]
+    assert steps == [1, 2]
+    np.testing.assert_allclose(shares[-1], np.divide(online["pairs"][0][0], 4))
+    captions = draw_figures(finished, finished / "report", summarize(finished))
+    assert "online-lcma-choices-level-1.png" in captions
+    assert (finished / "report" / "online-lcma-choices-level-1.png").exists()
+
+
 def test_finished_runs_and_pretrainings_are_not_done_again(finished, dataset, monkeypatch):
     before = rows(finished)
     again = toy_study(finished, dataset)
@@ -95,7 +112,7 @@ def test_finished_runs_and_pretrainings_are_not_done_again(finished, dataset, mo
     trainings = count_calls(monkeypatch, pretraining, "train")
     again.run(check_arms(["lcma-low"], "arms"), [0])
     assert len(calls) == 1 and trainings == []
-    assert rows(finished)[:3] == before
+    assert rows(finished)[:4] == before
 
 
 def test_another_budget_in_the_same_folder_is_refused(finished, dataset):
