@@ -4,24 +4,23 @@ python -m training.overhead --recipe fashion_mnist
 """
 
 from collections.abc import Callable
-from pathlib import Path
 
 import click
 
 from training.datasets import Dataset, load_dataset
-from training.recipe import Recipe, load_recipe, recipe_names
+from training.options import data_options, recipe_option, setting_options, threads_option
+from training.recipe import Recipe, load_recipe
 
 _NEVER = 10**9
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--recipe", type=click.Choice(recipe_names()), required=True, help="Flow and data.")
+@recipe_option
 @click.option("--rounds", default=60, help="Rounds of one step of each model.")
-@click.option("--width", type=int, help="Channels of the networks.  [default: the recipe's]")
-@click.option("--blocks", type=int, help="Residual blocks a network.  [default: the recipe's]")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Prepared tensorflow_datasets.")
-@click.option("--threads", type=int, help="Threads of TensorFlow.")
-def main(recipe, rounds, width, blocks, data_dir, threads):
+@setting_options
+@data_options
+@threads_option
+def main(recipe, rounds, data_dir, images, limit, threads, **changes):
     """Measures the step time of a split chosen while training, and the time to collect.
 
     Two copies of the same model show how far a ratio strays by chance.
@@ -34,8 +33,14 @@ def main(recipe, rounds, width, blocks, data_dir, threads):
     if rounds < 4:
         raise click.ClickException(f"rounds must be at least 4; got {rounds}.")
     try:
-        settings = load_recipe(recipe, width=width, blocks=blocks)
-        dataset = load_dataset(settings.source, data_dir=data_dir)
+        settings = load_recipe(recipe, **changes)
+        dataset = load_dataset(
+            settings.source,
+            data_dir=data_dir,
+            images=images,
+            image_size=settings.image_size,
+            limit=limit,
+        )
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from error
     calls = step_functions(settings, dataset)

@@ -5,13 +5,12 @@ from pathlib import Path
 import click
 
 from training.datasets import load_dataset
-from training.recipe import load_recipe, recipe_names
+from training.options import data_options, recipe_option, setting_options, threads_option
+from training.recipe import load_recipe
 
 
 @click.command(context_settings={"show_default": True})
-@click.option(
-    "--recipe", type=click.Choice(recipe_names()), required=True, help="What to train on."
-)
+@recipe_option
 @click.option(
     "--factorization",
     default="lcma",
@@ -25,26 +24,9 @@ from training.recipe import load_recipe, recipe_names
 @click.option(
     "--pretrain-steps", type=int, help="Most steps of pre-training, if other than --steps."
 )
-@click.option("--batch-size", type=int, help="Images a step.  [default: the recipe's]")
-@click.option("--learning-rate", type=float, help="Adam's, after warm-up.  [default: the recipe's]")
-@click.option("--width", type=int, help="Channels of the networks.  [default: the recipe's]")
-@click.option("--blocks", type=int, help="Residual blocks a network.  [default: the recipe's]")
-@click.option("--levels", type=int, help="Levels of the flow.  [default: the recipe's]")
-@click.option("--draws", type=int, help="Draws an image in the test.  [default: the recipe's]")
-@click.option("--validate-every", type=int, help="Steps between looks at the validation split.")
 @click.option("--patience", type=int, help="Looks without improvement before training stops.")
-@click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path),
-    help="Folder of prepared tensorflow_datasets.  [default: ~/tensorflow_datasets]",
-)
-@click.option(
-    "--images",
-    type=click.Path(path_type=Path),
-    help="Folder of your own images, any size, for --recipe folder.",
-)
-@click.option("--image-size", type=int, help="Side that your images are resized and cropped to.")
-@click.option("--limit", type=int, help="Use at most so many images a split, for a quick try.")
+@setting_options
+@data_options
 @click.option("--seed", default=0, help="Of weights, batches and noise.")
 @click.option(
     "--run-dir",
@@ -58,7 +40,7 @@ from training.recipe import load_recipe, recipe_names
 )
 @click.option("--export/--no-export", default=True, help="Whether to write a SavedModel.")
 @click.option("--checkpoint-every", default=200, help="Steps between two checkpoints.")
-@click.option("--threads", type=int, help="Threads of TensorFlow; 1 makes runs repeat exactly.")
+@threads_option
 @click.option("--jit/--no-jit", default=False, help="Compile the steps with XLA.")
 @click.option("--quiet", is_flag=True, help="Show the result only.")
 def main(

@@ -96,33 +96,11 @@ class LikelihoodGain(BlockRanking):
 
     The second term is dimension i's log-likelihood if it left at the end of the
     level through the best affine Gaussian. A scale applied here and undone
-    later changes nothing. The score is this package's.
+    later changes nothing. A dimension that couplings transformed often has gained
+    already, so statistics of two pre-trainings, with either order of the masks,
+    are better than one. The arguments are `LikelihoodContribution`'s, but for
+    `scores`. The score is this package's.
     """
-
-    def __init__(
-        self,
-        statistics: LogDetStatistics | Sequence[LogDetStatistics] | np.ndarray,
-        keep: str = "high",
-        *,
-        granularity: str = "position",
-        pooling: str = "block",
-        order: str = "rank",
-        centred: bool = False,
-    ):
-        """Creates the factorization; the arguments are `LikelihoodContribution`'s.
-
-        A dimension that couplings transformed often has gained already, so
-        `statistics` of two pre-trainings, with either order of the masks, are
-        better than one.
-        """
-        super().__init__(
-            statistics,
-            keep=keep,
-            granularity=granularity,
-            pooling=pooling,
-            order=order,
-            centred=centred,
-        )
 
     def _scores_of(self, statistics):
         return statistics.log_density - statistics.exit_log_density

@@ -22,8 +22,8 @@ class BlockRanking(StaticFactorization):
     def __init__(
         self,
         statistics,
-        *,
         keep: str = "high",
+        *,
         granularity: str = "position",
         pooling: str = "block",
         order: str = "rank",

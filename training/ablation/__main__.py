@@ -7,42 +7,24 @@ from pathlib import Path
 import click
 
 from training.datasets import load_dataset
-from training.recipe import load_recipe, recipe_names
+from training.options import data_options, recipe_option, setting_options, threads_option
+from training.recipe import load_recipe
 
 
 @click.command(context_settings={"show_default": True})
-@click.option(
-    "--recipe", type=click.Choice(recipe_names()), required=True, help="What to train on."
-)
+@recipe_option
 @click.option("--steps", type=int, help="Steps of every run.  [default: the recipe's]")
 @click.option("--pretrain-steps", type=int, help="Steps of pre-training.  [default: half of that]")
 @click.option("--seeds", default="3", help="How many (3 stands for 0, 1, 2), or which: 3-5.")
 @click.option("--arms", help='Names, separated by commas; "" for none.  [default: all]')
 @click.option("--finalists", default="", help="Arms to evaluate on the test images at the end.")
-@click.option("--batch-size", type=int, help="Images a step.  [default: the recipe's]")
-@click.option("--learning-rate", type=float, help="Adam's, after warm-up.  [default: the recipe's]")
-@click.option("--width", type=int, help="Channels of the networks.  [default: the recipe's]")
-@click.option("--blocks", type=int, help="Residual blocks a network.  [default: the recipe's]")
-@click.option("--levels", type=int, help="Levels of the flow.  [default: the recipe's]")
-@click.option("--draws", type=int, help="Draws an image in evaluations.  [default: the recipe's]")
-@click.option("--validate-every", type=int, help="Steps between looks at the validation split.")
-@click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path),
-    help="Folder of prepared tensorflow_datasets.  [default: ~/tensorflow_datasets]",
-)
-@click.option(
-    "--images",
-    type=click.Path(path_type=Path),
-    help="Folder of your own images, any size, for --recipe folder.",
-)
-@click.option("--image-size", type=int, help="Side that your images are resized and cropped to.")
-@click.option("--limit", type=int, help="Use at most so many images a split, for a quick try.")
+@setting_options
+@data_options
 @click.option(
     "--extractor",
     type=click.Path(path_type=Path),
-    help="Keras file of the network for FID and KID; trained and kept there if there is none.  "
-    "[default: classifier.keras in the run's folder]",
+    help="Keras file of your own network for FID and KID, from images in [0, 1] to features.  "
+    "[default: a classifier that is trained on the training images]",
 )
 @click.option(
     "--run-dir",
@@ -54,7 +36,7 @@ from training.recipe import load_recipe, recipe_names
     type=click.Path(path_type=Path),
     help="Where the report goes.  [default: report in the run's folder]",
 )
-@click.option("--threads", type=int, help="Threads of TensorFlow; 1 makes runs repeat exactly.")
+@threads_option
 @click.option("--quiet", is_flag=True, help="Show the report's path only.")
 @click.pass_context
 def main(
