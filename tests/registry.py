@@ -12,6 +12,7 @@ import tensorflow as tf
 import tfp_lcma as lcma
 from tfp_lcma.bijectors import (
     ActNorm,
+    AdditiveCoupling,
     AffineCoupling,
     AffinePreprocessing,
     BatchNorm,
@@ -39,9 +40,11 @@ from tfp_lcma.factorizations import (
     LearnedConvolution,
     LikelihoodContribution,
     OnlineLikelihoodContribution,
+    RandomInBlock,
 )
 from tfp_lcma.networks import ResidualNetwork
-from tfp_lcma.priors import ExitPrior
+from tfp_lcma.priors import ConditionalGaussian, ExitPrior
+from tfp_lcma.priors.conditional_gaussian import GaussianExit
 
 SHAPE = (4, 4, 2)
 
@@ -195,6 +198,10 @@ FLOWS = {
     "AffineCoupling (checkerboard)": lambda dtype: coupling(checkerboard_mask(SHAPE, 0), dtype),
     "AffineCoupling (channel)": lambda dtype: coupling(channel_mask(SHAPE, "second"), dtype),
     "AffineCoupling (arbitrary mask)": lambda dtype: coupling(arbitrary_mask((3, 4, 3)), dtype),
+    "AdditiveCoupling": lambda dtype: AdditiveCoupling(
+        channel_mask(SHAPE, "first"), ResidualNetwork(1, 4, 1, dtype=dtype), dtype=dtype
+    ),
+    "GaussianExit (nothing goes on)": lambda dtype: GaussianExit(SHAPE, None, dtype=dtype),
     "Squeeze": lambda dtype: Squeeze(SHAPE),
     "Unsqueeze": lambda dtype: Unsqueeze(SHAPE),
     "Permutation (within channels)": lambda dtype: Permutation(shuffled((2, 3, 4), True)),
@@ -223,6 +230,13 @@ FLOWS = {
         dtype, OnlineLikelihoodContribution(), shape=SHAPE, levels=2
     ),
     "MultiScale (a user's parts)": lambda dtype: multi_scale(dtype, TopRow(), ShiftedExits()),
+    "MultiScale (conditional Gaussian)": lambda dtype: multi_scale(
+        dtype, RandomInBlock(), ConditionalGaussian()
+    ),
+    "Glow": lambda dtype: lcma.models.glow((4, 4, 1), levels=2, steps=2, width=4, dtype=dtype),
+    "Glow (additive, nobody leaves)": lambda dtype: lcma.models.glow(
+        (2, 4, 3), levels=1, steps=1, width=4, coupling="additive", factorization=None, dtype=dtype
+    ),
     "RealNVP (LCMA, position-aware)": lambda dtype: lcma.models.real_nvp(
         SHAPE,
         width=4,

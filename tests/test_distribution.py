@@ -7,9 +7,10 @@ import tensorflow_probability as tfp
 
 from tests.toys import trained, trained_split
 from tfp_lcma import FlowDistribution
+from tfp_lcma.bijectors import ActNorm
 from tfp_lcma.bijectors.flow_bijector import FlowChain
-from tfp_lcma.bijectors.normalization import LOG_SCALE_BOUND, ActNorm
 from tfp_lcma.bijectors.reshaping import Squeeze
+from tfp_lcma.networks.actnorm import LOG_SCALE_BOUND
 
 tfd, tfb = tfp.distributions, tfp.bijectors
 

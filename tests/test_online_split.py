@@ -11,9 +11,9 @@ import tfp_lcma as lcma
 from tests import checks
 from tests.registry import data, move_weights, multi_scale
 from tests.toys import pictures, tiny_flow, tiny_model
-from tfp_lcma.bijectors.normalization import ActNormLayer
 from tfp_lcma.factorizations import Checkerboard, LikelihoodContribution, RandomInBlock
 from tfp_lcma.factorizations import OnlineLikelihoodContribution as Online
+from tfp_lcma.networks.actnorm import ActNormLayer
 from tfp_lcma.online_split import forget_moments, variable_orders, with_online_split
 
 SHAPE = (8, 8, 1)

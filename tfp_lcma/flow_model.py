@@ -8,15 +8,11 @@ import tensorflow as tf
 
 from tfp_lcma import noise
 from tfp_lcma.bijectors.flow_bijector import FlowBijector, FlowChain
-from tfp_lcma.bijectors.normalization import (
-    ActNormLayer,
-    BatchNorm,
-    collecting_batch_statistics,
-    data_dependent_initialization,
-)
+from tfp_lcma.bijectors.normalization import BatchNorm, collecting_batch_statistics
 from tfp_lcma.bijectors.preprocessing import LogitPreprocessing
 from tfp_lcma.distribution import FlowDistribution, standard_normal_log_prob
 from tfp_lcma.image_sources import first_batch, sample_images, without_validation
+from tfp_lcma.networks.actnorm import ActNormLayer, data_dependent_initialization
 from tfp_lcma.online_split import with_online_split
 from tfp_lcma.serialization import register, revived
 from tfp_lcma.validation import (

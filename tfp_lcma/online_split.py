@@ -108,7 +108,12 @@ class OnlineSplit(keras.callbacks.Callback):
 
     def _start_again_below(self, level):
         flow = self.model.flow
-        layers = [layer for part in flow.flows[level + 1 :] for layer in part.layers]
+        layers = [
+            inner
+            for part in flow.flows[level + 1 :]
+            for layer in part.layers
+            for inner in layer._flatten_layers()
+        ]
         self.model.initialize(self._measured()[:_INITIALIZATION_IMAGES], layers)
         variables = [v for layer in layers for v in layer.trainable_variables]
         forget_moments(self.model.optimizer, variables)

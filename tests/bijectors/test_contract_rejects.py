@@ -16,7 +16,7 @@ from tfp_lcma.bijectors import (
     Permutation,
     checkerboard_mask,
 )
-from tfp_lcma.bijectors.normalization import ActNormLayer
+from tfp_lcma.networks.actnorm import ActNormLayer
 
 
 class WrongSign(ActNorm):

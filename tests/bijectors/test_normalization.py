@@ -7,7 +7,8 @@ import tensorflow as tf
 from tests.checks import close
 from tests.registry import SHAPE, data, latents
 from tfp_lcma.bijectors import ActNorm, BatchNorm, FlowChain, data_dependent_initialization
-from tfp_lcma.bijectors.normalization import LOG_SCALE_BOUND, collecting_batch_statistics
+from tfp_lcma.bijectors.normalization import collecting_batch_statistics
+from tfp_lcma.networks.actnorm import LOG_SCALE_BOUND
 
 SPREAD = np.array([0.01, 30.0])
 CENTRE = np.array([-5.0, 100.0])

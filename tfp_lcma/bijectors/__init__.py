@@ -1,20 +1,29 @@
 """Flow bijectors: invertible maps of images with a log-det per dimension."""
 
 from tfp_lcma.bijectors.convolution import InvertibleConvolution
-from tfp_lcma.bijectors.coupling import AffineCoupling, channel_mask, checkerboard_mask
+from tfp_lcma.bijectors.coupling import (
+    AdditiveCoupling,
+    AffineCoupling,
+    Coupling,
+    channel_mask,
+    checkerboard_mask,
+)
 from tfp_lcma.bijectors.flow_bijector import FlowBijector, FlowChain, Identity
 from tfp_lcma.bijectors.multi_scale import LevelRecord, MultiScale, level_shapes
-from tfp_lcma.bijectors.normalization import ActNorm, BatchNorm, data_dependent_initialization
+from tfp_lcma.bijectors.normalization import ActNorm, BatchNorm
 from tfp_lcma.bijectors.preprocessing import AffinePreprocessing, LogitPreprocessing
 from tfp_lcma.bijectors.reshaping import Permutation, Rearrangement, Squeeze, Unsqueeze
 from tfp_lcma.bijectors.rotation import Rotation
 from tfp_lcma.bijectors.variable_permutation import VariablePermutation
+from tfp_lcma.networks.actnorm import data_dependent_initialization
 
 __all__ = [
     "ActNorm",
+    "AdditiveCoupling",
     "AffineCoupling",
     "AffinePreprocessing",
     "BatchNorm",
+    "Coupling",
     "FlowBijector",
     "FlowChain",
     "Identity",

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
-from tfp_lcma.bijectors.normalization import LOG_SCALE_BOUND
+from tfp_lcma.networks.actnorm import LOG_SCALE_BOUND
 from tfp_lcma.serialization import register
 
 

@@ -1,4 +1,4 @@
-"""Affine coupling, and the masks that say what it conditions on."""
+"""Couplings, and the masks that say what they condition on."""
 
 from collections.abc import Sequence
 
@@ -57,30 +57,31 @@ class AffineHead(keras.layers.Layer):
         return shift, self.bound.value * tf.tanh(log_scale)
 
 
-@register
-class AffineCoupling(FlowBijector):
-    """Shifts and scales one part of the image by amounts computed from the other part.
+class Coupling(FlowBijector):
+    """Changes one part of the image by parameters that a network computes from the other part.
 
     ```none
-    kept = mask * x,  moved = (1 - mask) * x,  shift, log_scale = network(kept)
-    inverse   z = kept + (1 - mask) * (moved + shift) * exp(log_scale)
-    forward   x = kept + (1 - mask) * (z * exp(-log_scale) - shift)
-    log-det   (1 - mask) * log_scale
+    kept = mask * x,  moved = (1 - mask) * x,  parameters = network(kept)
+    inverse   z = kept + (1 - mask) * move(moved, parameters)
+    forward   x = kept + (1 - mask) * move^{-1}(z, parameters)
+    log-det   (1 - mask) * log |move'|
     ```
 
     A mask that is one half of the channels becomes a slice: the network then
-    reads that half alone and writes parameters for the other alone.
+    reads that half alone and writes parameters for the other alone. A subclass
+    says how many parameters a channel takes, and writes `move` and `move_back`.
 
     References:
       Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, sections 3.2 to 3.4.
     """
+
+    parameters_per_channel: int
 
     def __init__(
         self,
         mask: np.ndarray,
         network: keras.layers.Layer,
         *,
-        regularizer=None,
         dtype: str = "float32",
         name: str | None = None,
     ):
@@ -90,8 +91,8 @@ class AffineCoupling(FlowBijector):
           mask: Boolean array of the event's shape, true where the input is
             kept and conditioned on.
           network: Keras layer from `[batch, height, width, channels in]` to
-            twice as many channels as are moved; built here if it is not yet.
-          regularizer: Keras regulariser of the bound of the log-scale.
+            `parameters_per_channel` times as many channels as are moved; built
+            here if it is not yet.
           dtype: Type of activations and log-dets. The network may compute in
             another.
           name: Name of the bijector.
@@ -106,52 +107,53 @@ class AffineCoupling(FlowBijector):
             raise ValueError(f"mask must be a boolean array; got one of {mask.dtype}.")
         if mask.all() or not mask.any():
             raise ValueError("mask must keep some dimensions and move some; got all alike.")
-        self._mask, self._regularizer = mask, keras.regularizers.get(regularizer)
-        self._kept_half = _kept_half(mask)
+        self._mask, self._kept_half = mask, _kept_half(mask)
         channels = shape[-1] // 2 if self._kept_half else shape[-1]
         input_shape = (None, *shape[:2], channels)
         if not network.built:
             network.build(input_shape)
-        output_shape = network.compute_output_shape(input_shape)
-        if output_shape[-1] != 2 * channels:
+        expected = self.parameters_per_channel * channels
+        outputs = network.compute_output_shape(input_shape)[-1]
+        if outputs != expected:
             raise ValueError(
-                f"network must return {2 * channels} channels, a shift and a log-scale for each "
-                f"of {channels}; got {output_shape[-1]}."
+                f"network must return {expected} channels, {self.parameters_per_channel} "
+                f"parameters for each of {channels}; got {outputs}."
             )
-        head = AffineHead(channels, self._regularizer, dtype=dtype)
-        super().__init__(shape, dtype=dtype, layers=[network, head], name=name)
-        self._network, self._head = network, head
-        self._moves = tf.as_dtype(dtype).as_numpy_dtype(1) - mask.astype(
-            tf.as_dtype(dtype).as_numpy_dtype
-        )
+        layers = [network, *self._make_layers(channels, dtype)]
+        super().__init__(shape, dtype=dtype, layers=layers, name=name)
+        self._network = network
+        numpy_dtype = tf.as_dtype(dtype).as_numpy_dtype
+        self._moves = numpy_dtype(1) - mask.astype(numpy_dtype)
 
     def get_config(self) -> dict:
-        return {
-            "mask": self._mask,
-            "network": self._network,
-            "regularizer": self._regularizer,
-            "dtype": self.dtype.name,
-        }
+        return {"mask": self._mask, "network": self._network, "dtype": self.dtype.name}
+
+    def _make_layers(self, channels: int, dtype: str) -> list[keras.layers.Layer]:
+        """Returns what else the coupling learns, beside its network."""
+        return []
+
+    def move(self, moved: tf.Tensor, raw: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Maps the moved part towards the latent; returns it and its log-det."""
+        raise NotImplementedError(f"{type(self).__name__} lacks move().")
+
+    def move_back(self, moved: tf.Tensor, raw: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Undoes `move`."""
+        raise NotImplementedError(f"{type(self).__name__} lacks move_back().")
 
     def inverse_and_event_log_det(self, x, condition=None, training=False):
-        kept, moved = self._split(x)
-        shift, log_scale = self._shift_and_log_scale(kept, condition, training)
-        moved = (moved + shift) * tf.exp(log_scale)
-        return self._join(kept, moved), self._join(tf.zeros_like(kept), log_scale)
+        return self._couple(self.move, x, condition, training)
 
     def forward_and_event_log_det(self, z, condition=None, training=False):
-        kept, moved = self._split(z)
-        shift, log_scale = self._shift_and_log_scale(kept, condition, training)
-        moved = moved * tf.exp(-log_scale) - shift
-        return self._join(kept, moved), self._join(tf.zeros_like(kept), -log_scale)
+        return self._couple(self.move_back, z, condition, training)
 
-    def _shift_and_log_scale(self, kept, condition, training):
+    def _couple(self, move, x, condition, training):
+        kept, moved = self._split(x)
         inputs = kept if condition is None else (kept, condition)
         raw = tf.cast(self._network(inputs, training=training), self.dtype)
-        shift, log_scale = self._head(raw)
-        if self._kept_half:
-            return shift, log_scale
-        return shift * self._moves, log_scale * self._moves
+        moved, log_det = move(moved, raw)
+        if not self._kept_half:
+            moved, log_det = moved * self._moves, log_det * self._moves
+        return self._join(kept, moved), self._join(tf.zeros_like(kept), log_det)
 
     def _split(self, x):
         if not self._kept_half:
@@ -165,6 +167,77 @@ class AffineCoupling(FlowBijector):
             return kept + moved
         halves = (kept, moved) if self._kept_half == "first" else (moved, kept)
         return tf.concat(halves, axis=-1)
+
+
+@register
+class AffineCoupling(Coupling):
+    """Shifts and scales one part of the image by amounts computed from the other part.
+
+    ```none
+    shift, log_scale = network(kept), the latter bounded by a learned bound * tanh
+    inverse   z = (x + shift) * exp(log_scale)  where moved
+    forward   x = z * exp(-log_scale) - shift   where moved
+    log-det   log_scale                         where moved, else 0
+    ```
+
+    References:
+      Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, sections 3.2 to 3.4.
+    """
+
+    parameters_per_channel = 2
+
+    def __init__(
+        self,
+        mask: np.ndarray,
+        network: keras.layers.Layer,
+        *,
+        regularizer=None,
+        dtype: str = "float32",
+        name: str | None = None,
+    ):
+        """Creates the coupling; see `Coupling`.
+
+        Args:
+          mask: Boolean array, true where the input is kept.
+          network: Keras layer to a shift and a log-scale for every moved channel.
+          regularizer: Keras regulariser of the bound of the log-scale.
+          dtype: Type of activations and log-dets.
+          name: Name of the bijector.
+        """
+        self._regularizer = keras.regularizers.get(regularizer)
+        super().__init__(mask, network, dtype=dtype, name=name)
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "regularizer": self._regularizer}
+
+    def _make_layers(self, channels, dtype):
+        self._head = AffineHead(channels, self._regularizer, dtype=dtype)
+        return [self._head]
+
+    def move(self, moved, raw):
+        shift, log_scale = self._head(raw)
+        return (moved + shift) * tf.exp(log_scale), log_scale
+
+    def move_back(self, moved, raw):
+        shift, log_scale = self._head(raw)
+        return moved * tf.exp(-log_scale) - shift, -log_scale
+
+
+@register
+class AdditiveCoupling(Coupling):
+    """Shifts one part of the image by amounts computed from the other part; log-det 0.
+
+    References:
+      Dinh, Krueger, Bengio: NICE, section 3.2.
+    """
+
+    parameters_per_channel = 1
+
+    def move(self, moved, raw):
+        return moved + raw, tf.zeros_like(moved)
+
+    def move_back(self, moved, raw):
+        return moved - raw, tf.zeros_like(moved)
 
 
 def _kept_half(mask: np.ndarray) -> str | None:

@@ -2,31 +2,16 @@
 
 import contextlib
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import keras
 import tensorflow as tf
 
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
+from tfp_lcma.networks.actnorm import ActNormLayer
 from tfp_lcma.serialization import register
 
 _state = threading.local()
-# exp(+-7) spans six orders of magnitude: room for any sane data, none for overflow.
-LOG_SCALE_BOUND = 7.0
-
-
-@contextlib.contextmanager
-def data_dependent_initialization(layers: Iterable | None = None) -> Iterator[None]:
-    """Within this context, in eager mode, an inverse pass initialises every `ActNorm` it meets.
-
-    Args:
-      layers: Only the actnorms whose Keras layers are among these; None: all.
-    """
-    _state.initializing = (lambda _: True) if layers is None else list(layers).__contains__
-    try:
-        yield
-    finally:
-        _state.initializing = None
 
 
 @contextlib.contextmanager
@@ -37,38 +22,6 @@ def collecting_batch_statistics() -> Iterator[None]:
         yield
     finally:
         _state.collecting = False
-
-
-class ActNormLayer(keras.layers.Layer):
-    """Holds the shift, the log-scale and the initialised flag of an actnorm."""
-
-    def __init__(self, channels: int, **kwargs):
-        super().__init__(**kwargs)
-        self.channels = channels
-        self.build()
-
-    def build(self, input_shape=None):
-        self.shift = self.add_weight((self.channels,), initializer="zeros", name="shift")
-        self.raw_log_scale = self.add_weight(
-            (self.channels,), initializer="zeros", name="raw_log_scale"
-        )
-        self.initialized = self.add_weight(
-            (), initializer="zeros", trainable=False, name="initialized"
-        )
-        self.built = True
-
-    def log_scale(self) -> tf.Tensor:
-        """Returns the smoothly bounded log-scale of every channel."""
-        return LOG_SCALE_BOUND * tf.tanh(self.raw_log_scale.value / LOG_SCALE_BOUND)
-
-    def initialize(self, x: tf.Tensor) -> None:
-        """Chooses shift and scale so that `x` leaves with mean 0 and variance 1 per channel."""
-        mean, variance = tf.nn.moments(x, axes=(0, 1, 2))
-        log_scale = -0.5 * tf.math.log(variance + 1e-6)
-        share = tf.clip_by_value(log_scale / LOG_SCALE_BOUND, -0.99, 0.99)
-        self.shift.assign(-mean)
-        self.raw_log_scale.assign(LOG_SCALE_BOUND * tf.math.atanh(share))
-        self.initialized.assign(1.0)
 
 
 @register
@@ -98,9 +51,7 @@ class ActNorm(FlowBijector):
         return {"event_shape": self.event_shape, "dtype": self.dtype.name}
 
     def inverse_and_event_log_det(self, x, condition=None, training=False):
-        initializing = getattr(_state, "initializing", None)
-        if initializing and tf.executing_eagerly() and initializing(self._layer):
-            self._layer.initialize(x)
+        self._layer.initialize_if_asked(x)
         log_scale = self._layer.log_scale()
         z = (x + self._layer.shift.value) * tf.exp(log_scale)
         return z, tf.zeros_like(z) + log_scale

@@ -1,5 +1,6 @@
 """Published flows, built from this package's parts."""
 
+from tfp_lcma.models.glow import glow
 from tfp_lcma.models.real_nvp import real_nvp
 
-__all__ = ["real_nvp"]
+__all__ = ["glow", "real_nvp"]

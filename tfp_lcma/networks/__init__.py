@@ -1,5 +1,7 @@
 """Keras layers that parameterise flow bijectors."""
 
+from tfp_lcma.networks.actnorm import ActNormLayer
+from tfp_lcma.networks.convolutional_network import ConvolutionalNetwork
 from tfp_lcma.networks.residual_network import ResidualNetwork, WeightNormConv
 
-__all__ = ["ResidualNetwork", "WeightNormConv"]
+__all__ = ["ActNormLayer", "ConvolutionalNetwork", "ResidualNetwork", "WeightNormConv"]

@@ -1,5 +1,6 @@
 """Exit priors: how leaving dimensions become standard normal noise."""
 
+from tfp_lcma.priors.conditional_gaussian import ConditionalGaussian
 from tfp_lcma.priors.standard_normal import ExitPrior, StandardNormal
 
-__all__ = ["ExitPrior", "StandardNormal"]
+__all__ = ["ConditionalGaussian", "ExitPrior", "StandardNormal"]

@@ -1,0 +1,73 @@
+"""Glow's exit prior."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow_probability as tfp
+
+from tests.checks import close
+from tests.registry import data, move_weights, multi_scale
+from tfp_lcma.factorizations import Checkerboard
+from tfp_lcma.priors import ConditionalGaussian
+from tfp_lcma.priors.conditional_gaussian import GaussianExit
+
+KEPT = np.random.default_rng(1).normal(size=(3, 4, 4, 2))
+
+
+def exit_and_data():
+    exit_map = ConditionalGaussian().bijector(0, (4, 4, 3), (4, 4, 2), "float64")
+    return exit_map, data(exit_map, 3)
+
+
+def test_exit_starts_as_standard_normal():
+    exit_map, x = exit_and_data()
+    z, log_det = exit_map.inverse_and_event_log_det(x, (KEPT, None))
+    assert np.array_equal(z, x)
+    assert not np.any(log_det)
+
+
+def test_density_is_that_of_a_gaussian_given_what_goes_on():
+    exit_map, x = exit_and_data()
+    move_weights(exit_map, 0.3, seed=0)
+    z, log_det = exit_map.inverse_and_event_log_det(x, (KEPT, None))
+    mean, log_sigma = exit_map.layers[0](KEPT)
+    expected = tfp.distributions.Normal(mean, np.exp(log_sigma)).log_prob(x)
+    standard = tfp.distributions.Normal(np.float64(0), np.float64(1)).log_prob(z)
+    close(standard + log_det, expected, 1e-12, "log-density per dimension")
+    back, log_det_back = exit_map.forward_and_event_log_det(z, (KEPT, None))
+    close(back, x, 1e-12, "round trip")
+    close(log_det_back, -log_det, 1e-12, "log-det back")
+
+
+def test_what_goes_on_moves_what_leaves():
+    exit_map, x = exit_and_data()
+    move_weights(exit_map, 0.3, seed=0)
+    one = exit_map.inverse_and_event_log_det(x, (KEPT, None))[0]
+    other = exit_map.inverse_and_event_log_det(x, (KEPT + 1, None))[0]
+    assert np.abs(one - other).min() > 0
+
+
+def test_log_sigma_is_bounded_whatever_goes_on():
+    exit_map, x = exit_and_data()
+    move_weights(exit_map, 10.0, seed=0)
+    log_det = exit_map.inverse_and_event_log_det(x, (1e6 * KEPT, None))[1]
+    assert np.abs(log_det).max() <= 5
+
+
+def test_last_level_learns_one_gaussian_a_channel():
+    exit_map = ConditionalGaussian().bijector(1, (2, 2, 4), None, "float32")
+    assert [v.shape for v in exit_map.trainable_variables] == [(8,)]
+    assert exit_map.dtype == "float32"
+
+
+@pytest.mark.parametrize("kept_shape", [(4, 4, 2), None])
+def test_exit_comes_back_from_its_configuration(kept_shape):
+    exit_map = GaussianExit((4, 4, 3), kept_shape, dtype="float64")
+    copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(exit_map))
+    assert copy.get_config() == exit_map.get_config()
+
+
+def test_prior_stands_at_every_exit_of_a_flow():
+    flow = multi_scale("float64", Checkerboard(), ConditionalGaussian())
+    assert [type(exit_map) for exit_map in flow.exits] == [GaussianExit] * 3
+    assert repr(flow.exit_prior) == "ConditionalGaussian()"

@@ -1,0 +1,99 @@
+"""Glow: actnorm, invertible 1x1 convolution and coupling, step after step, in levels."""
+
+from collections.abc import Sequence
+
+import keras
+
+from tfp_lcma.bijectors.convolution import InvertibleConvolution
+from tfp_lcma.bijectors.coupling import AdditiveCoupling, AffineCoupling, channel_mask
+from tfp_lcma.bijectors.flow_bijector import FlowBijector, FlowChain, image_shape
+from tfp_lcma.bijectors.multi_scale import MultiScale, level_shapes
+from tfp_lcma.bijectors.normalization import ActNorm
+from tfp_lcma.bijectors.reshaping import Squeeze, Unsqueeze, squeezed_shape
+from tfp_lcma.factorizations.factorization import Factorization
+from tfp_lcma.factorizations.static import Channel
+from tfp_lcma.networks.convolutional_network import ConvolutionalNetwork
+from tfp_lcma.priors.conditional_gaussian import ConditionalGaussian
+from tfp_lcma.priors.standard_normal import ExitPrior
+from tfp_lcma.validation import check_count
+
+COUPLINGS = {"affine": AffineCoupling, "additive": AdditiveCoupling}
+
+
+def glow(
+    event_shape: Sequence[int],
+    *,
+    levels: int = 3,
+    steps: int = 8,
+    width: int = 128,
+    coupling: str = "affine",
+    factorization: Factorization | None = Channel(),  # noqa: B008, it is immutable
+    exit_prior: ExitPrior | None = None,
+    dtype: str | None = None,
+) -> MultiScale:
+    """Builds Glow.
+
+    ```none
+    level   squeeze -> steps x (actnorm -> 1x1 convolution -> coupling)
+            -> factorization: half of the dimensions leave, Gaussian given the rest
+    last    the same; everything leaves
+    ```
+
+    The working tensor stays squeezed up to the split: it is the view whose
+    entries the factorization orders.
+
+    Args:
+      event_shape: `(height, width, channels)` of an image.
+      levels: Number of levels; height and width must be divisible by `2**levels`.
+      steps: Flow steps of a level.
+      width: Hidden channels of the couplings' networks.
+      coupling: "affine" or "additive".
+      factorization: Which dimensions leave at a level; None: nobody before the end.
+      exit_prior: The prior of leaving dimensions; None: `ConditionalGaussian()`.
+      dtype: Keras dtype policy of the networks, such as "float32", "float64" or
+        "mixed_bfloat16"; None: Keras' global policy. Activations and log-dets
+        are float32, or float64 under "float64".
+
+    Returns:
+      The flow, fully built. Its actnorms, those inside networks too, start from
+      the first batch of `FlowModel.fit`, or from `FlowModel.initialize`.
+
+    Raises:
+      ValueError: If an argument is out of range or the image cannot be halved
+        as often as the levels ask.
+
+    References:
+      Kingma, Dhariwal: Glow, section 3 and figure 2. Couplings start as the
+      identity, with a scale of one where openai/glow has sigmoid(2), and their
+      log-scales are bounded by a learned multiple of tanh.
+    """
+    for name, value in {"levels": levels, "steps": steps, "width": width}.items():
+        check_count(value, name)
+    if coupling not in COUPLINGS:
+        raise ValueError(f"coupling must be one of {', '.join(COUPLINGS)}; got {coupling!r}.")
+    policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
+    flow_dtype = "float64" if policy.variable_dtype == "float64" else "float32"
+    kind = COUPLINGS[coupling]
+
+    def step(shape) -> list[FlowBijector]:
+        moved = shape[-1] // 2
+        network = ConvolutionalNetwork(kind.parameters_per_channel * moved, width, dtype=policy)
+        return [
+            ActNorm(shape, dtype=flow_dtype),
+            InvertibleConvolution(shape, dtype=flow_dtype),
+            kind(channel_mask(shape, "first"), network, dtype=flow_dtype),
+        ]
+
+    shape = image_shape(event_shape, "event_shape")
+    if any(side % 2**levels for side in shape[:2]):
+        raise ValueError(
+            f"event_shape {shape} cannot have {levels} levels: height and width must be "
+            f"divisible by {2**levels}."
+        )
+    flows = []
+    for shape in level_shapes(event_shape, levels, splits=factorization is not None):
+        parts = [Squeeze(shape)]
+        for _ in range(steps):
+            parts += step(squeezed_shape(shape))
+        flows.append(FlowChain([*parts, Unsqueeze(shape)]))
+    return MultiScale(flows, factorization, exit_prior or ConditionalGaussian())

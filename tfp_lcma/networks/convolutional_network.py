@@ -1,0 +1,65 @@
+"""The convolutional network of Glow's couplings."""
+
+import keras
+import tensorflow as tf
+
+from tfp_lcma.networks.actnorm import ActNormLayer
+from tfp_lcma.networks.residual_network import INPUT_BOUND
+from tfp_lcma.serialization import register
+
+
+@register
+class ConvolutionalNetwork(keras.layers.Layer):
+    """Three convolutions with actnorms between them.
+
+    ```none
+    h_1 = relu(actnorm(conv3x3(6 tanh(input / 6))))
+    h_2 = relu(actnorm(conv1x1(h_1)))
+    result = conv3x3(h_2), which starts at zero
+    ```
+
+    The smooth bound on the input is this package's.
+
+    References:
+      Kingma, Dhariwal: Glow, section 5.
+    """
+
+    def __init__(self, filters: int, width: int, **kwargs):
+        """Creates the network.
+
+        Args:
+          filters: Number of output channels.
+          width: Number of channels of the hidden layers.
+          **kwargs: Of `keras.layers.Layer`.
+        """
+        super().__init__(**kwargs)
+        self.filters, self.width = filters, width
+
+        def conv(channels, size, start):
+            return keras.layers.Conv2D(
+                channels, size, padding="same", kernel_initializer=start, dtype=self.dtype_policy
+            )
+
+        start = keras.initializers.RandomNormal(stddev=0.05)
+        self.conv_in, self.conv_inner = conv(width, 3, start), conv(width, 1, start.clone())
+        self.conv_out = conv(filters, 3, "zeros")
+        self.norm_in = ActNormLayer(width, dtype=self.dtype_policy)
+        self.norm_inner = ActNormLayer(width, dtype=self.dtype_policy)
+
+    def build(self, input_shape):
+        hidden = (*input_shape[:-1], self.width)
+        self.conv_in.build(input_shape)
+        self.conv_inner.build(hidden)
+        self.conv_out.build(hidden)
+        self.built = True
+
+    def call(self, inputs):
+        hidden = self.conv_in(INPUT_BOUND * tf.tanh(inputs / INPUT_BOUND))
+        hidden = self.conv_inner(tf.nn.relu(self.norm_in(hidden)))
+        return self.conv_out(tf.nn.relu(self.norm_inner(hidden)))
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.filters)
+
+    def get_config(self):
+        return {**super().get_config(), "filters": self.filters, "width": self.width}

@@ -1,0 +1,117 @@
+"""Glow's exit prior: a Gaussian whose mean and scale are read off what goes on."""
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from tfp_lcma.bijectors.flow_bijector import FlowBijector
+from tfp_lcma.priors.standard_normal import ExitPrior
+from tfp_lcma.serialization import register
+
+# A leaving dimension's standard deviation lies between exp(-5) and exp(5).
+LOG_SIGMA_BOUND = 5.0
+
+
+class GaussianParameters(keras.layers.Layer):
+    """Gives a mean and a smoothly bounded log-sigma for every channel; both start at zero.
+
+    Read off a tensor by one convolution or, without one, learned per channel.
+    """
+
+    def __init__(self, channels: int, kept_channels: int | None, **kwargs):
+        super().__init__(**kwargs)
+        self.channels, self.kept_channels = channels, kept_channels
+        if kept_channels is not None:
+            self.conv = keras.layers.Conv2D(
+                2 * channels,
+                3,
+                padding="same",
+                kernel_initializer="zeros",
+                dtype=self.dtype_policy,
+            )
+        self.build()
+
+    def build(self, input_shape=None):
+        if self.kept_channels is None:
+            self.raw = self.add_weight((2 * self.channels,), initializer="zeros", name="raw")
+        else:
+            self.conv.build((None, None, None, self.kept_channels))
+        self.built = True
+
+    def call(self, kept):
+        raw = self.raw.value if self.kept_channels is None else self.conv(kept)
+        mean, log_sigma = tf.split(raw, 2, axis=-1)
+        return mean, LOG_SIGMA_BOUND * tf.tanh(log_sigma / LOG_SIGMA_BOUND)
+
+
+@register
+class GaussianExit(FlowBijector):
+    """Standardises what leaves by a mean and a scale that depend on what goes on.
+
+    ```none
+    mean, raw = conv3x3(kept);  log_sigma = 5 tanh(raw / 5)
+    inverse   z = (x - mean) * exp(-log_sigma)
+    forward   x = z * exp(log_sigma) + mean
+    log-det   -log_sigma
+    ```
+
+    Where nothing goes on, at the last level, mean and scale are one number a
+    channel. At the start this is exactly N(0, I). The condition is the pair of
+    what goes on and of the flow's own condition.
+
+    References:
+      Kingma, Dhariwal: Glow; openai/glow, model.py (split2d_prior). The smooth
+      bound is this package's.
+    """
+
+    def __init__(
+        self,
+        event_shape: Sequence[int],
+        kept_shape: Sequence[int] | None,
+        *,
+        dtype: str = "float32",
+        name: str | None = None,
+    ):
+        """Creates the exit.
+
+        Args:
+          event_shape: Shape of what leaves.
+          kept_shape: Shape of what goes on; None: nothing does.
+          dtype: Type of activations and log-dets.
+          name: Name of the bijector.
+        """
+        self._kept_shape = None if kept_shape is None else tuple(kept_shape)
+        kept_channels = None if kept_shape is None else kept_shape[-1]
+        self._parameters_of = GaussianParameters(event_shape[-1], kept_channels, dtype=dtype)
+        super().__init__(event_shape, dtype=dtype, layers=[self._parameters_of], name=name)
+
+    def get_config(self) -> dict:
+        return {
+            "event_shape": self.event_shape,
+            "kept_shape": self._kept_shape,
+            "dtype": self.dtype.name,
+        }
+
+    def inverse_and_event_log_det(self, x, condition=None, training=False):
+        mean, log_sigma = self._parameters_of(condition and condition[0])
+        return (x - mean) * tf.exp(-log_sigma), tf.zeros_like(x) - log_sigma
+
+    def forward_and_event_log_det(self, z, condition=None, training=False):
+        mean, log_sigma = self._parameters_of(condition and condition[0])
+        return z * tf.exp(log_sigma) + mean, tf.zeros_like(z) + log_sigma
+
+
+@register
+class ConditionalGaussian(ExitPrior):
+    """Leaving dimensions are Gaussian given what goes on; Glow's prior, for any flow.
+
+    References:
+      Kingma, Dhariwal: Glow; openai/glow, model.py (split2d_prior).
+    """
+
+    def get_config(self) -> dict:
+        return {}
+
+    def bijector(self, level, leaving_shape, kept_shape, dtype):
+        return GaussianExit(leaving_shape, kept_shape, dtype=dtype)
