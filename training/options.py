@@ -21,6 +21,7 @@ def setting_options(command: Callable) -> Callable:
         command,
         _override("--batch-size", int, "Images a step."),
         _override("--learning-rate", float, "Adam's, after warm-up."),
+        _override("--warmup-steps", int, "Steps over which the learning rate rises from 0."),
         _override("--width", int, "Channels of the networks."),
         _override("--blocks", int, "Residual blocks a network."),
         _override("--levels", int, "Levels of the flow."),

@@ -110,6 +110,8 @@ def load_recipe(name: str, **changes) -> Recipe:
     for field in ("steps", "pretrain_steps", "batch_size", "validate_every", "patience", "draws"):
         if getattr(recipe, field) < 1:
             raise ValueError(f"{field} must be at least 1; got {getattr(recipe, field)}.")
+    if recipe.warmup_steps < 0:
+        raise ValueError(f"warmup_steps must be at least 0; got {recipe.warmup_steps}.")
     if recipe.learning_rate <= 0:
         raise ValueError(f"learning_rate must be positive; got {recipe.learning_rate}.")
     return recipe

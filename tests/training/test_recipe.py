@@ -28,6 +28,7 @@ def test_the_command_line_overrides_a_recipe_and_none_leaves_it():
     [
         ({"steps": 0}, "steps must be at least 1; got 0"),
         ({"batch_size": -2}, "batch_size must be at least 1; got -2"),
+        ({"warmup_steps": -1}, "warmup_steps must be at least 0; got -1"),
         ({"learning_rate": 0.0}, r"learning_rate must be positive; got 0\.0"),
     ],
 )
