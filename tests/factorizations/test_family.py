@@ -25,6 +25,7 @@ from tfp_lcma.factorizations import (
     LikelihoodGain,
     Random,
     RandomInBlock,
+    RotatedExitPrice,
 )
 from tfp_lcma.models import real_nvp
 
@@ -84,6 +85,7 @@ FAMILY = {
                 for across in (False, True)
                 for keep in ("variance", "negentropy")
             ],
+            RotatedExitPrice: [{"across_channels": across} for across in (False, True)],
         }.items()
         for options in choices
     },
@@ -96,7 +98,7 @@ FAMILY = {
     "Haar (other components)": lambda seed: Haar(("diagonal", "vertical")),
     "LearnedConvolution": lambda seed: LearnedConvolution("float64"),
 }
-ROTATIONS = [name for name in FAMILY if name.startswith(("Haar", "KarhunenLoeve"))]
+ROTATIONS = [name for name in FAMILY if name.startswith(("Haar", "KarhunenLoeve", "Rotated"))]
 PERMUTATIONS = [name for name in FAMILY if name not in (*ROTATIONS, "LearnedConvolution")]
 # The learned convolution starts from a draw of Keras' global generator.
 DETERMINATE = [name for name in FAMILY if name != "LearnedConvolution"]

@@ -7,10 +7,12 @@ from tfp_lcma.factorizations.factorization import (
     view,
     view_order,
 )
+from tfp_lcma.factorizations.karhunen_loeve import KarhunenLoeve
 from tfp_lcma.factorizations.likelihood import LikelihoodContribution, LikelihoodGain
 from tfp_lcma.factorizations.online import OnlineLikelihoodContribution
 from tfp_lcma.factorizations.positions import offset_maps
-from tfp_lcma.factorizations.rotation import Haar, KarhunenLoeve, LearnedConvolution
+from tfp_lcma.factorizations.rotated_exit_price import RotatedExitPrice
+from tfp_lcma.factorizations.rotation import Haar, LearnedConvolution
 from tfp_lcma.factorizations.static import (
     Channel,
     Checkerboard,
@@ -36,6 +38,7 @@ __all__ = [
     "OnlineLikelihoodContribution",
     "Random",
     "RandomInBlock",
+    "RotatedExitPrice",
     "StaticFactorization",
     "offset_maps",
     "pair_prices",

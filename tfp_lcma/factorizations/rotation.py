@@ -1,13 +1,12 @@
 """Leaving along a rotated basis: what leaves is a component of a block, not a pixel."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from tfp_lcma.bijectors.convolution import InvertibleConvolution
 from tfp_lcma.bijectors.rotation import Rotation
-from tfp_lcma.factorizations.factorization import Factorization, view
-from tfp_lcma.factorizations.ranking import check_choice
+from tfp_lcma.factorizations.factorization import Factorization
 from tfp_lcma.factorizations.statistics import LogDetStatistics
 from tfp_lcma.serialization import register
 
@@ -60,75 +59,7 @@ class Haar(Factorization):
     def bijector(self, level, view_shape):
         names = [*self._keep, *(name for name in _HAAR if name not in self._keep)]
         block = 0.5 * np.array([_HAAR[name] for name in names])
-        return Rotation(view_shape, _view_rotation(np.tile(block, (view_shape[-1] // 4, 1, 1))))
-
-
-@register
-class KarhunenLoeve(Factorization):
-    """The principal components of the blocks go on that carry most, one rotation a level.
-
-    The rotation's rows are the eigenvectors of the covariance within blocks at
-    the end of a level of a flow in which nobody leaves, averaged over positions.
-    What leaves is uncorrelated with what stays: of the same channel, or of all
-    with `across_channels`. At deeper levels the covariance is that of the same
-    flow's activations, seen through the rotations above.
-    Log-det 0; latents stand by slot. The factorization is this package's.
-    """
-
-    def __init__(
-        self,
-        statistics: LogDetStatistics | Sequence[np.ndarray],
-        *,
-        across_channels: bool = False,
-        keep: str = "variance",
-    ):
-        """Creates the factorization.
-
-        Args:
-          statistics: What a `LogDetCollector` gathered in a flow in which nobody
-            leaves, or the rotations alone: for every level `[4c, 4c]`.
-          across_channels: Whether one rotation mixes all 4c entries of a block;
-            else each channel has its own of the four sub-positions.
-          keep: Which components go on: those of most "variance", or those of
-            most "negentropy", the least Gaussian, by skewness and kurtosis
-            (Jones, Sibson: What is projection pursuit?).
-
-        Raises:
-          ValueError: If an argument is not one of these.
-        """
-        check_choice("keep", keep, ("variance", "negentropy"))
-        self._across, self._keep = bool(across_channels), keep
-        if isinstance(statistics, LogDetStatistics):
-            statistics = _principal_rotations(statistics, self._across, keep)
-        self._rotations = tuple(np.array(matrix, np.float64) for matrix in statistics)
-        if not self._rotations or any(m.ndim != 2 or m.shape[0] % 4 for m in self._rotations):
-            raise ValueError(
-                "statistics must be a LogDetStatistics of two levels or more or, for every level, "
-                f"a rotation of shape [4c, 4c]; got shapes {[m.shape for m in self._rotations]}."
-            )
-        for matrix in self._rotations:
-            matrix.setflags(write=False)
-
-    @property
-    def rotations(self) -> tuple[np.ndarray, ...]:
-        """For every level the rotation of the view's entries, `[4c, 4c]`; row k is component k."""
-        return self._rotations
-
-    def get_config(self) -> dict:
-        return {
-            "statistics": self._rotations,
-            "across_channels": self._across,
-            "keep": self._keep,
-        }
-
-    def bijector(self, level, view_shape):
-        if level >= len(self._rotations) or len(self._rotations[level]) != view_shape[-1]:
-            raise ValueError(
-                f"statistics with rotations of {[len(m) for m in self._rotations]} entries do not "
-                f"fit level {level} with a view of shape {tuple(view_shape)}: they were collected "
-                "from another flow."
-            )
-        return Rotation(view_shape, self._rotations[level])
+        return Rotation(view_shape, view_rotation(np.tile(block, (view_shape[-1] // 4, 1, 1))))
 
 
 @register
@@ -153,20 +84,76 @@ class LearnedConvolution(Factorization):
         return InvertibleConvolution(view_shape, dtype=self._dtype)
 
 
-def _view_rotation(blocks):
-    """Turns each channel's rotation, `[c, 4, 4]`, into one of the view, `[4c, 4c]`.
+class CollectedRotation(Factorization):
+    """Base of factorizations by one rotation a level that was chosen from statistics.
 
-    All channels' first components come first, then all second ones, and so on.
+    A subclass says in `_choose` how.
     """
-    channels = len(blocks)
-    matrix = np.zeros((4, channels, channels, 4))
-    for channel, block in enumerate(blocks):
-        matrix[:, channel, channel] = block
-    return matrix.reshape(4 * channels, 4 * channels)
+
+    def __init__(
+        self, statistics: LogDetStatistics | Sequence[np.ndarray], *, across_channels: bool = False
+    ):
+        """Creates the factorization.
+
+        Args:
+          statistics: What a `LogDetCollector` gathered in a flow in which nobody
+            leaves, or the rotations alone: for every level `[4c, 4c]`.
+          across_channels: Whether one rotation mixes all 4c entries of a block;
+            else each channel has its own of the four sub-positions.
+
+        Raises:
+          ValueError: If an argument is not one of these.
+        """
+        self._across = bool(across_channels)
+        if isinstance(statistics, LogDetStatistics):
+            statistics = rotations_by_level(statistics, self._choose)
+        self._rotations = tuple(np.array(matrix, np.float64) for matrix in statistics)
+        if not self._rotations or any(m.ndim != 2 or m.shape[0] % 4 for m in self._rotations):
+            raise ValueError(
+                "statistics must be a LogDetStatistics of two levels or more or, for every level, "
+                f"a rotation of shape [4c, 4c]; got shapes {[m.shape for m in self._rotations]}."
+            )
+        for matrix in self._rotations:
+            matrix.setflags(write=False)
+
+    @property
+    def rotations(self) -> tuple[np.ndarray, ...]:
+        """For every level the rotation of the view's entries, `[4c, 4c]`; row k is component k."""
+        return self._rotations
+
+    def get_config(self) -> dict:
+        return {"statistics": self._rotations, "across_channels": self._across}
+
+    def bijector(self, level, view_shape):
+        if level >= len(self._rotations) or len(self._rotations[level]) != view_shape[-1]:
+            raise ValueError(
+                f"statistics with rotations of {[len(m) for m in self._rotations]} entries do not "
+                f"fit level {level} with a view of shape {tuple(view_shape)}: they were collected "
+                "from another flow."
+            )
+        return Rotation(view_shape, self._rotations[level])
+
+    def _choose(self, statistics: LogDetStatistics, level: int, mixture: np.ndarray) -> np.ndarray:
+        """Returns the rotation `[4c, 4c]` of a level, rows that go on first.
+
+        Args:
+          statistics: Of a flow in which nobody leaves.
+          level: Index of the level.
+          mixture: `[4c, m]`: the entries of our view in terms of the m that a
+            block has in that flow.
+        """
+        raise NotImplementedError(f"{type(self).__name__} lacks _choose().")
 
 
-def _principal_rotations(statistics, across, keep):
-    """Returns the rotations of all levels, finest first."""
+def rotations_by_level(
+    statistics: LogDetStatistics,
+    choose: Callable[[LogDetStatistics, int, np.ndarray], np.ndarray],
+) -> list[np.ndarray]:
+    """Returns the rotations of all levels, finest first, each seeing what those above let through.
+
+    Raises:
+      ValueError: If the statistics come from a flow in which somebody leaves.
+    """
     channels = statistics.event_shape[-1]
     # What our tensor's channels are, in terms of those of the flow in which nobody leaves.
     mixture, rotations = np.eye(channels), []
@@ -178,51 +165,29 @@ def _principal_rotations(statistics, across, keep):
                 f"level {level} has {covariance.shape[-1]} entries in a block, expected "
                 f"{mixture.shape[1]}."
             )
-        mean = mixture @ covariance.mean(axis=(0, 1)) @ mixture.T
-        rotation = _principal_axes(mean, across)
-        if keep == "negentropy":
-            views = np.stack([view(y) for y in statistics.activations[level]])
-            scores = _negentropy(views @ (rotation @ mixture).T)
-            rotation = _reordered(rotation, scores, across)
-        rotations.append(rotation)
-        mixture = (rotation @ mixture)[: len(mixture) // 2]
+        rotations.append(choose(statistics, level, mixture))
+        mixture = (rotations[-1] @ mixture)[: len(mixture) // 2]
     return rotations
 
 
-def _principal_axes(covariance, across):
-    """Returns the eigenvectors of a view's covariance as rows, those of most variance first."""
-    if across:
-        return _eigenvectors(covariance)
-    blocks = [covariance[i : i + 4, i : i + 4] for i in range(0, len(covariance), 4)]
-    return _view_rotation(np.stack([_eigenvectors(block) for block in blocks]))
+def view_rotation(blocks: np.ndarray) -> np.ndarray:
+    """Turns each channel's rotation, `[c, 4, 4]`, into one of the view, `[4c, 4c]`.
+
+    All channels' first components come first, then all second ones, and so on.
+    """
+    channels = len(blocks)
+    matrix = np.zeros((4, channels, channels, 4))
+    for channel, block in enumerate(blocks):
+        matrix[:, channel, channel] = block
+    return matrix.reshape(4 * channels, 4 * channels)
 
 
-def _eigenvectors(covariance):
+def eigenvectors(covariance: np.ndarray) -> np.ndarray:
     """Returns eigenvectors as rows, largest eigenvalue first, with a definite sign."""
-    rows = np.linalg.eigh(covariance)[1].T[::-1]
+    return definite_signs(np.linalg.eigh(covariance)[1].T[::-1])
+
+
+def definite_signs(rows: np.ndarray) -> np.ndarray:
+    """Returns the rows with signs that make the largest entry of each positive."""
     largest = np.abs(rows).argmax(axis=1)
     return rows * np.sign(rows[np.arange(len(rows)), largest])[:, None]
-
-
-def _reordered(rotation, scores, across):
-    """Orders components by score, highest first: all of them, or within each channel."""
-    if across:
-        return rotation[np.argsort(-scores, kind="stable")]
-    channels = len(rotation) // 4
-    best = np.argsort(-scores.reshape(4, channels), axis=0, kind="stable")
-    return rotation[(best * channels + np.arange(channels)).ravel()]
-
-
-def _negentropy(components):
-    """Returns the negentropy of every component, in nats, averaged over positions.
-
-    Args:
-      components: `[n, h, w, components]`.
-    """
-    count = len(components)
-    centred = components - components.mean(axis=0)
-    standard = centred / np.maximum(centred.std(axis=0), 1e-12)
-    skewness, kurtosis = (standard**3).mean(axis=0), (standard**4).mean(axis=0) - 3
-    # The expected squares of a Gaussian sample's are taken away.
-    excess = (skewness**2 - 6 / count) / 12 + (kurtosis**2 - 24 / count) / 48
-    return excess.mean(axis=(0, 1))

@@ -8,8 +8,28 @@ from tfp_lcma import factorizations as family
 from tfp_lcma.factorizations import Factorization, LogDetStatistics
 
 BASELINE = "checkerboard"
-# The masks of a pre-training's couplings, by the parity that the first of them keeps.
-PRETRAININGS = {"plain": 0, "swapped": 1}
+
+
+@dataclasses.dataclass(frozen=True)
+class Pretrained:
+    """A flow in which nobody leaves.
+
+    Attributes:
+        first_parity: the parity that the first of its couplings keeps.
+        trained: whether it is trained; else it is the identity up to the scale of channels, and
+            its statistics are those of the images.
+    """
+
+    first_parity: int = 0
+    trained: bool = True
+
+
+# The flows in which nobody leaves whose statistics arms look at.
+PRETRAININGS = {
+    "plain": Pretrained(),
+    "swapped": Pretrained(first_parity=1),
+    "untrained": Pretrained(trained=False),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,11 +88,11 @@ def _lcma(phrase, pretraining="plain", options=None, **choices) -> Arm:
     return _chosen(f"LCMA, {phrase}", build, pretraining, options=options or {})
 
 
-def _karhunen_loeve(phrase, **choices) -> Arm:
+def _karhunen_loeve(phrase, pretraining="plain", **choices) -> Arm:
     def build(statistics):
         return family.KarhunenLoeve(statistics, **choices)
 
-    return _chosen(f"principal axes, {phrase}", build)
+    return _chosen(f"principal axes, {phrase}", build, pretraining)
 
 
 def _online(phrase, rule, more_time=False, **options) -> Arm:
@@ -111,7 +131,7 @@ ARMS: dict[str, Arm] = {
     "likelihood-gain-both-masks": Arm(
         "most still to gain, over both mask orders",
         lambda statistics, seed, steps: family.LikelihoodGain(list(statistics)),
-        tuple(PRETRAININGS),
+        ("plain", "swapped"),
     ),
     "exit-price": _chosen("cheapest pair of a block leaves", lambda s: family.ExitPrice(s)),
     "exit-price-level": _chosen(
@@ -125,7 +145,22 @@ ARMS: dict[str, Arm] = {
     "karhunen-loeve-across-negentropy": _karhunen_loeve(
         "across channels, high negentropy stays", across_channels=True, keep="negentropy"
     ),
-    # Without a pre-training.
+    "rotated-exit-price": _chosen(
+        "components that share least leave", lambda s: family.RotatedExitPrice(s)
+    ),
+    # From the images alone, without a pre-training.
+    "exit-price-level-images": _chosen(
+        "cheapest pair of a level, by the images",
+        lambda s: family.ExitPrice(s, granularity="level"),
+        "untrained",
+    ),
+    "karhunen-loeve-images": _karhunen_loeve("of the images, high variance stays", "untrained"),
+    "rotated-exit-price-images": _chosen(
+        "components of the images that share least leave",
+        lambda s: family.RotatedExitPrice(s),
+        "untrained",
+    ),
+    # Chosen in the training itself.
     "online-lcma": _online("LCMA", "likelihood_contribution"),
     "online-lcma-more-time": _online(
         "LCMA, pre-training's time too", "likelihood_contribution", more_time=True

@@ -25,7 +25,8 @@ class Trained:
 
     Attributes:
         model: the model.
-        step_seconds: median time of a step, which one slow moment of the machine does not move.
+        step_seconds: median time of a step, which one slow moment of the machine does not move;
+            0 if there was no step.
         history: one dictionary per look at the validation split.
         failed: why there is nothing to evaluate; None if there is.
     """
@@ -54,7 +55,7 @@ def train(
         dataset: trained on, and looked at every `recipe.validate_every` steps.
         factorization: who leaves early; None: nobody.
         seed: of initial weights, batches and noise.
-        steps: steps of training.
+        steps: steps of training; with 0 the flow is only initialised.
         validate: whether to look at the validation split.
         choices: file that gets what a split chosen while training would choose, on the way.
         **options: of `tfp_lcma.models.real_nvp`, beyond the recipe's.
@@ -93,7 +94,10 @@ def train(
             shuffle=False,
             verbose=0,
         )
-    return Trained(model, float(np.median(watch.durations)), watch.history, watch.failed)
+    if not steps:
+        model.initialize(dataset.train.images[: recipe.batch_size])
+    step_seconds = float(np.median(watch.durations)) if steps else 0.0
+    return Trained(model, step_seconds, watch.history, watch.failed)
 
 
 class _Watch(keras.callbacks.Callback):

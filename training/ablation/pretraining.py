@@ -65,12 +65,13 @@ class Pretraining:
             self._run(name, seed)
         cost = json.loads(path.read_text(encoding="utf-8"))
         if "failed" in cost:
-            raise PretrainingFailedError(f"pre-training ({name} masks): {cost['failed']}")
+            raise PretrainingFailedError(f"pre-training ({name}): {cost['failed']}")
         return cost
 
     def _run(self, name, seed):
-        steps = self.recipe.pretrain_steps
-        self.say(f"seed {seed}, pre-training ({name} masks): {steps} steps")
+        pretrained = PRETRAININGS[name]
+        steps = self.recipe.pretrain_steps if pretrained.trained else 0
+        self.say(f"seed {seed}, pre-training ({name}): {steps} steps")
         trained = train(
             self.recipe,
             self.dataset,
@@ -78,7 +79,7 @@ class Pretraining:
             seed,
             steps=steps,
             validate=False,
-            first_parity=PRETRAININGS[name],
+            first_parity=pretrained.first_parity,
         )
         if trained.failed:
             self._write(name, seed, {"failed": trained.failed})

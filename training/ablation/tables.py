@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfp_lcma.factorizations import PAIRS
-from training.ablation.arms import BASELINE
+from training.ablation.arms import BASELINE, PRETRAININGS
 from training.ablation.paired import Mean, holm, mean_of
 from training.ablation.questions import Answer
 from training.ablation.summary import Summary
@@ -138,8 +138,8 @@ def _pretraining(summary, steps):
     if None in cost:
         return ""
     seconds = mean_of(c["training_seconds"] + c["collecting_seconds"] for c in cost).mean
-    count = len(summary.arm.pretrainings)
-    return f"{seconds:.0f} s" + (f" = {count * steps:.0f} steps" if steps else "")
+    count = sum(PRETRAININGS[name].trained for name in summary.arm.pretrainings)
+    return f"{seconds:.0f} s" + (f" = {count * steps:.0f} steps" if steps and count else "")
 
 
 def _number(value, form):
