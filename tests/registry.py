@@ -187,8 +187,30 @@ class ShiftedExits(ExitPrior):
     def get_config(self):
         return {}
 
-    def bijector(self, level, leaving_shape, kept_shape, dtype):
+    def bijector(self, level, leaving_shape, kept_shape, conditions, dtype):
         return ShiftByKept(leaving_shape, dtype)
+
+
+@keras.saving.register_keras_serializable("tests")
+class Given(FlowBijector):
+    """A conditional flow under one condition, the same for all images."""
+
+    def __init__(self, flow, condition):
+        super().__init__(flow.event_shape, dtype=flow.dtype)
+        self.flow, self._condition = flow, tf.constant(condition)
+
+    def _told(self, x):
+        rank = self._condition.shape.rank
+        return tf.tile(self._condition[None], [tf.shape(x)[0]] + rank * [1])
+
+    def inverse_and_event_log_det(self, x, condition=None, training=False):
+        return self.flow.inverse_and_event_log_det(x, self._told(x), training)
+
+    def forward_and_event_log_det(self, z, condition=None, training=False):
+        return self.flow.forward_and_event_log_det(z, self._told(z), training)
+
+    def get_config(self):
+        return {"flow": self.flow, "condition": self._condition.numpy()}
 
 
 FLOWS = {
@@ -208,6 +230,9 @@ FLOWS = {
     "Permutation (anywhere)": lambda dtype: Permutation(shuffled((2, 3, 4), False)),
     "Rotation": lambda dtype: Rotation((2, 3, 4), rotation(4)),
     "InvertibleConvolution": lambda dtype: InvertibleConvolution((2, 3, 4), dtype=dtype),
+    "InvertibleConvolution (plain)": lambda dtype: InvertibleConvolution(
+        (2, 3, 4), parameterization="plain", dtype=dtype
+    ),
     "VariablePermutation": lambda dtype: variable_permutation((2, 3, 4)),
     "LogitPreprocessing": lambda dtype: LogitPreprocessing(SHAPE, dtype=dtype),
     "AffinePreprocessing": lambda dtype: AffinePreprocessing(SHAPE, bins=17, dtype=dtype),
@@ -236,6 +261,22 @@ FLOWS = {
     "Glow": lambda dtype: lcma.models.glow((4, 4, 1), levels=2, steps=2, width=4, dtype=dtype),
     "Glow (additive, nobody leaves)": lambda dtype: lcma.models.glow(
         (2, 4, 3), levels=1, steps=1, width=4, coupling="additive", factorization=None, dtype=dtype
+    ),
+    "Glow (of two numbers)": lambda dtype: Given(
+        lcma.models.glow((2, 2, 1), levels=1, steps=1, width=4, conditions=(2,), dtype=dtype),
+        [0.5, -1.0],
+    ),
+    "RealNVP (of a class)": lambda dtype: Given(
+        lcma.models.real_nvp(
+            (4, 4, 1),
+            width=4,
+            blocks=1,
+            factorization=Checkerboard(),
+            exit_prior=ConditionalGaussian(),
+            conditions=3,
+            dtype=dtype,
+        ),
+        2,
     ),
     "RealNVP (LCMA, position-aware)": lambda dtype: lcma.models.real_nvp(
         SHAPE,

@@ -115,7 +115,7 @@ def test_log_prob_is_a_function_of_image_and_seed():
 def test_log_prob_does_not_depend_on_how_it_is_cut_into_chunks(monkeypatch):
     images = pictures(10, seed=1)
     whole = trained().log_prob(images)
-    monkeypatch.setattr("tfp_lcma.flow_model._CHUNK", 4)
+    monkeypatch.setattr("tfp_lcma.image_density._CHUNK", 4)
     np.testing.assert_allclose(trained().log_prob(images), whole, rtol=1e-5)
 
 

@@ -114,7 +114,7 @@ def test_validation_split_keeps_its_images_from_training_altogether():
     images = np.concatenate([pictures(SPLIT_AT), 255 - pictures(128 - SPLIT_AT)])
     seen = []
     look = keras.callbacks.LambdaCallback(
-        on_train_end=lambda logs: seen.append(model.training_images(1000, seed=0))
+        on_train_end=lambda logs: seen.append(model.training_rows(1000, seed=0)[0])
     )
     model = tiny_model(optimizer=keras.optimizers.SGD(0.0))
     history = fitted(model, images, epochs=1, validation_split=0.25, callbacks=[look])
@@ -124,10 +124,10 @@ def test_validation_split_keeps_its_images_from_training_altogether():
     assert model.bits_per_dimension(images[:SPLIT_AT]).mean() < 7.2
 
 
-def test_training_images_are_there_only_while_fit_runs():
+def test_training_rows_are_there_only_while_fit_runs():
     model, _ = run()
     with pytest.raises(ValueError, match=r"only while fit\(\) runs"):
-        model.training_images(10, seed=0)
+        model.training_rows(10, seed=0)
 
 
 # --- callbacks ---

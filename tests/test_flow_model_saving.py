@@ -61,7 +61,7 @@ class FactorAtTheExit(ExitPrior):
     def get_config(self):
         return {}
 
-    def bijector(self, level, leaving_shape, kept_shape, dtype):
+    def bijector(self, level, leaving_shape, kept_shape, conditions, dtype):
         return LearnedFactor(leaving_shape, dtype=dtype)
 
 

@@ -82,16 +82,22 @@ class LogDetCollector(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         self.model.prepare_for_inference()
-        self.collect(self.model, self.model.training_images(self._images, self._seed))
+        images, condition = self.model.training_rows(self._images, self._seed)
+        self.collect(self.model, images, condition)
 
     def collect(
-        self, model, images: np.ndarray, each_batch: Callable[[int], None] | None = None
+        self,
+        model,
+        images: np.ndarray,
+        condition: np.ndarray | None = None,
+        each_batch: Callable[[int], None] | None = None,
     ) -> LogDetStatistics:
         """Gathers the statistics of a model over `images`, outside of training.
 
         Args:
           model: A `FlowModel`.
           images: `[n, height, width, channels]`.
+          condition: What they are conditioned on, in a model with conditions.
           each_batch: Called with its number before each batch.
 
         Raises:
@@ -104,7 +110,7 @@ class LogDetCollector(keras.callbacks.Callback):
                 f"The model's flow must be a MultiScale for its levels to be told apart; got "
                 f"{type(flow).__name__}."
             )
-        images = model._ready_images(images, "images")
+        images, condition = model._rows(images, condition, "images")
         size = self._batch_size or max(_NUMBERS // int(np.prod(flow.event_shape)), 1)
         starts = range(0, len(images), size)
         # Tracing takes as long as a few batches without it.
@@ -114,7 +120,8 @@ class LogDetCollector(keras.callbacks.Callback):
             if each_batch is not None:
                 each_batch(number)
             batch = tf.convert_to_tensor(images[start : start + size])
-            sums, seen = batch_sums(model, batch, self._seed)
+            told = None if condition is None else tf.constant(condition[start : start + size])
+            sums, seen = batch_sums(model, batch, told, self._seed)
             sums = tf.nest.map_structure(lambda tensor: tensor.numpy(), sums)
             totals = sums if totals is None else tf.nest.map_structure(np.add, totals, sums)
             if start < _ACTIVATIONS:
@@ -152,11 +159,11 @@ class ImageSummary(keras.callbacks.Callback):
         self._writer.flush()
 
 
-def _batch_sums(model, batch, seed):
+def _batch_sums(model, batch, condition, seed):
     """Returns the sums over a batch that the statistics need, and the levels' activations."""
     x = _dequantize(batch, noise.seed_pair(seed), 0, model.flow.dtype)
     x = model.preprocessing.inverse_and_event_log_det(x)[0]
-    z, log_det, records = model.flow.inverse_by_level(x)
+    z, log_det, records = model.flow.inverse_by_level(x, condition)
     log_density = standard_normal_log_prob(z) + log_det
     levels = [_level_sums(record, record is records[-1]) for record in records]
     return (_sums(log_density), levels), [record.activation for record in records[:-1]]

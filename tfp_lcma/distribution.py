@@ -68,13 +68,19 @@ class FlowDistribution(tfd.TransformedDistribution):
         return self.bijector.forward_and_event_log_det(z, condition)[0]
 
     def interpolate(
-        self, start: tf.Tensor, end: tf.Tensor, steps: int = 8, spherical: bool = False
+        self,
+        start: tf.Tensor,
+        end: tf.Tensor,
+        condition=None,
+        steps: int = 8,
+        spherical: bool = False,
     ) -> tf.Tensor:
         """Walks from `start` to `end` in noise space.
 
         Args:
           start: `[batch, height, width, channels]`.
           end: Same shape.
+          condition: What the flow is conditioned on, all along.
           steps: Number of images a row, ends included.
           spherical: Whether to walk along the arc, which keeps the noise's
             length, rather than the straight line.
@@ -87,12 +93,14 @@ class FlowDistribution(tfd.TransformedDistribution):
         """
         if steps < 2:
             raise ValueError(f"steps must be at least 2, the two ends; got {steps}.")
-        first, last = self.encode(start), self.encode(end)
+        first, last = self.encode(start, condition), self.encode(end, condition)
         weight = tf.reshape(tf.linspace(tf.zeros((), self.dtype), 1, steps), (1, -1, 1, 1, 1))
         first, last = first[:, None], last[:, None]
         path = _arc(first, last, weight) if spherical else first + weight * (last - first)
         shape = tf.shape(path)
-        images = self.decode(tf.reshape(path, (-1, *path.shape[2:])))
+        if condition is not None:
+            condition = tf.repeat(condition, steps, axis=0)
+        images = self.decode(tf.reshape(path, (-1, *path.shape[2:])), condition)
         return tf.reshape(images, shape)
 
     def temper(self, z: tf.Tensor, temperature: float | Sequence[float]) -> tf.Tensor:

@@ -32,6 +32,7 @@ class OnlineSplit(keras.callbacks.Callback):
     def __init__(
         self,
         images: np.ndarray | None = None,
+        condition: np.ndarray | None = None,
         count: int = 2048,
         watch_every: int | None = None,
         on_watch: Callable[[int, int, np.ndarray], None] | None = None,
@@ -40,7 +41,8 @@ class OnlineSplit(keras.callbacks.Callback):
 
         Args:
           images: The images that decide; None: some of those being trained on.
-          count: How many of the latter.
+          condition: What these images are conditioned on, in a model with conditions.
+          count: How many of those being trained on.
           watch_every: Steps between two looks at what would be chosen, to see
             whether the choice has come to rest; None: no looks.
           on_watch: Called at each look and each decision with step, level and
@@ -50,7 +52,8 @@ class OnlineSplit(keras.callbacks.Callback):
           ValueError: If `count` or `watch_every` is not a whole number >= 1.
         """
         super().__init__()
-        self._images, self._count = images, check_count(count, "count")
+        self._rows = None if images is None else (images, condition)
+        self._count = check_count(count, "count")
         self._watch_every = None if watch_every is None else check_count(watch_every, "watch_every")
         self._collector = None
         self._on_watch = on_watch or (lambda step, level, order: None)
@@ -94,7 +97,7 @@ class OnlineSplit(keras.callbacks.Callback):
             self._collector = LogDetCollector(seed=self.model.seed, batch_size=_BATCH_SIZE)
         # A draw of its own for every batch: no dimension is measured in one role alone.
         statistics = self._collector.collect(
-            self.model, self._measured(), lambda batch: self._draw(step + batch)
+            self.model, *self._measured(), lambda batch: self._draw(step + batch)
         )
         chosen = self.model.flow.factorization.chosen_order(level, statistics)
         chosen = np.broadcast_to(chosen, self._orders[level].event_shape)
@@ -102,9 +105,8 @@ class OnlineSplit(keras.callbacks.Callback):
         return chosen
 
     def _measured(self):
-        if self._images is not None:
-            return self._images
-        return self.model.training_images(self._count, seed=self.model.seed)
+        """Returns the images that decide, and what they are conditioned on."""
+        return self._rows or self.model.training_rows(self._count, seed=self.model.seed)
 
     def _start_again_below(self, level):
         flow = self.model.flow
@@ -114,7 +116,10 @@ class OnlineSplit(keras.callbacks.Callback):
             for layer in part.layers
             for inner in layer._flatten_layers()
         ]
-        self.model.initialize(self._measured()[:_INITIALIZATION_IMAGES], layers)
+        first = (
+            None if rows is None else rows[:_INITIALIZATION_IMAGES] for rows in self._measured()
+        )
+        self.model.initialize(*first, layers)
         variables = [v for layer in layers for v in layer.trainable_variables]
         forget_moments(self.model.optimizer, variables)
 

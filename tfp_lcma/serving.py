@@ -24,6 +24,9 @@ def export_saved_model(model: FlowModel, directory: str | os.PathLike) -> Path:
     | `event_log_prob` | `images` uint8 [n, h, w, c] | `event_log_prob` [n, h, w, c] nats |
     | `sample` | `seed` int32 [n, 2] | `images` float32 [n, h, w, c] in [0, bins) |
 
+    Each of them takes `condition` too if the model has conditions: int32 [n]
+    classes or float32 [n, k] vectors.
+
     `serving_default` is `log_prob`. One row of `seed` makes one image.
 
     Densities are those of one dequantisation draw that depends on the image
@@ -55,26 +58,26 @@ def export_saved_model(model: FlowModel, directory: str | os.PathLike) -> Path:
     seed = noise.seed_pair(model.seed)
     images_spec = tf.TensorSpec((None, *shape), tf.uint8, name="images")
 
-    def event_log_prob(images):
-        return {"event_log_prob": model._event_log_prob(images, seed, 0, False)}
+    def event_log_prob(images, condition=None):
+        return {"event_log_prob": model._event_log_prob(images, condition, seed, 0, False)}
 
-    def log_prob(images):
-        total = tf.reduce_sum(event_log_prob(images)["event_log_prob"], axis=(1, 2, 3))
+    def log_prob(images, condition=None):
+        total = tf.reduce_sum(event_log_prob(images, condition)["event_log_prob"], axis=(1, 2, 3))
         return {"log_prob": total, "bits_per_dimension": model._to_bits(total)}
 
-    def sample(seed):
+    def sample(seed, condition=None):
         z = noise.normal_rows(seed, shape, model.flow.dtype)
-        images = tf.cast(model.distribution.decode(z), tf.float32)
+        images = tf.cast(model.distribution.decode(z, condition), tf.float32)
         highest = np.nextafter(np.float32(model.bins), np.float32(0))
         return {"images": tf.clip_by_value(images, 0.0, highest)}
 
     archive = keras.export.ExportArchive()
     archive.track(model)
-    archive.add_endpoint("log_prob", log_prob, input_signature=[images_spec])
-    archive.add_endpoint("event_log_prob", event_log_prob, input_signature=[images_spec])
-    archive.add_endpoint(
-        "sample", sample, input_signature=[tf.TensorSpec((None, 2), tf.int32, name="seed")]
-    )
+    seed_spec = tf.TensorSpec((None, 2), tf.int32, name="seed")
+    told = _condition_specs(model.conditions)
+    archive.add_endpoint("log_prob", log_prob, input_signature=[images_spec, *told])
+    archive.add_endpoint("event_log_prob", event_log_prob, input_signature=[images_spec, *told])
+    archive.add_endpoint("sample", sample, input_signature=[seed_spec, *told])
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     versions = [int(path.name) for path in directory.iterdir() if path.name.isdecimal()]
@@ -82,3 +85,12 @@ def export_saved_model(model: FlowModel, directory: str | os.PathLike) -> Path:
     with written_whole(target) as temporary:
         archive.write_out(os.fspath(temporary), verbose=False)
     return target
+
+
+def _condition_specs(conditions):
+    """Returns what a signature takes beside its first input: nothing, classes or vectors."""
+    if conditions is None:
+        return []
+    if isinstance(conditions, int):
+        return [tf.TensorSpec((None,), tf.int32, name="condition")]
+    return [tf.TensorSpec((None, *conditions), tf.float32, name="condition")]

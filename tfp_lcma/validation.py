@@ -56,6 +56,54 @@ def check_count(value, argument: str) -> int:
     return count
 
 
+def check_condition(condition, conditions, count: int, argument: str) -> np.ndarray | None:
+    """Returns what a model is told beside its images as an array, or says what is wrong with it.
+
+    Args:
+      condition: Classes `[count]` or one for all; or vectors `[count, k]` or one
+        `[k]` for all; None if the model is unconditional.
+      conditions: Number of classes, shape of a vector, or None, of the model.
+      count: Number of images.
+      argument: Name of the argument, for the message.
+
+    Returns:
+      int32 `[count]`, float32 `[count, k]`, or None.
+
+    Raises:
+      ValueError: If there is one where there must be none or the other way
+        round, or shape, type or a value is not as the model expects.
+    """
+    if conditions is None:
+        if condition is not None:
+            raise ValueError(
+                f"{argument} must be None: the model was built without conditions; got one."
+            )
+        return None
+    classes = isinstance(conditions, int)
+    shape = () if classes else conditions
+    wanted = f"{conditions} classes, whole numbers" if classes else f"vectors of {shape[0]} numbers"
+    if condition is None:
+        raise ValueError(f"{argument} must be given: the model is conditioned on {wanted}.")
+    condition = np.asarray(condition)
+    if condition.shape not in (shape, (count, *shape)):
+        expected = ", ".join(map(str, (count, *shape)))
+        raise ValueError(
+            f"{argument} must have shape [{expected}], or {list(shape)} for all images; got "
+            f"{list(condition.shape)}."
+        )
+    if condition.dtype.kind not in ("ui" if classes else "uif"):
+        raise ValueError(f"{argument} must hold {wanted}; got dtype {condition.dtype}.")
+    if classes and (condition.min() < 0 or condition.max() >= conditions):
+        raise ValueError(
+            f"{argument} must lie in [0, {conditions}), one of {conditions} classes; got values "
+            f"from {condition.min()} to {condition.max()}."
+        )
+    if not np.isfinite(condition).all():
+        raise ValueError(f"{argument} must be finite; got NaN or infinity.")
+    condition = condition.astype(np.int32 if classes else np.float32)
+    return np.broadcast_to(condition, (count, *shape)).copy()
+
+
 def check_training_images(images: np.ndarray, bins: int, argument: str) -> None:
     """Raises a ValueError if images to learn from look scaled to the unit interval."""
     if images.dtype.kind == "f" and images.max() <= 1.0 and bins > 2:

@@ -9,7 +9,14 @@ _PREFETCHED = 2
 
 
 def batches(
-    images: np.ndarray, *, batch_size: int, seed: int, start: int, stop: int, flip: bool = False
+    images: np.ndarray,
+    *,
+    batch_size: int,
+    seed: int,
+    start: int,
+    stop: int,
+    flip: bool = False,
+    labels: np.ndarray | None = None,
 ) -> tf.data.Dataset:
     """Returns the batches of steps `start` to `stop - 1`.
 
@@ -23,26 +30,33 @@ def batches(
         start: first step.
         stop: the step after the last.
         flip: whether to flip images left to right at random.
+        labels: int [n], the class of every image, to go with it; None: images alone.
 
     Returns:
-        A dataset of uint8 [batch_size, H, W, C].
+        A dataset of uint8 [batch_size, H, W, C], or of pairs with int32 [batch_size].
     """
 
     @functools.lru_cache(maxsize=2)
     def order(epoch: int) -> np.ndarray:
         return np.random.default_rng([seed, epoch]).permutation(len(images))
 
-    def batch(step: np.int64) -> np.ndarray:
+    def rows(step: np.int64) -> list[int]:
         positions = step * batch_size + np.arange(batch_size)
-        rows = [order(int(p) // len(images))[int(p) % len(images)] for p in positions]
-        chosen = images[rows]
+        return [order(int(p) // len(images))[int(p) % len(images)] for p in positions]
+
+    def batch(step: np.int64) -> np.ndarray:
+        chosen = images[rows(step)]
         if flip:
             flipped = np.random.default_rng([seed, int(step), 1]).random(batch_size) < 0.5
             chosen[flipped] = chosen[flipped, :, ::-1]
         return chosen
 
-    def load(step: tf.Tensor) -> tf.Tensor:
+    def load(step: tf.Tensor) -> tf.Tensor | tuple[tf.Tensor, tf.Tensor]:
         loaded = tf.numpy_function(batch, [step], tf.uint8)
-        return tf.ensure_shape(loaded, (batch_size, *images.shape[1:]))
+        loaded = tf.ensure_shape(loaded, (batch_size, *images.shape[1:]))
+        if labels is None:
+            return loaded
+        told = tf.numpy_function(lambda step: labels[rows(step)].astype(np.int32), [step], tf.int32)
+        return loaded, tf.ensure_shape(told, (batch_size,))
 
     return tf.data.Dataset.range(start, stop).map(load).prefetch(_PREFETCHED)

@@ -11,6 +11,12 @@ FROM_STATISTICS: dict[str, Callable[[LogDetStatistics], Factorization]] = {
     "lcma-low": lambda statistics: family.LikelihoodContribution(statistics, keep="low"),
     "lcma-raster": lambda statistics: family.LikelihoodContribution(statistics, order="raster"),
     "lcma-level": lambda statistics: family.LikelihoodContribution(statistics, granularity="level"),
+    "lcma-view": lambda statistics: family.LikelihoodContribution(
+        statistics, granularity="channel", pooling="view"
+    ),
+    "lcma-view-position": lambda statistics: family.LikelihoodContribution(
+        statistics, pooling="view"
+    ),
     "likelihood-gain": lambda statistics: family.LikelihoodGain(statistics),
     "exit-price": lambda statistics: family.ExitPrice(statistics),
     "exit-price-level": lambda statistics: family.ExitPrice(statistics, granularity="level"),

@@ -2,13 +2,17 @@
 
 import dataclasses
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 
 import tfp_lcma as lcma
 
 _FOLDER = Path(__file__).parent / "recipes"
+MODELS = {"real_nvp": lcma.models.real_nvp, "glow": lcma.models.glow}
+OPTIMIZERS = {"adam": keras.optimizers.Adam, "adamax": keras.optimizers.Adamax}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,21 +22,19 @@ class Recipe:
     Attributes:
         name: the recipe's file name.
         source: data set, one of `training.datasets.SOURCES`.
-        levels: levels of the multi-scale flow.
-        width: channels of the narrowest network.
-        blocks: residual blocks of a network.
-        widen: whether networks widen from level to level.
-        normalization: "actnorm" or "batch".
+        model: one of `MODELS`.
+        flow: options of that model, `levels` among them.
         steps: most steps of training.
         pretrain_steps: most steps of pre-training, for factorizations chosen from data.
         batch_size: images a step.
-        learning_rate: Adam's, after warm-up.
+        learning_rate: the optimiser's, after warm-up.
         validate_every: steps between two looks at the validation split.
         patience: looks without improvement before training stops.
+        optimizer: one of `OPTIMIZERS`.
         warmup_steps: steps over which the learning rate rises from 0.
         decay: whether it then falls to 0 along a half cosine, over the phase's steps.
         global_clipnorm: bound on the gradient's norm; None: no bound.
-        l2: L2 penalty on weight-norm gains and the couplings' bounds.
+        l2: L2 penalty on what the model's `regularizer` is for; 0: none.
         flip: whether training images are flipped left to right at random.
         draws: dequantisation draws an image in the final evaluation.
         image_size: side of the images, for a folder of one's own.
@@ -40,9 +42,8 @@ class Recipe:
 
     name: str
     source: str
-    levels: int
-    width: int
-    blocks: int
+    model: str
+    flow: Mapping[str, Any]
     steps: int
     pretrain_steps: int
     batch_size: int
@@ -50,8 +51,7 @@ class Recipe:
     validate_every: int
     patience: int
     draws: int
-    widen: bool = True
-    normalization: str = "actnorm"
+    optimizer: str = "adam"
     warmup_steps: int = 0
     decay: bool = False
     global_clipnorm: float | None = None
@@ -59,22 +59,20 @@ class Recipe:
     flip: bool = False
     image_size: int | None = None
 
+    @property
+    def levels(self) -> int:
+        """Levels of the flow."""
+        return self.flow["levels"]
+
     def build_flow(self, event_shape, factorization, **options) -> lcma.bijectors.MultiScale:
         """Returns the recipe's flow with fresh weights; `options` are further ones of its model."""
-        return lcma.models.real_nvp(
-            event_shape,
-            levels=self.levels,
-            width=self.width,
-            blocks=self.blocks,
-            widen=self.widen,
-            normalization=self.normalization,
-            regularizer=keras.regularizers.L2(self.l2) if self.l2 else None,
-            factorization=factorization,
-            **options,
+        penalty = {"regularizer": keras.regularizers.L2(self.l2)} if self.l2 else {}
+        return MODELS[self.model](
+            event_shape, factorization=factorization, **self.flow, **penalty, **options
         )
 
     def build_optimizer(self, steps: int) -> keras.optimizers.Optimizer:
-        """Returns Adam with the recipe's schedule for a phase of `steps` steps."""
+        """Returns the optimiser with the recipe's schedule for a phase of `steps` steps."""
         rate = keras.optimizers.schedules.CosineDecay(
             0.0 if self.warmup_steps else self.learning_rate,
             max(steps - self.warmup_steps, 1),
@@ -82,7 +80,7 @@ class Recipe:
             warmup_target=self.learning_rate if self.warmup_steps else None,
             warmup_steps=self.warmup_steps,
         )
-        return keras.optimizers.Adam(rate, global_clipnorm=self.global_clipnorm)
+        return OPTIMIZERS[self.optimizer](rate, global_clipnorm=self.global_clipnorm)
 
 
 def recipe_names() -> list[str]:
@@ -95,17 +93,28 @@ def load_recipe(name: str, **changes) -> Recipe:
 
     Args:
         name: one of `recipe_names()`.
-        **changes: settings to override; None leaves the recipe's.
+        **changes: settings to override, options of the model too; None leaves the recipe's.
 
     Raises:
-        ValueError: there is no such recipe, or a setting is out of range.
+        ValueError: there is no such recipe, it has no such setting, or one is out of range.
     """
     path = _FOLDER / f"{name}.toml"
     if name not in recipe_names():
         raise ValueError(f"recipe must be one of {', '.join(recipe_names())}; got {name!r}.")
     tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    flow = tables.pop("model")
     settings = {key: value for table in tables.values() for key, value in table.items()}
-    settings |= {key: value for key, value in changes.items() if value is not None}
+    settings |= {"model": flow.pop("name"), "flow": flow}
+    fields = {field.name for field in dataclasses.fields(Recipe)}
+    for key, value in changes.items():
+        if value is None:
+            continue
+        if key not in fields and key not in flow:
+            raise ValueError(
+                f"{key} is no setting of {settings['model']} in the recipe {name}: it has "
+                f"{', '.join(flow)}."
+            )
+        (settings if key in fields else flow)[key] = value
     recipe = Recipe(name=name, **settings)
     for field in ("steps", "pretrain_steps", "batch_size", "validate_every", "patience", "draws"):
         if getattr(recipe, field) < 1:

@@ -10,9 +10,11 @@ import tfp_lcma as lcma
 from tfp_lcma.factorizations import PAIRS, LogDetStatistics
 from training import pictures
 from training.datasets import Dataset
+from training.evaluation import condition_of
 from training.online_choices import ChoiceLog
 
 _SAMPLES, _ROWS, _STEPS, _MAPS = 64, 6, 9, 8
+_OF_A_CLASS = 8
 
 
 def draw_pictures(
@@ -24,21 +26,32 @@ def draw_pictures(
 ) -> None:
     """Writes every picture of a run into `folder`, from validation images only."""
     images, bins = dataset.validation.images, dataset.bins
-    samples = np.floor(model.sample(_SAMPLES, seed=seed)).astype(np.uint8)
-    pictures.save_image_grid(folder / "samples.png", samples, bins=bins)
+    count, told = sampled(model)
+    samples = np.floor(model.sample(count, told, seed=seed)).astype(np.uint8)
+    columns = None if told is None else _OF_A_CLASS
+    pictures.save_image_grid(folder / "samples.png", samples, bins=bins, columns=columns)
 
     starts = images[:_ROWS]
+    classes = condition_of(model, dataset.validation)
     # Each image walks to the next, the last to the first: any number of images will do.
-    walk = model.interpolate(starts, np.roll(starts, -1, axis=0), steps=_STEPS, spherical=True)
+    walk = model.interpolate(
+        starts,
+        np.roll(starts, -1, axis=0),
+        None if classes is None else classes[:_ROWS],
+        steps=_STEPS,
+        spherical=True,
+    )
     walk = np.floor(walk).astype(np.uint8)
     pictures.save_interpolations(folder / "interpolations.png", walk, bins=bins)
 
     originals = images[:_MAPS]
-    decoded = np.clip(np.floor(model.decode(model.encode(originals))), 0, bins - 1)
+    classes = None if classes is None else classes[:_MAPS]
+    decoded = model.decode(model.encode(originals, classes), classes)
+    decoded = np.clip(np.floor(decoded), 0, bins - 1)
     pictures.save_reconstructions(
         folder / "reconstructions.png", originals, decoded.astype(np.uint8), bins=bins
     )
-    maps = model.event_log_prob(originals, seed=seed)
+    maps = model.event_log_prob(originals, classes, seed=seed)
     pictures.save_event_log_prob(folder / "event_log_prob.png", originals, maps, bins=bins)
 
     background = dataset.train.images[:2048].mean(axis=0) / (bins - 1)
@@ -55,6 +68,13 @@ def draw_pictures(
                 log_det,
                 title=f"mean log-det to the end of level {level + 1}",
             )
+
+
+def sampled(model: lcma.FlowModel) -> tuple[int, np.ndarray | None]:
+    """Returns how many samples to show and their condition: of every class a row."""
+    if model.conditions is None:
+        return _SAMPLES, None
+    return model.conditions * _OF_A_CLASS, np.repeat(np.arange(model.conditions), _OF_A_CLASS)
 
 
 def draw_curves(folder: Path, histories: dict[str, list[dict]]) -> None:
@@ -88,22 +108,25 @@ def tensorboard_pictures(
     dataset: Dataset, seed: int
 ) -> dict[str, Callable[[lcma.FlowModel], np.ndarray]]:
     """Returns what TensorBoard shows of a model in training: a drawing function for each name."""
-    images = dataset.validation.images[:_SAMPLES]
+    shown = dataset.validation.first(_SAMPLES)
 
     def samples(model):
-        drawn = np.floor(model.sample(36, seed=seed)) * (255 / (dataset.bins - 1))
-        return pictures.tile(drawn.astype(np.uint8))
+        count, told = sampled(model)
+        drawn = np.floor(model.sample(count, told, seed=seed)) * (255 / (dataset.bins - 1))
+        return pictures.tile(drawn.astype(np.uint8), _OF_A_CLASS)
 
     def exit_map(model):
         return _grey(model.flow.exit_map.max(axis=-1))
 
     def event_log_prob(model):
-        return _grey(model.event_log_prob(images, seed=seed).mean(axis=0).sum(axis=-1))
+        maps = model.event_log_prob(shown.images, condition_of(model, shown), seed=seed)
+        return _grey(maps.mean(axis=0).sum(axis=-1))
 
     def log_det(model):
-        x = tf.cast(images, model.flow.dtype) + 0.5
+        x = tf.cast(shown.images, model.flow.dtype) + 0.5
         y = model.preprocessing.inverse_and_event_log_det(x)[0]
-        log_dets = model.flow.inverse_event_log_det_jacobian(y).numpy()
+        told = condition_of(model, shown)
+        log_dets = model.flow.inverse_event_log_det_jacobian(y, told).numpy()
         return _grey(log_dets.mean(axis=0).sum(axis=-1))
 
     return {

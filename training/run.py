@@ -37,6 +37,7 @@ class Run:
     Attributes:
         recipe: data, flow and optimisation.
         factorization: one of `training.factorizations.NAMES`.
+        labels: whether the flow is conditioned on the classes of the images.
         seed: of initial weights, batches, noise and pictures.
         folder: everything the run writes but the export.
         export: folder of the exported versions; None: no export.
@@ -50,6 +51,7 @@ class Run:
     seed: int
     folder: Path
     export: Path | None = None
+    labels: bool = False
     checkpoint_every: int = 200
     jit_compile: bool = False
     verbose: bool = True
@@ -64,6 +66,10 @@ class Run:
             TrainingFailedError: the loss became NaN; the last good checkpoint is kept.
         """
         lcma.bijectors.level_shapes(dataset.event_shape, self.recipe.levels, splits=True)
+        if self.labels and dataset.classes is None:
+            raise ValueError(
+                f"labels must be left out: the data set {dataset.name} has no classes."
+            )
         self._claim_folder(dataset)
         finished = self.folder / "metrics.json"
         if finished.exists():
@@ -90,9 +96,11 @@ class Run:
             "validation": training["best"],
             "test": evaluation.test_bits(model, dataset.test, self.recipe.draws, self.seed),
             "round_trip": evaluation.round_trips(
-                model, dataset.validation.images[:_ROUND_TRIP_IMAGES], self.seed
+                model, dataset.validation.first(_ROUND_TRIP_IMAGES), self.seed
             ),
         }
+        if self.labels:
+            metrics["classification"] = evaluation.accuracy(model, dataset.test, self.seed)
         histories = {"pre-training": pretraining, "training": training}
         report.draw_curves(self.folder, {k: v["history"] for k, v in histories.items() if v})
         report.draw_pictures(self.folder, model, dataset, statistics, self.seed)
@@ -114,20 +122,22 @@ class Run:
         if path.exists():
             return LogDetStatistics.load(path), summary
         collector = lcma.LogDetCollector(seed=self.seed)
-        statistics = collector.collect(model, self._measured_images(dataset))
+        statistics = collector.collect(model, *self._measured(dataset))
         statistics.save(path)
         return statistics, summary
 
-    def _measured_images(self, dataset):
-        """Returns the training images by which a split is chosen."""
+    def _measured(self, dataset):
+        """Returns the training images by which a split is chosen, and their labels or None."""
         rows = np.random.default_rng(self.seed).permutation(len(dataset.train))[:_MEASURED_IMAGES]
-        return dataset.train.images[np.sort(rows)]
+        rows = np.sort(rows)
+        return dataset.train.images[rows], dataset.train.labels[rows] if self.labels else None
 
     def _fit(self, phase, dataset, factorization, steps):
         """Trains a fresh flow, from its last checkpoint on; returns it at its best."""
         recipe = self.recipe
         keras.utils.set_random_seed(self.seed)
-        flow = recipe.build_flow(dataset.event_shape, factorization)
+        told = {"conditions": dataset.classes} if self.labels else {}
+        flow = recipe.build_flow(dataset.event_shape, factorization, **told)
         model = lcma.FlowModel(flow, bins=dataset.bins, seed=self.seed)
         model.compile(optimizer=recipe.build_optimizer(steps), jit_compile=self.jit_compile)
         stopping = PatientStopping(recipe.patience)
@@ -151,12 +161,13 @@ class Run:
             log = ChoiceLog(self.folder / "online_choices.json")
             callbacks.append(
                 lcma.OnlineSplit(
-                    self._measured_images(dataset),
+                    *self._measured(dataset),
                     watch_every=max(flow.factorization.decide_at[-1] // _WATCHES, 1),
                     on_watch=log.add,
                 )
             )
-        validation = dataset.validation.images[:_VALIDATION_IMAGES]
+        looks = dataset.validation.first(_VALIDATION_IMAGES)
+        looks = (looks.images, looks.labels) if self.labels else looks.images
         while state.step < steps and not state.stopped and state.failed_step is None:
             epoch, done = divmod(state.step, recipe.validate_every)
             piece = min(recipe.validate_every - done, steps - state.step)
@@ -170,11 +181,12 @@ class Run:
                     start=state.step,
                     stop=state.step + count * piece,
                     flip=recipe.flip,
+                    labels=dataset.train.labels if self.labels else None,
                 ),
                 initial_epoch=epoch,
                 epochs=epoch + count,
                 steps_per_epoch=piece,
-                validation_data=tf.data.Dataset.from_tensor_slices(validation).batch(256),
+                validation_data=tf.data.Dataset.from_tensor_slices(looks).batch(256),
                 callbacks=callbacks,
                 shuffle=False,
                 verbose=1 if self.verbose else 0,
@@ -212,6 +224,7 @@ class Run:
             "recipe": dataclasses.asdict(self.recipe),
             "factorization": self.factorization,
             "seed": self.seed,
+            "labels": self.labels,
             "event_shape": list(dataset.event_shape),
             "bins": dataset.bins,
             "images": [len(s) for s in (dataset.train, dataset.validation, dataset.test)],

@@ -15,10 +15,11 @@ from training.recipe import load_recipe
     "--factorization",
     default="lcma",
     help="Which dimensions leave early. Chosen from a pre-trained flow: lcma, lcma-low, "
-    "lcma-raster, lcma-level, likelihood-gain, exit-price, exit-price-level, karhunen-loeve, "
-    "karhunen-loeve-across. Chosen while training: online-lcma, online-exit-price-level. Looking "
-    "at no data: checkerboard (RealNVP), complement, channel (Glow), random, random-in-block, "
-    "haar, learned-convolution, none (nobody leaves).",
+    "lcma-raster, lcma-level, lcma-view and lcma-view-position (for Glow), likelihood-gain, "
+    "exit-price, exit-price-level, karhunen-loeve, karhunen-loeve-across. Chosen while "
+    "training: online-lcma, online-exit-price-level. Looking at no data: checkerboard "
+    "(RealNVP), complement, channel (Glow), random, random-in-block, haar, "
+    "learned-convolution, none (nobody leaves).",
 )
 @click.option("--steps", type=int, help="Most steps of each phase.  [default: the recipe's]")
 @click.option(
@@ -27,6 +28,7 @@ from training.recipe import load_recipe
 @click.option("--patience", type=int, help="Looks without improvement before training stops.")
 @setting_options
 @data_options
+@click.option("--labels", is_flag=True, help="Condition the flow on the classes of the images.")
 @click.option("--seed", default=0, help="Of weights, batches and noise.")
 @click.option(
     "--run-dir",
@@ -49,6 +51,7 @@ def main(
     data_dir,
     images,
     limit,
+    labels,
     seed,
     run_dir,
     export_dir,
@@ -93,6 +96,7 @@ def main(
         run = Run(
             recipe=settings,
             factorization=factorization,
+            labels=labels,
             seed=seed,
             folder=run_dir or Path("runs") / recipe,
             export=(export_dir or Path("saved_models") / recipe) if export else None,
@@ -104,6 +108,11 @@ def main(
     except (ValueError, OSError, TrainingFailedError) as error:
         raise click.ClickException(str(error)) from error
     test = metrics["test"]
+    if labels:
+        right = metrics["classification"]
+        click.echo(
+            f"{100 * right['accuracy']:.1f}% of {right['images']} test images classified rightly."
+        )
     click.echo(
         f"{recipe}, {factorization}: test {test['bits_per_dimension']:.4f} "
         f"± {test['standard_error']:.4f} bits/dim over {test['images']} images "

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tests.checks import close
@@ -11,9 +12,12 @@ from tfp_lcma.bijectors import InvertibleConvolution
 SHAPE = (2, 3, 5)
 
 
-def flow(seed=0):
+KINDS = pytest.mark.parametrize("kind", ["lu", "plain"])
+
+
+def flow(kind="lu", seed=0):
     keras.utils.set_random_seed(seed)
-    return InvertibleConvolution(SHAPE, dtype="float64")
+    return InvertibleConvolution(SHAPE, parameterization=kind, dtype="float64")
 
 
 def matrix(convolution):
@@ -23,23 +27,26 @@ def matrix(convolution):
     return convolution.inverse(units).numpy()[:, 1, 2].T
 
 
-def test_convolution_starts_as_a_random_rotation_without_log_det():
-    first = flow()
+@KINDS
+def test_convolution_starts_as_a_random_rotation_without_log_det(kind):
+    first = flow(kind)
     close(matrix(first) @ matrix(first).T, np.eye(5), 1e-10, "W W^T")
     close(first.inverse_event_log_det_jacobian(data(first, 1)), np.zeros((1, *SHAPE)), 1e-10, "0")
-    assert np.array_equal(matrix(flow()), matrix(first))
-    assert np.any(matrix(flow(1)) != matrix(first))
+    assert np.array_equal(matrix(flow(kind)), matrix(first))
+    assert np.any(matrix(flow(kind, 1)) != matrix(first))
 
 
-def test_every_position_is_multiplied_by_one_matrix():
-    moved = flow()
+@KINDS
+def test_every_position_is_multiplied_by_one_matrix(kind):
+    moved = flow(kind)
     move_weights(moved, 0.3, seed=1)
     x = data(moved, 4).numpy()
     close(moved.inverse(x), np.einsum("kj,nhwj->nhwk", matrix(moved), x), 1e-10, "z = W x")
 
 
-def test_log_det_is_shared_alike_and_sums_to_that_of_the_matrix():
-    moved = flow()
+@KINDS
+def test_log_det_is_shared_alike_and_sums_to_that_of_the_matrix(kind):
+    moved = flow(kind)
     move_weights(moved, 0.3, seed=1)
     log_det = moved.inverse_event_log_det_jacobian(data(moved, 2)).numpy()
     assert np.ptp(log_det) == 0
@@ -56,3 +63,8 @@ def test_no_step_however_large_makes_the_matrix_singular():
     for method in (moved.inverse_and_event_log_det, moved.forward_and_event_log_det):
         for tensor in method(x):
             assert np.isfinite(tensor).all()
+
+
+def test_another_parameterization_is_refused():
+    with pytest.raises(ValueError, match="parameterization must be one of lu, plain; got 'qr'"):
+        InvertibleConvolution(SHAPE, parameterization="qr")

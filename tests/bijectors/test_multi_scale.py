@@ -160,7 +160,7 @@ def test_exit_prior_is_conditioned_on_what_goes_on_and_last_on_nothing():
             return super().inverse_and_event_log_det(x)
 
     class Spies(StandardNormal):
-        def bijector(self, level, leaving_shape, kept_shape, dtype):
+        def bijector(self, level, leaving_shape, kept_shape, conditions, dtype):
             built_for.append((level, leaving_shape, kept_shape, dtype))
             return Spy(leaving_shape)
 

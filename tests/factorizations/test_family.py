@@ -36,6 +36,8 @@ RANKINGS = [
     {"granularity": "channel"},
     {"granularity": "level"},
     {"pooling": "pair"},
+    {"pooling": "view"},
+    {"pooling": "view", "granularity": "channel"},
     {"order": "raster"},
     {"centred": True},
 ]

@@ -104,3 +104,40 @@ def test_rounding_errors_of_centring_decide_no_tie(offset):
         scores = np.broadcast_to(constant + sign * checkered(offset), (2, *SHAPE))
         order = LikelihoodContribution(scores, centred=True).order(0, VIEWS[0])
         assert np.all(order == Checkerboard().order(0, VIEWS[0]))
+
+
+def scores_of_view(values, shape=(4, 4, 2)):
+    """Scores, the same for all levels, whose first view holds `values` of its entries."""
+    image = np.zeros(shape)
+    for entry, value in enumerate(values):
+        channel, place = divmod(entry, 4)
+        image[place // 2 :: 2, place % 2 :: 2, channel] = value
+    return image[None]
+
+
+def test_channels_are_ranked_against_each_other_where_the_whole_view_is_pooled():
+    scores = scores_of_view([1, 2, 3, 4, 50, 60, 70, 80])
+    order = LikelihoodContribution(scores, pooling="view").order(0, (2, 2, 8))
+    assert (order == [7, 6, 5, 4, 3, 2, 1, 0]).all()
+    low = LikelihoodContribution(scores, "low", pooling="view", order="raster")
+    assert (low.order(0, (2, 2, 8)) == [0, 1, 2, 3, 4, 5, 6, 7]).all()
+
+
+def test_one_order_of_channels_holds_at_all_positions():
+    scores = np.random.default_rng(0).normal(size=(1, 4, 4, 2))
+    factorization = LikelihoodContribution(scores, pooling="view", granularity="channel")
+    order = factorization.order(0, (2, 2, 8))
+    assert (order == order[0, 0]).all()
+    means = [scores[0, p // 2 :: 2, p % 2 :: 2, c].mean() for c in range(2) for p in range(4)]
+    assert order[0, 0].tolist() == np.argsort(means)[::-1].tolist()
+
+
+def test_equal_scores_of_a_pooled_view_give_glows_split():
+    order = LikelihoodContribution(np.zeros((1, 4, 4, 2)), pooling="view").order(0, (2, 2, 8))
+    assert (order == np.arange(8)).all()
+
+
+@pytest.mark.parametrize("options", [{"granularity": "level"}, {"centred": True}])
+def test_options_of_blocks_are_refused_where_the_view_is_pooled(options):
+    with pytest.raises(ValueError, match='pooling="view" ranks channels against each other'):
+        LikelihoodContribution(np.zeros((1, 4, 4, 2)), pooling="view", **options)

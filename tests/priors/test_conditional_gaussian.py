@@ -15,7 +15,7 @@ KEPT = np.random.default_rng(1).normal(size=(3, 4, 4, 2))
 
 
 def exit_and_data():
-    exit_map = ConditionalGaussian().bijector(0, (4, 4, 3), (4, 4, 2), "float64")
+    exit_map = ConditionalGaussian().bijector(0, (4, 4, 3), (4, 4, 2), None, "float64")
     return exit_map, data(exit_map, 3)
 
 
@@ -55,7 +55,7 @@ def test_log_sigma_is_bounded_whatever_goes_on():
 
 
 def test_last_level_learns_one_gaussian_a_channel():
-    exit_map = ConditionalGaussian().bijector(1, (2, 2, 4), None, "float32")
+    exit_map = ConditionalGaussian().bijector(1, (2, 2, 4), None, None, "float32")
     assert [v.shape for v in exit_map.trainable_variables] == [(8,)]
     assert exit_map.dtype == "float32"
 
@@ -71,3 +71,17 @@ def test_prior_stands_at_every_exit_of_a_flow():
     flow = multi_scale("float64", Checkerboard(), ConditionalGaussian())
     assert [type(exit_map) for exit_map in flow.exits] == [GaussianExit] * 3
     assert repr(flow.exit_prior) == "ConditionalGaussian()"
+
+
+@pytest.mark.parametrize("kept_shape", [(4, 4, 2), None])
+def test_a_class_moves_what_leaves(kept_shape):
+    exit_map = ConditionalGaussian().bijector(0, (4, 4, 3), kept_shape, 5, "float64")
+    move_weights(exit_map, 0.3, seed=0)
+    x = data(exit_map, 3)
+    kept = None if kept_shape is None else KEPT
+    one, other = (
+        exit_map.inverse_and_event_log_det(x, (kept, np.array(told)))[0]
+        for told in ([0, 1, 4], [0, 1, 2])
+    )
+    assert np.array_equal(one[:2], other[:2])
+    assert np.abs(one - other)[2].min() > 0

@@ -9,7 +9,7 @@ from tfp_lcma.priors import ExitPrior, StandardNormal
 
 
 def test_standard_normal_exit_leaves_what_leaves_as_it_is():
-    exit_map = StandardNormal().bijector(0, (2, 2, 4), (2, 2, 4), "float64")
+    exit_map = StandardNormal().bijector(0, (2, 2, 4), (2, 2, 4), None, "float64")
     x = np.random.default_rng(0).normal(size=(3, 2, 2, 4))
     z, log_det = exit_map.inverse_and_event_log_det(x, (x, None))
     assert np.array_equal(z, x)
@@ -39,6 +39,6 @@ def test_prior_that_lacks_a_method_is_told_which():
         pass
 
     with pytest.raises(NotImplementedError, match="Empty lacks bijector"):
-        Empty().bijector(0, (2, 2, 4), None, "float32")
+        Empty().bijector(0, (2, 2, 4), None, None, "float32")
     with pytest.raises(NotImplementedError, match="Empty does not define get_config"):
         keras.saving.serialize_keras_object(Empty())

@@ -48,3 +48,10 @@ def test_flips_turn_about_half_of_the_images_and_repeat_by_step():
 def test_pixels_are_never_changed_but_by_the_flip(flip):
     (batch,) = batches(IMAGES, batch_size=10, seed=0, start=0, stop=1, flip=flip)
     assert sorted(batch.numpy()[:, 0, 0, 0]) == list(range(10))
+
+
+def test_labels_go_with_their_images():
+    labels = np.arange(10, dtype=np.int64) + 100
+    for images, told in batches(IMAGES, batch_size=4, seed=1, start=0, stop=5, labels=labels):
+        assert told.dtype == "int32"
+        np.testing.assert_array_equal(images[:, 0, 0, 0] + 100, told)

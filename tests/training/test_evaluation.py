@@ -4,16 +4,19 @@ import numpy as np
 import pytest
 
 from training.datasets import Split
+from training.evaluation import accuracy
 from training.evaluation import test_bits as bits_of_split
 
 
 class FixedBits:
     """Stands for a model whose bits per dimension are known."""
 
+    conditions = None
+
     def __init__(self, bits):
         self.bits = np.asarray(bits, float)
 
-    def bits_per_dimension(self, images, draws, seed):
+    def bits_per_dimension(self, images, condition, draws, seed):
         return self.bits
 
 
@@ -34,3 +37,19 @@ def test_the_standard_error_is_taken_over_clusters():
     result = bits_of_split(FixedBits(bits), split(200, clusters), draws=1, seed=0)
     assert result["clusters"] == 8
     assert result["standard_error"] == pytest.approx(means.std(ddof=1) / np.sqrt(8))
+
+
+def test_labels_are_told_to_a_model_that_is_conditioned_on_them():
+    class Told(FixedBits):
+        conditions = 3
+
+        def bits_per_dimension(self, images, condition, draws, seed):
+            return condition.astype(float)
+
+        def class_probabilities(self, images, seed):
+            return np.eye(3)[[0, 1, 1, 2]]
+
+    labelled = Split(np.zeros((4, 2, 2, 1), np.uint8), labels=np.array([0, 1, 2, 2]))
+    told = bits_of_split(Told(0.0), labelled, draws=1, seed=0)
+    assert told["bits_per_dimension"] == pytest.approx(1.25)
+    assert accuracy(Told(0.0), labelled, seed=0)["accuracy"] == 0.75

@@ -19,8 +19,14 @@ def test_every_recipe_loads_and_names_a_known_source(name):
 
 
 def test_the_command_line_overrides_a_recipe_and_none_leaves_it():
-    recipe = load_recipe("digits", steps=7, width=None)
-    assert (recipe.steps, recipe.width) == (7, load_recipe("digits").width)
+    recipe = load_recipe("digits", steps=7, levels=3, width=None)
+    assert (recipe.steps, recipe.levels) == (7, 3)
+    assert recipe.flow["width"] == load_recipe("digits").flow["width"]
+
+
+def test_a_setting_that_the_model_has_not_is_refused():
+    with pytest.raises(ValueError, match="blocks is no setting of glow in the recipe digits_glow"):
+        load_recipe("digits_glow", blocks=2)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The command line: explains itself, and says what is wrong."""
 
+import json
 import os
 
 import numpy as np
@@ -32,6 +33,8 @@ def test_help_explains_every_option():
         (("--recipe", "digits", "--levels", "6"), "cannot have 6 levels"),
         (("--recipe", "digits", "--images", "x"), "images is for source 'folder' only"),
         (("--recipe", "folder"), "source 'folder' needs images"),
+        (("--recipe", "photos16", "--labels"), "labels must be left out: the data set photos16"),
+        (("--recipe", "digits_glow", "--blocks", "2"), "blocks is no setting of glow"),
     ],
 )
 def test_bad_arguments_are_named_in_one_line(tmp_path, arguments, message):
@@ -67,3 +70,20 @@ def test_images_that_do_not_fit_the_levels_leave_no_folder_half_made(tmp_path):
     assert result.exit_code == 1
     assert "event_shape (9, 9, 3) cannot have 3 levels" in result.output
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("recipe", ["digits", "digits_glow"])
+def test_labels_condition_the_flow_from_training_to_pictures(tmp_path, recipe):
+    result = call(
+        "--recipe", recipe, "--factorization", "lcma", "--labels", "--steps", "2", "--width", "2",
+        "--limit", "24", "--draws", "1", "--run-dir", str(tmp_path / "run"),
+        "--export-dir", str(tmp_path / "export"), "--quiet",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "of 24 test images classified rightly" in result.output
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert np.isfinite(metrics["test"]["bits_per_dimension"])
+    assert 0 <= metrics["classification"]["accuracy"] <= 1
+    with Image.open(tmp_path / "run" / "samples.png") as picture:
+        assert picture.height > picture.width  # ten rows, one a class, of eight samples each
+    assert (tmp_path / "export" / "1" / "saved_model.pb").exists()

@@ -46,13 +46,63 @@ class TriangularFactors(keras.layers.Layer):
         """Returns the smoothly bounded logarithms of the diagonal's absolute values."""
         return LOG_SCALE_BOUND * tf.tanh(self.raw_log_scale.value / LOG_SCALE_BOUND)
 
-    def factors(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Returns the permutation, the lower and the upper triangular matrix."""
+    def log_det(self) -> tf.Tensor:
+        """Returns log|det| of the matrix."""
+        return tf.reduce_sum(self.log_scale())
+
+    def matrix(self) -> tf.Tensor:
+        """Returns the matrix."""
+        lower, upper = self._factors()
+        return self.permutation.value @ lower @ upper
+
+    def inverse(self) -> tf.Tensor:
+        """Returns the inverse of the matrix."""
+        lower, upper = self._factors()
+        unpermuted = tf.transpose(self.permutation.value)
+        inverse = tf.linalg.triangular_solve(lower, unpermuted, lower=True)
+        return tf.linalg.triangular_solve(upper, inverse, lower=False)
+
+    def _factors(self):
+        """Returns the lower and the upper triangular matrix."""
         strict = tf.ones((self.size, self.size), self.lower.value.dtype)
         strict -= tf.linalg.band_part(strict, -1, 0)  # true above the diagonal
         lower = self.lower.value * tf.transpose(strict) + tf.eye(self.size, dtype=strict.dtype)
         diagonal = tf.linalg.diag(self.sign.value * tf.exp(self.log_scale()))
-        return self.permutation.value, lower, self.upper.value * strict + diagonal
+        return lower, self.upper.value * strict + diagonal
+
+
+class FreeMatrix(keras.layers.Layer):
+    """Holds a square matrix as it is; its determinant costs a QR decomposition, which XLA knows.
+
+    Nothing keeps it from becoming singular.
+    """
+
+    def __init__(self, size: int, **kwargs):
+        super().__init__(**kwargs)
+        self.size = size
+        self.build()
+
+    def build(self, input_shape=None):
+        start = keras.initializers.Orthogonal()
+        self.weight = self.add_weight((self.size, self.size), initializer=start, name="weight")
+        self.built = True
+
+    def log_det(self) -> tf.Tensor:
+        """Returns log|det| of the matrix."""
+        triangle = tf.linalg.qr(self.weight.value)[1]
+        return tf.reduce_sum(tf.math.log(tf.abs(tf.linalg.diag_part(triangle))))
+
+    def matrix(self) -> tf.Tensor:
+        """Returns the matrix."""
+        return tf.identity(self.weight.value)
+
+    def inverse(self) -> tf.Tensor:
+        """Returns the inverse of the matrix."""
+        rotation, triangle = tf.linalg.qr(self.weight.value)
+        return tf.linalg.triangular_solve(triangle, tf.transpose(rotation), lower=False)
+
+
+PARAMETERIZATIONS = {"lu": TriangularFactors, "plain": FreeMatrix}
 
 
 @register
@@ -65,30 +115,53 @@ class InvertibleConvolution(FlowBijector):
     log-det   sum(log_scale) / channels at every dimension: log |det W| in sum
     ```
 
-    W starts as a random rotation. All of a position's dimensions share its
-    log-det alike, since W mixes them.
+    W starts as a random rotation; "plain" learns its entries as they are. All of
+    a position's dimensions share its log-det alike, since W mixes them.
 
     References:
       Kingma, Dhariwal: Glow, section 3.2.
     """
 
-    def __init__(self, event_shape: Sequence[int], *, dtype: str = "float32", name=None):
-        """Mixes the channels of images of `event_shape`."""
-        self._layer = TriangularFactors(event_shape[-1], dtype=dtype)
+    def __init__(
+        self,
+        event_shape: Sequence[int],
+        *,
+        parameterization: str = "lu",
+        dtype: str = "float32",
+        name: str | None = None,
+    ):
+        """Creates the convolution.
+
+        Args:
+          event_shape: Shape of the images whose channels it mixes.
+          parameterization: "lu", whose determinant is a product and whose scales
+            are bounded, or "plain".
+          dtype: Type of activations and log-dets.
+          name: Name of the bijector.
+
+        Raises:
+          ValueError: If `parameterization` is neither.
+        """
+        if parameterization not in PARAMETERIZATIONS:
+            raise ValueError(
+                f"parameterization must be one of {', '.join(PARAMETERIZATIONS)}; got "
+                f"{parameterization!r}."
+            )
+        self._parameterization = parameterization
+        self._layer = PARAMETERIZATIONS[parameterization](event_shape[-1], dtype=dtype)
         super().__init__(event_shape, dtype=dtype, layers=[self._layer], name=name)
 
     def get_config(self) -> dict:
-        return {"event_shape": self.event_shape, "dtype": self.dtype.name}
+        return {
+            "event_shape": self.event_shape,
+            "parameterization": self._parameterization,
+            "dtype": self.dtype.name,
+        }
 
     def inverse_and_event_log_det(self, x, condition=None, training=False):
-        permutation, lower, upper = self._layer.factors()
-        z = tf.tensordot(x, tf.transpose(permutation @ lower @ upper), axes=1)
-        return z, tf.zeros_like(z) + tf.reduce_mean(self._layer.log_scale())
+        z = tf.tensordot(x, tf.transpose(self._layer.matrix()), axes=1)
+        return z, tf.zeros_like(z) + self._layer.log_det() / self.event_shape[-1]
 
     def forward_and_event_log_det(self, z, condition=None, training=False):
-        permutation, lower, upper = self._layer.factors()
-        unpermuted = tf.transpose(permutation)
-        inverse = tf.linalg.triangular_solve(lower, unpermuted, lower=True)
-        inverse = tf.linalg.triangular_solve(upper, inverse, lower=False)
-        x = tf.tensordot(z, tf.transpose(inverse), axes=1)
-        return x, tf.zeros_like(x) - tf.reduce_mean(self._layer.log_scale())
+        x = tf.tensordot(z, tf.transpose(self._layer.inverse()), axes=1)
+        return x, tf.zeros_like(x) - self._layer.log_det() / self.event_shape[-1]

@@ -68,8 +68,10 @@ class Coupling(FlowBijector):
     ```
 
     A mask that is one half of the channels becomes a slice: the network then
-    reads that half alone and writes parameters for the other alone. A subclass
-    says how many parameters a channel takes, and writes `move` and `move_back`.
+    reads that half alone and writes parameters for the other alone. A network
+    with an attribute `conditions` that is not None is called on the pair of what
+    is kept and of the condition. A subclass says how many parameters a channel
+    takes, and writes `move` and `move_back`.
 
     References:
       Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, sections 3.2 to 3.4.
@@ -122,6 +124,7 @@ class Coupling(FlowBijector):
         layers = [network, *self._make_layers(channels, dtype)]
         super().__init__(shape, dtype=dtype, layers=layers, name=name)
         self._network = network
+        self.conditions = getattr(network, "conditions", None)
         numpy_dtype = tf.as_dtype(dtype).as_numpy_dtype
         self._moves = numpy_dtype(1) - mask.astype(numpy_dtype)
 
@@ -148,12 +151,20 @@ class Coupling(FlowBijector):
 
     def _couple(self, move, x, condition, training):
         kept, moved = self._split(x)
-        inputs = kept if condition is None else (kept, condition)
+        inputs = kept if self.conditions is None else (kept, self._told(condition))
         raw = tf.cast(self._network(inputs, training=training), self.dtype)
         moved, log_det = move(moved, raw)
         if not self._kept_half:
             moved, log_det = moved * self._moves, log_det * self._moves
         return self._join(kept, moved), self._join(tf.zeros_like(kept), log_det)
+
+    def _told(self, condition):
+        """Returns the condition, without which the network has nothing to go by."""
+        if condition is None:
+            raise ValueError(
+                f"condition must be given to a flow with conditions={self.conditions}."
+            )
+        return condition
 
     def _split(self, x):
         if not self._kept_half:

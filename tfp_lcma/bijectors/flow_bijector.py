@@ -40,10 +40,13 @@ class FlowBijector(Configurable, tfb.Bijector):
         dimension leaves; None for a flow that has no levels.
       routes_change: Whether `route` may give another answer later, because it
         goes by a variable.
+      conditions: What the flow must be told beside its input: a number of
+        classes, or the shape `(k,)` of a vector; None: nothing.
     """
 
     exit_map: np.ndarray | None = None
     routes_change: bool = False
+    conditions: int | tuple[int] | None = None
 
     def __init__(
         self,
@@ -81,7 +84,8 @@ class FlowBijector(Configurable, tfb.Bijector):
 
         Args:
           x: `[batch, height, width, channels]`.
-          condition: What the flow is conditioned on; None: nothing.
+          condition: Classes `[batch]` or vectors `[batch, k]`, as `conditions`
+            says; a flow that has none pays no attention.
           training: Whether this is a step of training (batch statistics).
 
         Returns:
@@ -238,6 +242,7 @@ class FlowChain(FlowBijector):
         super().__init__(bijectors[0].event_shape, dtype=common_dtype(bijectors), name=name)
         self.bijectors = bijectors
         self.routes_change = any(bijector.routes_change for bijector in bijectors)
+        self.conditions = common_conditions(bijectors)
 
     @property
     def exit_map(self) -> np.ndarray | None:
@@ -334,6 +339,14 @@ def common_dtype(bijectors: Sequence[FlowBijector]) -> str | None:
     if len(dtypes) > 1:
         raise ValueError(f"bijectors must share one dtype; got {sorted(dtypes)}.")
     return dtypes.pop() if dtypes else None
+
+
+def common_conditions(bijectors: Sequence[FlowBijector]) -> int | tuple[int] | None:
+    """Returns what `bijectors` are conditioned on, those that are, or raises a ValueError."""
+    conditions = {bijector.conditions for bijector in bijectors} - {None}
+    if len(conditions) > 1:
+        raise ValueError(f"bijectors must share one condition; got {sorted(map(str, conditions))}.")
+    return conditions.pop() if conditions else None
 
 
 def flow_dtype(dtype) -> tf.DType | None:

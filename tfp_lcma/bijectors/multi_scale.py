@@ -23,7 +23,13 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfp_lcma.bijectors.flow_bijector import FlowBijector, FlowChain, common_dtype, image_shape
+from tfp_lcma.bijectors.flow_bijector import (
+    FlowBijector,
+    FlowChain,
+    common_conditions,
+    common_dtype,
+    image_shape,
+)
 from tfp_lcma.bijectors.layout import FixedLayout, LevelwiseLayout, follow
 from tfp_lcma.bijectors.reshaping import Squeeze
 from tfp_lcma.factorizations.factorization import Factorization
@@ -70,6 +76,7 @@ class MultiScale(FlowBijector):
           factorization: Which dimensions leave; None: nobody before the end,
             and the next level sees all four sub-positions as channels.
           exit_prior: The priors of leaving dimensions; None: `StandardNormal()`.
+            They are conditioned on what the flows are.
           name: Name of the bijector.
 
         Raises:
@@ -88,6 +95,7 @@ class MultiScale(FlowBijector):
         self.factorization = factorization
         self.exit_prior = exit_prior or StandardNormal()
         self.flows = flows
+        self.conditions = common_conditions(flows)
         self.orders, self.exits = [], []
         for level, shape in enumerate(shapes[:-1]):
             view = Squeeze(shape)
@@ -97,8 +105,8 @@ class MultiScale(FlowBijector):
                 continue
             self.orders.append(FlowChain([view, factorization.bijector(level, view_shape)]))
             half = (*view_shape[:2], view_shape[2] // 2)
-            self.exits.append(self.exit_prior.bijector(level, half, half, dtype))
-        self.exits.append(self.exit_prior.bijector(len(flows) - 1, shapes[-1], None, dtype))
+            self.exits.append(self._exit(level, half, half, dtype))
+        self.exits.append(self._exit(len(flows) - 1, shapes[-1], None, dtype))
         common_dtype([*flows, *self.orders, *self.exits])
         self.routes_change = any(order.routes_change for order in self.orders)
         self._followed = None
@@ -180,6 +188,9 @@ class MultiScale(FlowBijector):
         for exit_, left in enumerate(leaving):
             exit_map[left] = len(self.flows) - len(leaving) + exit_
         return exit_map.reshape(self.event_shape)
+
+    def _exit(self, level, leaving_shape, kept_shape, dtype):
+        return self.exit_prior.bijector(level, leaving_shape, kept_shape, self.conditions, dtype)
 
     def _walk_inverse(self, x, t, condition, step):
         """Takes `x` and `t` through the levels; `step` says what a flow does to them."""

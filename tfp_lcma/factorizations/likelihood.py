@@ -54,7 +54,9 @@ class LikelihoodContribution(BlockRanking):
             order for all blocks of a channel, by scores averaged over positions;
             "level": one order for the whole level.
           pooling: "block": the two best of four; "pair": the better one of each
-            row of the block.
+            row of the block; "view": the best half of all 4c entries of a block,
+            channels ranked against each other, as suits flows that mix them
+            (Glow), where equal scores fall back to `Channel`.
           order: Order inside each half, "rank" (by score) or "raster".
           scores: "cumulative": the log-det up to the end of a level; "level":
             that of the level alone; "scale_invariant": the log-det less half

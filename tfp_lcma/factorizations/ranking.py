@@ -32,11 +32,16 @@ class BlockRanking(StaticFactorization):
         choices = {
             "keep": (keep, ("high", "low")),
             "granularity": (granularity, GRANULARITIES),
-            "pooling": (pooling, ("block", "pair")),
+            "pooling": (pooling, ("block", "pair", "view")),
             "order": (order, ("rank", "raster")),
         }
         for name, (value, allowed) in choices.items():
             check_choice(name, value, allowed)
+        if pooling == "view" and (granularity == "level" or centred):
+            raise ValueError(
+                'pooling="view" ranks channels against each other: granularity must be "position" '
+                f'or "channel", centred False; got {granularity!r}, {centred}.'
+            )
         self._scores = _mean_scores(statistics, self._scores_of)
         self._scores.setflags(write=False)
         self._keep, self._granularity = keep, granularity
@@ -62,7 +67,10 @@ class BlockRanking(StaticFactorization):
 
     def order(self, level: int, view_shape: Sequence[int]) -> np.ndarray:
         height, width, entries = view_shape
-        blocks = self._view_scores(level, view_shape).reshape(height, width, entries // 4, 4)
+        scores = self._view_scores(level, view_shape)
+        if self._pooling == "view":
+            return self._best_of_view(scores)
+        blocks = scores.reshape(height, width, entries // 4, 4)
         if self._centred:
             blocks = _centred(blocks)
         ranked = _rank(_averaged(blocks, self._granularity))
@@ -73,6 +81,17 @@ class BlockRanking(StaticFactorization):
         if self._inner_order == "raster":
             ranked = np.sort(ranked.reshape(*ranked.shape[:-1], 2, 2)).reshape(ranked.shape)
         return view_order(ranked)
+
+    def _best_of_view(self, scores):
+        """Returns the order of all entries of a view, those of one block's channels together."""
+        if self._granularity == "channel":
+            scores = np.broadcast_to(scores.mean(axis=(0, 1)), scores.shape)
+        ranked = np.argsort(-scores, axis=-1, kind="stable")
+        best, others = np.split(ranked, 2, axis=-1)
+        halves = (best, others) if self._keep == "high" else (others, best)
+        if self._inner_order == "raster":
+            halves = (np.sort(half) for half in halves)
+        return np.concatenate(list(halves), axis=-1)
 
     def _view_scores(self, level, view_shape):
         """Returns the scores of every entry of the level's view."""

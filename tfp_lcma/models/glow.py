@@ -12,6 +12,7 @@ from tfp_lcma.bijectors.normalization import ActNorm
 from tfp_lcma.bijectors.reshaping import Squeeze, Unsqueeze, squeezed_shape
 from tfp_lcma.factorizations.factorization import Factorization
 from tfp_lcma.factorizations.static import Channel
+from tfp_lcma.networks.condition import Conditions, check_conditions
 from tfp_lcma.networks.convolutional_network import ConvolutionalNetwork
 from tfp_lcma.priors.conditional_gaussian import ConditionalGaussian
 from tfp_lcma.priors.standard_normal import ExitPrior
@@ -27,8 +28,10 @@ def glow(
     steps: int = 8,
     width: int = 128,
     coupling: str = "affine",
+    convolution: str = "lu",
     factorization: Factorization | None = Channel(),  # noqa: B008, it is immutable
     exit_prior: ExitPrior | None = None,
+    conditions: Conditions = None,
     dtype: str | None = None,
 ) -> MultiScale:
     """Builds Glow.
@@ -48,8 +51,11 @@ def glow(
       steps: Flow steps of a level.
       width: Hidden channels of the couplings' networks.
       coupling: "affine" or "additive".
+      convolution: How the 1x1 convolutions hold their matrices, "lu" or "plain".
       factorization: Which dimensions leave at a level; None: nobody before the end.
       exit_prior: The prior of leaving dimensions; None: `ConditionalGaussian()`.
+      conditions: Number of classes, or the shape `(k,)` of a vector, that the
+        couplings and exit priors are told; None: the flow is unconditional.
       dtype: Keras dtype policy of the networks, such as "float32", "float64" or
         "mixed_bfloat16"; None: Keras' global policy. Activations and log-dets
         are float32, or float64 under "float64".
@@ -71,16 +77,19 @@ def glow(
         check_count(value, name)
     if coupling not in COUPLINGS:
         raise ValueError(f"coupling must be one of {', '.join(COUPLINGS)}; got {coupling!r}.")
+    conditions = check_conditions(conditions)
     policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
     flow_dtype = "float64" if policy.variable_dtype == "float64" else "float32"
     kind = COUPLINGS[coupling]
 
     def step(shape) -> list[FlowBijector]:
         moved = shape[-1] // 2
-        network = ConvolutionalNetwork(kind.parameters_per_channel * moved, width, dtype=policy)
+        network = ConvolutionalNetwork(
+            kind.parameters_per_channel * moved, width, conditions, dtype=policy
+        )
         return [
             ActNorm(shape, dtype=flow_dtype),
-            InvertibleConvolution(shape, dtype=flow_dtype),
+            InvertibleConvolution(shape, parameterization=convolution, dtype=flow_dtype),
             kind(channel_mask(shape, "first"), network, dtype=flow_dtype),
         ]
 

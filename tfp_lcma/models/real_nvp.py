@@ -12,6 +12,7 @@ from tfp_lcma.bijectors.normalization import ActNorm, BatchNorm
 from tfp_lcma.bijectors.reshaping import Squeeze, Unsqueeze, squeezed_shape
 from tfp_lcma.factorizations.factorization import Factorization, view
 from tfp_lcma.factorizations.positions import offset_maps
+from tfp_lcma.networks.condition import Conditions, check_conditions
 from tfp_lcma.networks.residual_network import ResidualNetwork
 from tfp_lcma.priors.standard_normal import ExitPrior
 
@@ -31,6 +32,7 @@ def real_nvp(
     widen: bool = True,
     factorization: Factorization | None = None,
     exit_prior: ExitPrior | None = None,
+    conditions: Conditions = None,
     position_aware: bool = False,
     first_parity: int = 0,
     normalization: str = "actnorm",
@@ -58,6 +60,8 @@ def real_nvp(
       factorization: Which dimensions leave at a level; None: nobody before the
         end (the flow to pre-train for LCMA).
       exit_prior: The prior of leaving dimensions; None: standard normal.
+      conditions: Number of classes, or the shape `(k,)` of a vector, that the
+        couplings and exit priors are told; None: the flow is unconditional.
       position_aware: Whether the networks of deeper levels see, as constant
         channels, where in its block each entry came from; for factorizations
         that choose per position.
@@ -89,6 +93,7 @@ def real_nvp(
         raise ValueError(f"first_parity must be 0 or 1; got {first_parity!r}.")
     if normalization not in ("actnorm", "batch"):
         raise ValueError(f'normalization must be "actnorm" or "batch"; got {normalization!r}.')
+    conditions = check_conditions(conditions)
     policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
     flow_dtype = "float64" if policy.variable_dtype == "float64" else "float32"
 
@@ -103,6 +108,7 @@ def real_nvp(
             width=network_width,
             blocks=blocks,
             context=np.concatenate(context, axis=-1) if context else None,
+            conditions=conditions,
             regularizer=regularizer,
             dtype=policy,
         )

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from tfp_lcma.networks.actnorm import ActNormLayer
+from tfp_lcma.networks.condition import ConditionBias, Conditions, check_conditions
 from tfp_lcma.networks.residual_network import INPUT_BOUND
 from tfp_lcma.serialization import register
 
@@ -13,27 +14,31 @@ class ConvolutionalNetwork(keras.layers.Layer):
     """Three convolutions with actnorms between them.
 
     ```none
-    h_1 = relu(actnorm(conv3x3(6 tanh(input / 6))))
+    h_1 = relu(actnorm(conv3x3(6 tanh(input / 6))) + bias(condition))
     h_2 = relu(actnorm(conv1x1(h_1)))
     result = conv3x3(h_2), which starts at zero
     ```
 
-    The smooth bound on the input is this package's.
+    The smooth bound on the input and the bias are this package's. Called on
+    `(input, condition)` if it has conditions, else on the input.
 
     References:
       Kingma, Dhariwal: Glow, section 5.
     """
 
-    def __init__(self, filters: int, width: int, **kwargs):
+    def __init__(self, filters: int, width: int, conditions: Conditions = None, **kwargs):
         """Creates the network.
 
         Args:
           filters: Number of output channels.
           width: Number of channels of the hidden layers.
+          conditions: Number of classes, or the shape of a vector, that the
+            network is told beside its input; None: nothing.
           **kwargs: Of `keras.layers.Layer`.
         """
         super().__init__(**kwargs)
         self.filters, self.width = filters, width
+        self.conditions = check_conditions(conditions)
 
         def conv(channels, size, start):
             return keras.layers.Conv2D(
@@ -45,6 +50,10 @@ class ConvolutionalNetwork(keras.layers.Layer):
         self.conv_out = conv(filters, 3, "zeros")
         self.norm_in = ActNormLayer(width, dtype=self.dtype_policy)
         self.norm_inner = ActNormLayer(width, dtype=self.dtype_policy)
+        if self.conditions is not None:
+            self.bias = ConditionBias(
+                width, self.conditions, start.clone(), dtype=self.dtype_policy
+            )
 
     def build(self, input_shape):
         hidden = (*input_shape[:-1], self.width)
@@ -54,12 +63,20 @@ class ConvolutionalNetwork(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs):
-        hidden = self.conv_in(INPUT_BOUND * tf.tanh(inputs / INPUT_BOUND))
-        hidden = self.conv_inner(tf.nn.relu(self.norm_in(hidden)))
+        inputs, condition = inputs if self.conditions is not None else (inputs, None)
+        hidden = self.norm_in(self.conv_in(INPUT_BOUND * tf.tanh(inputs / INPUT_BOUND)))
+        if condition is not None:
+            hidden += self.bias(condition)
+        hidden = self.conv_inner(tf.nn.relu(hidden))
         return self.conv_out(tf.nn.relu(self.norm_inner(hidden)))
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.filters)
 
     def get_config(self):
-        return {**super().get_config(), "filters": self.filters, "width": self.width}
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "width": self.width,
+            "conditions": self.conditions,
+        }

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfp_lcma.networks.condition import ConditionBias, Conditions, check_conditions
 from tfp_lcma.serialization import register
 
 # Inputs have variance one or so. Bounding them smoothly keeps a rare one from
@@ -78,7 +79,7 @@ class ResidualNetwork(keras.layers.Layer):
 
     ```none
     x = 6 tanh(input / 6)
-    h_0 = conv3x3(relu([x, -x, context]))
+    h_0 = conv3x3(relu([x, -x, context])) + bias(condition)
     h_k = h_{k-1} + conv3x3(relu(conv3x3(relu(h_{k-1}))))
     result = conv1x1(relu(sum of conv1x1(h_k) over k)), which starts at zero
     ```
@@ -87,6 +88,8 @@ class ResidualNetwork(keras.layers.Layer):
     convolutions are weight-normalised. The paper's batch normalisation
     inside the network is left out, since it makes a likelihood depend on its
     batch; a smooth bound on the input keeps the network in range instead.
+    The bias is this package's. Called on `(input, condition)` if it has
+    conditions, else on the input.
 
     References:
       Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, sections 3.2 and 4.1.
@@ -98,6 +101,7 @@ class ResidualNetwork(keras.layers.Layer):
         width: int,
         blocks: int,
         context: np.ndarray | None = None,
+        conditions: Conditions = None,
         regularizer=None,
         **kwargs,
     ):
@@ -109,6 +113,8 @@ class ResidualNetwork(keras.layers.Layer):
           blocks: Number of residual blocks.
           context: Constant maps `[height, width, k]` shown to the network beside
             its input, such as the mask.
+          conditions: Number of classes, or the shape of a vector, that it is
+            told beside its input; None: nothing.
           regularizer: Keras regulariser of the convolutions' gains.
           **kwargs: Of `keras.layers.Layer`.
         """
@@ -116,6 +122,7 @@ class ResidualNetwork(keras.layers.Layer):
         self.filters, self.width, self.blocks = filters, width, blocks
         self.context = None if context is None else np.asarray(context, np.float32)
         self.regularizer = keras.regularizers.get(regularizer)
+        self.conditions = check_conditions(conditions)
 
         def conv(channels, kernel_size, gain):
             return WeightNormConv(
@@ -130,6 +137,9 @@ class ResidualNetwork(keras.layers.Layer):
         self.outer = [conv(width, 3, share) for _ in range(blocks)]
         self.skip = conv(width, 1, 1.0)
         self.conv_out = conv(filters, 1, 0.0)
+        if self.conditions is not None:
+            start = keras.initializers.RandomNormal(stddev=0.05)
+            self.bias = ConditionBias(width, self.conditions, start, dtype=self.dtype_policy)
 
     def build(self, input_shape):
         context_channels = 0 if self.context is None else self.context.shape[-1]
@@ -141,6 +151,7 @@ class ResidualNetwork(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs):
+        inputs, condition = inputs if self.conditions is not None else (inputs, None)
         inputs = INPUT_BOUND * tf.tanh(inputs / INPUT_BOUND)
         features = [inputs, -inputs]
         if self.context is not None:
@@ -148,6 +159,8 @@ class ResidualNetwork(keras.layers.Layer):
             batched = (tf.shape(inputs)[0], *self.context.shape)
             features.append(tf.broadcast_to(context, batched))
         hidden = self.conv_in(tf.nn.relu(tf.concat(features, axis=-1)))
+        if condition is not None:
+            hidden += self.bias(condition)
         stages = [hidden]
         for inner, outer in zip(self.inner, self.outer, strict=True):
             hidden = hidden + outer(tf.nn.relu(inner(tf.nn.relu(hidden))))
@@ -164,6 +177,7 @@ class ResidualNetwork(keras.layers.Layer):
             "width": self.width,
             "blocks": self.blocks,
             "context": self.context,
+            "conditions": self.conditions,
             "regularizer": keras.regularizers.serialize(self.regularizer),
         }
 

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
+from tfp_lcma.networks.condition import ConditionBias, Conditions, check_conditions
 from tfp_lcma.priors.standard_normal import ExitPrior
 from tfp_lcma.serialization import register
 
@@ -16,12 +17,18 @@ LOG_SIGMA_BOUND = 5.0
 class GaussianParameters(keras.layers.Layer):
     """Gives a mean and a smoothly bounded log-sigma for every channel; both start at zero.
 
-    Read off a tensor by one convolution or, without one, learned per channel.
+    Read off a tensor by one convolution or, without one, learned per channel;
+    a condition adds to them what belongs to its class, or is linear in it.
     """
 
-    def __init__(self, channels: int, kept_channels: int | None, **kwargs):
+    def __init__(
+        self, channels: int, kept_channels: int | None, conditions: Conditions = None, **kwargs
+    ):
         super().__init__(**kwargs)
         self.channels, self.kept_channels = channels, kept_channels
+        self.conditions = check_conditions(conditions)
+        if self.conditions is not None:
+            self.bias = ConditionBias(2 * channels, self.conditions, dtype=self.dtype_policy)
         if kept_channels is not None:
             self.conv = keras.layers.Conv2D(
                 2 * channels,
@@ -39,8 +46,10 @@ class GaussianParameters(keras.layers.Layer):
             self.conv.build((None, None, None, self.kept_channels))
         self.built = True
 
-    def call(self, kept):
+    def call(self, kept, condition=None):
         raw = self.raw.value if self.kept_channels is None else self.conv(kept)
+        if self.conditions is not None:
+            raw = raw + self.bias(condition)
         mean, log_sigma = tf.split(raw, 2, axis=-1)
         return mean, LOG_SIGMA_BOUND * tf.tanh(log_sigma / LOG_SIGMA_BOUND)
 
@@ -50,7 +59,7 @@ class GaussianExit(FlowBijector):
     """Standardises what leaves by a mean and a scale that depend on what goes on.
 
     ```none
-    mean, raw = conv3x3(kept);  log_sigma = 5 tanh(raw / 5)
+    mean, raw = conv3x3(kept) + bias(condition);  log_sigma = 5 tanh(raw / 5)
     inverse   z = (x - mean) * exp(-log_sigma)
     forward   x = z * exp(log_sigma) + mean
     log-det   -log_sigma
@@ -70,6 +79,7 @@ class GaussianExit(FlowBijector):
         event_shape: Sequence[int],
         kept_shape: Sequence[int] | None,
         *,
+        conditions: Conditions = None,
         dtype: str = "float32",
         name: str | None = None,
     ):
@@ -78,27 +88,32 @@ class GaussianExit(FlowBijector):
         Args:
           event_shape: Shape of what leaves.
           kept_shape: Shape of what goes on; None: nothing does.
+          conditions: What the flow is conditioned on; None: nothing.
           dtype: Type of activations and log-dets.
           name: Name of the bijector.
         """
         self._kept_shape = None if kept_shape is None else tuple(kept_shape)
         kept_channels = None if kept_shape is None else kept_shape[-1]
-        self._parameters_of = GaussianParameters(event_shape[-1], kept_channels, dtype=dtype)
+        self._parameters_of = GaussianParameters(
+            event_shape[-1], kept_channels, conditions, dtype=dtype
+        )
         super().__init__(event_shape, dtype=dtype, layers=[self._parameters_of], name=name)
+        self.conditions = check_conditions(conditions)
 
     def get_config(self) -> dict:
         return {
             "event_shape": self.event_shape,
             "kept_shape": self._kept_shape,
+            "conditions": self.conditions,
             "dtype": self.dtype.name,
         }
 
     def inverse_and_event_log_det(self, x, condition=None, training=False):
-        mean, log_sigma = self._parameters_of(condition and condition[0])
+        mean, log_sigma = self._parameters_of(*(condition or (None, None)))
         return (x - mean) * tf.exp(-log_sigma), tf.zeros_like(x) - log_sigma
 
     def forward_and_event_log_det(self, z, condition=None, training=False):
-        mean, log_sigma = self._parameters_of(condition and condition[0])
+        mean, log_sigma = self._parameters_of(*(condition or (None, None)))
         return z * tf.exp(log_sigma) + mean, tf.zeros_like(z) + log_sigma
 
 
@@ -113,5 +128,5 @@ class ConditionalGaussian(ExitPrior):
     def get_config(self) -> dict:
         return {}
 
-    def bijector(self, level, leaving_shape, kept_shape, dtype):
-        return GaussianExit(leaving_shape, kept_shape, dtype=dtype)
+    def bijector(self, level, leaving_shape, kept_shape, conditions, dtype):
+        return GaussianExit(leaving_shape, kept_shape, conditions=conditions, dtype=dtype)

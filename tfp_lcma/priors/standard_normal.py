@@ -15,7 +15,12 @@ class ExitPrior(Configurable):
     """
 
     def bijector(
-        self, level: int, leaving_shape: Sequence[int], kept_shape: Sequence[int] | None, dtype: str
+        self,
+        level: int,
+        leaving_shape: Sequence[int],
+        kept_shape: Sequence[int] | None,
+        conditions: int | tuple[int] | None,
+        dtype: str,
     ) -> FlowBijector:
         """Returns the exit map of a level.
 
@@ -23,6 +28,8 @@ class ExitPrior(Configurable):
           level: Index of the level, 0 the finest.
           leaving_shape: Shape `(height, width, channels)` of what leaves.
           kept_shape: Shape of what goes on; None at the last level.
+          conditions: What the flow is conditioned on: a number of classes, the
+            shape of a vector, or None.
           dtype: Type of activations and log-dets.
 
         Returns:
@@ -46,5 +53,5 @@ class StandardNormal(ExitPrior):
     def get_config(self) -> dict:
         return {}
 
-    def bijector(self, level, leaving_shape, kept_shape, dtype):
+    def bijector(self, level, leaving_shape, kept_shape, conditions, dtype):
         return Identity(leaving_shape)

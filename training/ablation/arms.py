@@ -123,6 +123,8 @@ ARMS: dict[str, Arm] = {
     "lcma-scale-invariant": _lcma("scale-invariant scores", scores="scale_invariant"),
     "lcma-per-level-scores": _lcma("log-det of the level alone", scores="level"),
     "lcma-pair-pooling": _lcma("the better of each row", pooling="pair"),
+    "lcma-view": _lcma("the better half of all channels", granularity="channel", pooling="view"),
+    "lcma-view-position": _lcma("the better half of all channels per position", pooling="view"),
     "lcma-level": _lcma("one order a level", granularity="level"),
     "lcma-channel": _lcma("one order a channel", granularity="channel"),
     "lcma-swapped-masks": _lcma("pre-trained with swapped masks", "swapped"),

@@ -83,8 +83,9 @@ def _facts(settings: dict, summaries: Sequence[Summary], exchange: dict[str, flo
     facts = {
         "data": f"{settings['source']}, {height}×{width}×{channels}, {settings['bins']} "
         f"intensities; {train:,} training, {validation:,} validation, {test:,} test images",
-        "flow": f"RealNVP of {settings['levels']} levels, width {settings['width']}, residual "
-        f"blocks {settings['blocks']}; {_range(parameters)} parameters",
+        "flow": f"`{settings['model']}`, "
+        + ", ".join(f"{name} {value}" for name, value in settings["flow"].items())
+        + f"; {_range(parameters)} parameters",
         "budget": f"{settings['steps']:,} steps of {settings['batch_size']} images a run, last "
         f"weights, no early stopping; pre-training {settings['pretrain_steps']:,} steps",
         "runs": f"{sum(len(s.runs) for s in summaries)} runs of {len(summaries)} arms, seeds "

@@ -45,6 +45,11 @@ class Split:
         """Number of images."""
         return len(self.images)
 
+    def first(self, count: int) -> "Split":
+        """Returns the first `count` images, and what goes with them."""
+        parts = (self.images, self.clusters, self.labels)
+        return Split(*(None if part is None else part[:count] for part in parts))
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dataset:
@@ -76,3 +81,8 @@ class Dataset:
     def event_shape(self) -> tuple[int, int, int]:
         """Shape of one image, (H, W, C)."""
         return self.train.images.shape[1:]
+
+    @property
+    def classes(self) -> int | None:
+        """Number of classes; None if the data set has none."""
+        return None if self.train.labels is None else int(self.train.labels.max()) + 1

@@ -10,7 +10,8 @@ from training.ablation.claim import claim
 from training.ablation.results import ResultsFile
 
 SETTINGS = {
-    "name": "digits", "source": "digits", "levels": 2, "width": 8, "blocks": 1, "steps": 600,
+    "name": "digits", "source": "digits", "model": "real_nvp",
+    "flow": {"levels": 2, "width": 8, "blocks": 1}, "steps": 600,
     "pretrain_steps": 300, "batch_size": 32, "draws": 4, "event_shape": [4, 4, 1], "bins": 17,
     "images": [1297, 200, 300], "clusters": [None, None, None],
 }  # fmt: skip

@@ -62,7 +62,7 @@ def test_settings_reach_the_study_and_the_command_its_report(tmp_path, monkeypat
     )  # fmt: skip
     assert result.exit_code == 1 and isinstance(result.exception, (KeyError, SystemExit))
     ((made, (arms, seeds)),) = calls
-    assert (made.recipe.steps, made.recipe.pretrain_steps, made.recipe.width) == (50, 25, 8)
+    assert (made.recipe.steps, made.recipe.pretrain_steps, made.recipe.flow["width"]) == (50, 25, 8)
     assert (arms, seeds) == (("checkerboard", "lcma"), [0, 1])
     assert made.command == (
         "python -m training.ablation --recipe digits --steps 50 --seeds 2 --arms lcma --width 8 "

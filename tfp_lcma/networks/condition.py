@@ -1,0 +1,85 @@
+"""What a network is told beside its input: a class, or a vector."""
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from tfp_lcma.serialization import register
+
+Conditions = int | Sequence[int] | None
+
+
+def check_conditions(conditions: Conditions) -> int | tuple[int] | None:
+    """Returns what a model is conditioned on in one form.
+
+    Args:
+      conditions: Number of classes, or the shape `(k,)` of a vector; None: nothing.
+
+    Returns:
+      An int, a tuple of one int, or None.
+
+    Raises:
+      ValueError: If it is none of these.
+    """
+    if conditions is None:
+        return None
+    try:
+        sizes = (int(conditions),) if isinstance(conditions, int) else tuple(map(int, conditions))
+    except (TypeError, ValueError):
+        sizes = ()
+    if len(sizes) != 1 or sizes[0] < 1 or isinstance(conditions, bool):
+        raise ValueError(
+            "conditions must be a number of classes >= 1, the shape (k,) of a vector, or None; got "
+            f"{conditions!r}."
+        )
+    return sizes[0] if isinstance(conditions, int) else sizes
+
+
+@register
+class ConditionBias(keras.layers.Layer):
+    """One number per channel for a class, or linear in a vector: `[batch, 1, 1, channels]`.
+
+    A class is looked up by a product with its one-hot vector, which has an
+    ordinary gradient and compiles everywhere.
+    """
+
+    def __init__(self, channels: int, conditions: Conditions, initializer="zeros", **kwargs):
+        """Creates the layer.
+
+        Args:
+          channels: How many numbers.
+          conditions: Number of classes, or the shape `(k,)` of a vector.
+          initializer: Keras initialiser of the numbers.
+          **kwargs: Of `keras.layers.Layer`.
+        """
+        super().__init__(**kwargs)
+        self.channels, self.conditions = channels, check_conditions(conditions)
+        self.initializer = keras.initializers.get(initializer)
+        self.build()
+
+    def build(self, input_shape=None):
+        size = self.conditions if isinstance(self.conditions, int) else self.conditions[0]
+        self.kernel = self.add_weight(
+            (size, self.channels), initializer=self.initializer, name="kernel"
+        )
+        self.built = True
+
+    def call(self, condition):
+        kernel = tf.convert_to_tensor(self.kernel)
+        if isinstance(self.conditions, int):
+            vector = tf.one_hot(tf.cast(condition, tf.int32), self.conditions, dtype=kernel.dtype)
+        else:
+            vector = tf.cast(condition, kernel.dtype)
+        return (vector @ kernel)[:, None, None]
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], 1, 1, self.channels)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "channels": self.channels,
+            "conditions": self.conditions,
+            "initializer": keras.initializers.serialize(self.initializer),
+        }
