@@ -58,7 +58,8 @@ class Arm:
     @property
     def kind(self) -> str:
         """Returns "control", "data" (chosen from a flow's statistics) or "static"."""
-        if self.control:
+        # More time is no property of a split.
+        if self.control or self.more_time:
             return "control"
         return "data" if self.pretrainings or self.online else "static"
 

@@ -10,6 +10,7 @@ from training.ablation.arms import BASELINE
 from training.ablation.figures import draw_figures
 from training.ablation.questions import answers, best_sentence, lcma_sentence
 from training.ablation.results import ResultsFile
+from training.ablation.scores import ON_SCORES, scores_table
 from training.ablation.summary import Summary, summarize
 
 
@@ -31,6 +32,8 @@ def write_report(study: Path, report: Path) -> Path:
     questions = answers(summaries)
     failures = tables.failures_table(summaries)
     pairs = tables.pairs_table(summaries)
+    # Where masked couplings have to do with the pixel grid.
+    scores = settings["model"] == "real_nvp" and scores_table(study / "statistics")
     parts = [
         f"# Who leaves early: an ablation on {settings['name']}",
         _commands(study),
@@ -45,6 +48,7 @@ def write_report(study: Path, report: Path) -> Path:
         "## Pictures",
         *(f"![{caption}]({name})\n*{caption}*" for name, caption in captions.items()),
         pairs and f"## Which pixels stay\n\n{pairs}\n\n{_ON_PAIRS}",
+        scores and f"## What the scores follow\n\n{scores}\n\n{ON_SCORES}",
     ]
     path = report / "report.md"
     with written_whole(path) as temporary:
