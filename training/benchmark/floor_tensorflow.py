@@ -1,0 +1,58 @@
+"""The convolutions of a case alone, as a TensorFlow graph."""
+
+import numpy as np
+import tensorflow as tf
+
+from training.benchmark.cases import Case
+from training.benchmark.contender import Contender
+from training.benchmark.floor import convolutions
+from training.threads import use_threads
+
+
+def build(case: Case, threads: int) -> Contender:
+    """Returns the convolutions, one after the other."""
+    use_threads(threads)
+    return _Convolutions(case)
+
+
+class _Convolutions:
+    """Reads the result before it where the channels fit, else an input that stands ready."""
+
+    def __init__(self, case):
+        self._chain = convolutions(case)
+        self._batch = case.batch
+        self._kernels = [tf.Variable(c.kernel(i)) for i, c in enumerate(self._chain)]
+        self._inputs = {}
+        for conv, before in zip(self._chain, [None, *self._chain], strict=False):
+            if not conv.follows(before):
+                shape = (case.batch, conv.side, conv.side, conv.inputs)
+                self._inputs[conv] = tf.Variable(tf.random.normal(shape))
+        self.parameters = sum(int(np.prod(kernel.shape)) for kernel in self._kernels)
+        self._forward = tf.function(self._run)
+        self._with_gradients = tf.function(self._differentiate)
+
+    def log_prob(self):
+        return self._forward().numpy()
+
+    def train_step(self):
+        return float(self._with_gradients()[0])
+
+    sample = log_prob
+
+    def _run(self):
+        sums, x, before = tf.zeros(self._batch), None, None
+        for conv, kernel in zip(self._chain, self._kernels, strict=True):
+            if conv.follows(before):
+                x = x if before.outputs == conv.inputs else x[..., : conv.inputs]
+            else:
+                sums += 0.0 if x is None else tf.reduce_mean(x, axis=(1, 2, 3))
+                x = tf.convert_to_tensor(self._inputs[conv])
+            x, before = tf.nn.conv2d(x, kernel, strides=1, padding="SAME"), conv
+        return sums + tf.reduce_mean(x, axis=(1, 2, 3))
+
+    def _differentiate(self):
+        sources = [*self._kernels, *self._inputs.values()]
+        with tf.GradientTape() as tape:
+            loss = -tf.reduce_mean(self._run())
+        # Returned, since TensorFlow leaves out what nobody reads.
+        return loss, *tape.gradient(loss, sources)
