@@ -159,9 +159,17 @@ class InvertibleConvolution(FlowBijector):
         }
 
     def inverse_and_event_log_det(self, x, condition=None, training=False):
-        z = tf.tensordot(x, tf.transpose(self._layer.matrix()), axes=1)
-        return z, tf.zeros_like(z) + self._layer.log_det() / self.event_shape[-1]
+        return self.carry_inverse(x, tf.zeros_like(x))
 
     def forward_and_event_log_det(self, z, condition=None, training=False):
+        return self.carry_forward(z, tf.zeros_like(z))
+
+    # Carrying adds the log-det where it is one number, without a tensor of its own.
+
+    def carry_inverse(self, x, t, condition=None, training=False):
+        z = tf.tensordot(x, tf.transpose(self._layer.matrix()), axes=1)
+        return z, t + self._layer.log_det() / self.event_shape[-1]
+
+    def carry_forward(self, z, t, condition=None, training=False):
         x = tf.tensordot(z, tf.transpose(self._layer.inverse()), axes=1)
-        return x, tf.zeros_like(x) - self._layer.log_det() / self.event_shape[-1]
+        return x, t - self._layer.log_det() / self.event_shape[-1]

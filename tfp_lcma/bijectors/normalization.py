@@ -51,15 +51,21 @@ class ActNorm(FlowBijector):
         return {"event_shape": self.event_shape, "dtype": self.dtype.name}
 
     def inverse_and_event_log_det(self, x, condition=None, training=False):
-        self._layer.initialize_if_asked(x)
-        log_scale = self._layer.log_scale()
-        z = (x + self._layer.shift.value) * tf.exp(log_scale)
-        return z, tf.zeros_like(z) + log_scale
+        return self.carry_inverse(x, tf.zeros_like(x))
 
     def forward_and_event_log_det(self, z, condition=None, training=False):
+        return self.carry_forward(z, tf.zeros_like(z))
+
+    # Carrying adds the log-det where it is one number a channel, without a tensor of its own.
+
+    def carry_inverse(self, x, t, condition=None, training=False):
+        self._layer.initialize_if_asked(x)
         log_scale = self._layer.log_scale()
-        x = z * tf.exp(-log_scale) - self._layer.shift.value
-        return x, tf.zeros_like(x) - log_scale
+        return (x + self._layer.shift.value) * tf.exp(log_scale), t + log_scale
+
+    def carry_forward(self, z, t, condition=None, training=False):
+        log_scale = self._layer.log_scale()
+        return z * tf.exp(-log_scale) - self._layer.shift.value, t - log_scale
 
 
 class BatchNormLayer(keras.layers.Layer):

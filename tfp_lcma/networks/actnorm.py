@@ -59,10 +59,14 @@ class ActNormLayer(keras.layers.Layer):
         """Returns the smoothly bounded log-scale of every channel."""
         return LOG_SCALE_BOUND * tf.tanh(self.raw_log_scale.value / LOG_SCALE_BOUND)
 
+    def is_asked_to_initialize(self) -> bool:
+        """Says whether the context asks this layer to choose shift and scale."""
+        initializing = getattr(_state, "initializing", None)
+        return bool(initializing and tf.executing_eagerly() and initializing(self))
+
     def initialize_if_asked(self, x: tf.Tensor) -> None:
         """Chooses shift and scale by `x`, where the context asks for it."""
-        initializing = getattr(_state, "initializing", None)
-        if not (initializing and tf.executing_eagerly() and initializing(self)):
+        if not self.is_asked_to_initialize():
             return
         mean, variance = tf.nn.moments(tf.cast(x, self.shift.dtype), axes=(0, 1, 2))
         log_scale = -0.5 * tf.math.log(variance + 1e-6)

@@ -64,11 +64,12 @@ class ConvolutionalNetwork(keras.layers.Layer):
 
     def call(self, inputs):
         inputs, condition = inputs if self.conditions is not None else (inputs, None)
-        hidden = self.norm_in(self.conv_in(INPUT_BOUND * tf.tanh(inputs / INPUT_BOUND)))
+        hidden = INPUT_BOUND * tf.tanh(inputs / INPUT_BOUND)
+        hidden = _normalized(self.conv_in, self.norm_in, hidden)
         if condition is not None:
             hidden += self.bias(condition)
-        hidden = self.conv_inner(tf.nn.relu(hidden))
-        return self.conv_out(tf.nn.relu(self.norm_inner(hidden)))
+        hidden = _normalized(self.conv_inner, self.norm_inner, tf.nn.relu(hidden))
+        return self.conv_out(tf.nn.relu(hidden))
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.filters)
@@ -80,3 +81,13 @@ class ConvolutionalNetwork(keras.layers.Layer):
             "width": self.width,
             "conditions": self.conditions,
         }
+
+
+def _normalized(conv, norm, x):
+    """Runs a convolution and the actnorm behind it as one: scaled kernel, shifted bias."""
+    if norm.is_asked_to_initialize():
+        norm.initialize_if_asked(conv(x))
+    scale = tf.exp(norm.log_scale())
+    kernel = tf.convert_to_tensor(conv.kernel) * tf.cast(scale, x.dtype)
+    bias = (tf.convert_to_tensor(conv.bias) + norm.shift.value) * tf.cast(scale, x.dtype)
+    return tf.nn.bias_add(tf.nn.conv2d(x, kernel, strides=1, padding="SAME"), bias)
