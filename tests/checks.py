@@ -319,8 +319,12 @@ def convolutions(function, *arguments):
 
 def check_one_pass(flow):
     """A log_prob, and a sample with its log_prob, evaluate every network once."""
-    kernels = sum(len(v.shape) == 4 for v in flow.trainable_variables)
-    x, seed = data(flow, 2), tf.constant([1, 2])
+    x, z, seed = data(flow, 2), latents(flow, 2), tf.constant([1, 2])
+    inverse = convolutions(flow.inverse_and_event_log_det, x)
+    forward = convolutions(flow.forward_and_event_log_det, z)
+    if not flow.iterates:  # an iteration and its log-det evaluate networks more often
+        kernels = sum(len(v.shape) == 4 for v in flow.trainable_variables)
+        assert inverse == forward == kernels, f"{inverse}, {forward} convolutions for {kernels}"
     for name, bijector in (
         ("plain", flow),
         ("tfb.Chain", tfb.Chain([flow])),
@@ -330,11 +334,11 @@ def check_one_pass(flow):
         def sample_and_log_prob(seed, wrapped=wrapped):
             return wrapped.experimental_sample_and_log_prob(2, seed=seed)
 
-        for what, count in (
-            ("log_prob", convolutions(wrapped.log_prob, x)),
-            ("sample and log_prob", convolutions(sample_and_log_prob, seed)),
+        for what, count, expected in (
+            ("log_prob", convolutions(wrapped.log_prob, x), inverse),
+            ("sample and log_prob", convolutions(sample_and_log_prob, seed), forward),
         ):
-            assert count == kernels, f"{name}: {what} has {count} convolutions for {kernels}"
+            assert count == expected, f"{name}: {what} has {count} convolutions for {expected}"
 
 
 # --- configuration ---

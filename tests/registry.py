@@ -23,6 +23,7 @@ from tfp_lcma.bijectors import (
     LogitPreprocessing,
     MultiScale,
     Permutation,
+    ResidualBlock,
     Rotation,
     Squeeze,
     Unsqueeze,
@@ -42,7 +43,7 @@ from tfp_lcma.factorizations import (
     OnlineLikelihoodContribution,
     RandomInBlock,
 )
-from tfp_lcma.networks import ResidualNetwork
+from tfp_lcma.networks import LipschitzNetwork, ResidualNetwork
 from tfp_lcma.priors import ConditionalGaussian, ExitPrior
 from tfp_lcma.priors.conditional_gaussian import GaussianExit
 
@@ -233,6 +234,9 @@ FLOWS = {
     "InvertibleConvolution (plain)": lambda dtype: InvertibleConvolution(
         (2, 3, 4), parameterization="plain", dtype=dtype
     ),
+    "ResidualBlock": lambda dtype: ResidualBlock(
+        (3, 4, 2), LipschitzNetwork(4, dtype=dtype), log_det="exact", dtype=dtype
+    ),
     "VariablePermutation": lambda dtype: variable_permutation((2, 3, 4)),
     "LogitPreprocessing": lambda dtype: LogitPreprocessing(SHAPE, dtype=dtype),
     "AffinePreprocessing": lambda dtype: AffinePreprocessing(SHAPE, bins=17, dtype=dtype),
@@ -288,6 +292,9 @@ FLOWS = {
     ),
     "RealNVP (one level, batch norm)": lambda dtype: lcma.models.real_nvp(
         (2, 4, 1), levels=1, width=4, blocks=1, normalization="batch", dtype=dtype
+    ),
+    "residual flow (Haar)": lambda dtype: lcma.models.residual_flow(
+        (4, 4, 1), steps=1, width=4, factorization=Haar(), log_det="exact", dtype=dtype
     ),
 }
 

@@ -34,3 +34,12 @@ def test_factorization_of_ones_own_works_as_the_page_says():
     assert keras.saving.deserialize_keras_object(json.loads(text)) == factorization
     x = np.random.default_rng(1).normal(size=(2, 8, 8, 1)).astype("float32")
     np.testing.assert_allclose(flow.forward(flow.inverse(x)), x, atol=1e-5)
+
+
+def test_residual_flow_tells_its_standard_error_as_the_page_says():
+    names = {"__name__": "docs"}
+    for block in blocks("residual_flows.md", "The log-det is an estimate"):
+        exec(block, names)
+    estimate = names["estimate"]
+    assert estimate.log_det.shape == estimate.standard_error.shape == (3, 4, 4, 1)
+    assert estimate.total_standard_error.shape == (3,)

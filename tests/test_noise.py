@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfp_lcma.noise import image_seeds, normal_rows, seed_pair, uniform_batch, uniform_rows
+from tfp_lcma.noise import (
+    image_seeds,
+    normal_rows,
+    seed_pair,
+    sign_rows,
+    uniform_batch,
+    uniform_rows,
+)
 
 SHAPE = (8, 8, 3)
 
@@ -114,3 +121,24 @@ def test_seed_is_one_whole_number_or_two(seed, expected):
 def test_seed_of_another_kind_is_refused(seed):
     with pytest.raises(ValueError, match="seed must be a whole number or a pair of them; got"):
         seed_pair(seed)
+
+
+def test_signs_are_fair_independent_and_a_function_of_seed_and_salt():
+    seeds = tf.constant([[row, 3] for row in range(64)] + [[3, row] for row in range(64, 128)])
+    signs = sign_rows(seeds, (8, 8, 4), 5, tf.float64).numpy()
+    assert set(np.unique(signs)) == {-1, 1}
+    flat = signs.reshape(128, 256)
+    # Means and products of 256 signs: standard deviation 1/16.
+    products = (flat @ flat.T / 256)[np.triu_indices(128, 1)]
+    assert np.abs(flat.mean(axis=1)).max() < 5 / 16
+    assert np.abs(flat.mean(axis=0)).max() < 5 / np.sqrt(128)
+    assert np.abs(products).max() < 6 / 16
+    assert products.std() == pytest.approx(1 / 16, rel=0.1)
+    columns = (flat.T @ flat / 128)[np.triu_indices(256, 1)]
+    assert columns.std() == pytest.approx(1 / np.sqrt(128), rel=0.1)
+    alone = sign_rows(seeds[7:8], (8, 8, 4), 5, tf.float64)
+    assert np.array_equal(alone[0], signs[7])
+    other = sign_rows(seeds, (8, 8, 4), 6, tf.float64).numpy()
+    assert abs(np.mean(signs * other)) < 5 / np.sqrt(signs.size)
+    compiled = tf.function(sign_rows, jit_compile=True)
+    assert np.array_equal(compiled(seeds, (8, 8, 4), 5, tf.float64), signs)

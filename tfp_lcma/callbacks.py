@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfp_lcma import noise
 from tfp_lcma.bijectors.multi_scale import MultiScale
+from tfp_lcma.bijectors.probes import probing
 from tfp_lcma.bijectors.reshaping import Squeeze
 from tfp_lcma.distribution import standard_normal_log_prob
 from tfp_lcma.factorizations.likelihood import LikelihoodContribution
@@ -161,9 +162,12 @@ class ImageSummary(keras.callbacks.Callback):
 
 def _batch_sums(model, batch, condition, seed):
     """Returns the sums over a batch that the statistics need, and the levels' activations."""
-    x = _dequantize(batch, noise.seed_pair(seed), 0, model.flow.dtype)
+    seed = noise.seed_pair(seed)
+    x = _dequantize(batch, seed, 0, model.flow.dtype)
     x = model.preprocessing.inverse_and_event_log_det(x)[0]
-    z, log_det, records = model.flow.inverse_by_level(x, condition)
+    # Probes of its own for every image: errors of estimated log-dets then average out.
+    with probing(noise.image_seeds(batch, seed), seed[0]):
+        z, log_det, records = model.flow.inverse_by_level(x, condition)
     log_density = standard_normal_log_prob(z) + log_det
     levels = [_level_sums(record, record is records[-1]) for record in records]
     return (_sums(log_density), levels), [record.activation for record in records[:-1]]

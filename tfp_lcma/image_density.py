@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_lcma import noise
+from tfp_lcma.bijectors.probes import probing
 from tfp_lcma.distribution import standard_normal_log_prob
 from tfp_lcma.validation import check_condition, check_count, check_images
 
@@ -133,7 +134,14 @@ class ImageDensity:
                 f"got {list(z.shape)}."
             )
         condition = check_condition(condition, self.conditions, len(z), "condition")
-        return self._by_chunks("decode", self.distribution.decode, (z, condition))
+        images = self._by_chunks("decode", self.distribution.decode, (z, condition))
+        lost = np.isnan(images).any(axis=(1, 2, 3)).sum() if self.flow.iterates else 0
+        if lost:
+            raise ValueError(
+                f"z must have images that the flow's iteration finds; got {lost} of {len(z)} rows "
+                "for which it did not converge."
+            )
+        return images
 
     def interpolate(
         self, start, end, condition=None, steps: int = 8, spherical: bool = False
@@ -165,7 +173,11 @@ class ImageDensity:
             x = noise.dequantize_batch(images, batch_seed, self.flow.dtype)
         else:
             x = noise.dequantize(images, seed, draw, self.flow.dtype)
-        z, log_det = self.distribution.bijector.inverse_and_event_log_det(x, condition, training)
+        # Where a log-det is estimated, what the estimate is drawn by, outside training.
+        with probing(noise.image_seeds(images, seed, draw), seed[0] + draw):
+            z, log_det = self.distribution.bijector.inverse_and_event_log_det(
+                x, condition, training
+            )
         return standard_normal_log_prob(z) + log_det
 
     def _event_log_probs(self, rows, seed, draw):

@@ -91,3 +91,35 @@ def uniform_batch(shape: tf.Tensor, seed: tf.Tensor, dtype: tf.DType) -> tf.Tens
     )
     whole = tf.bitwise.right_shift(bits, tf.constant(8 * word.size - digits, word))
     return tf.cast(whole, dtype) * 2.0**-digits
+
+
+def sign_rows(seeds: tf.Tensor, shape: Sequence[int], salt: int, dtype: tf.DType) -> tf.Tensor:
+    """Returns `[n, *shape]` of -1 and 1, each row a function of its own seed and of `salt`.
+
+    All rows at once, by hashing seed and position: no loop over rows as in
+    `uniform_rows`, which would be run for every block of a residual flow.
+
+    Args:
+      seeds: int32 `[n, 2]`.
+      shape: Of one row.
+      salt: Whole number; other salts give independent signs for the same seeds.
+      dtype: Of the signs.
+    """
+    words = tf.bitcast(seeds, tf.uint32)
+    salt = tf.constant(salt & 0xFFFFFFFF, tf.uint32)
+    first = _scramble(words[:, :1] + _scramble(words[:, 1:] + _scramble(salt)))
+    position = tf.cast(tf.range(int(np.prod(shape))), tf.uint32)
+    bits = _scramble(_scramble(tf.bitwise.bitwise_xor(position, first)) + words[:, 1:])
+    highest = tf.cast(tf.bitwise.right_shift(bits, tf.constant(31, tf.uint32)), dtype)
+    return tf.reshape(2 * highest - 1, (-1, *shape))
+
+
+def _scramble(words: tf.Tensor) -> tf.Tensor:
+    """A bijection of uint32 every output bit of which depends on every input bit.
+
+    Chris Wellons' lowbias32 (github.com/skeeto/hash-prospector).
+    """
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B), (16, 1)):
+        shifted = tf.bitwise.right_shift(words, tf.constant(shift, tf.uint32))
+        words = tf.bitwise.bitwise_xor(words, shifted) * tf.constant(factor, tf.uint32)
+    return words

@@ -27,7 +27,9 @@ def export_saved_model(model: FlowModel, directory: str | os.PathLike) -> Path:
     Each of them takes `condition` too if the model has conditions: int32 [n]
     classes or float32 [n, k] vectors.
 
-    `serving_default` is `log_prob`. One row of `seed` makes one image.
+    `serving_default` is `log_prob`. One row of `seed` makes one image. Of a flow
+    that samples by iteration, `sample` also says `converged` bool [n]: where it
+    is false the image is NaN.
 
     Densities are those of one dequantisation draw that depends on the image
     alone; the same seed row gives the same sample whatever the batch.
@@ -67,9 +69,10 @@ def export_saved_model(model: FlowModel, directory: str | os.PathLike) -> Path:
 
     def sample(seed, condition=None):
         z = noise.normal_rows(seed, shape, model.flow.dtype)
-        images = tf.cast(model.distribution.decode(z, condition), tf.float32)
+        x, converged = model.distribution.bijector.forward_with_convergence(z, condition)
         highest = np.nextafter(np.float32(model.bins), np.float32(0))
-        return {"images": tf.clip_by_value(images, 0.0, highest)}
+        images = {"images": tf.clip_by_value(tf.cast(x, tf.float32), 0.0, highest)}
+        return images | ({"converged": converged} if model.flow.iterates else {})
 
     archive = keras.export.ExportArchive()
     archive.track(model)

@@ -1,6 +1,7 @@
 """Recipes: what to train on which data, as data. One TOML file each in `training/recipes/`."""
 
 import dataclasses
+import inspect
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,11 @@ import keras
 import tfp_lcma as lcma
 
 _FOLDER = Path(__file__).parent / "recipes"
-MODELS = {"real_nvp": lcma.models.real_nvp, "glow": lcma.models.glow}
+MODELS = {
+    "real_nvp": lcma.models.real_nvp,
+    "glow": lcma.models.glow,
+    "residual_flow": lcma.models.residual_flow,
+}
 OPTIMIZERS = {"adam": keras.optimizers.Adam, "adamax": keras.optimizers.Adamax}
 
 
@@ -64,8 +69,24 @@ class Recipe:
         """Levels of the flow."""
         return self.flow["levels"]
 
+    def takes(self, option: str) -> bool:
+        """Says whether the recipe's model has an option of that name."""
+        return option in inspect.signature(MODELS[self.model]).parameters
+
     def build_flow(self, event_shape, factorization, **options) -> lcma.bijectors.MultiScale:
-        """Returns the recipe's flow with fresh weights; `options` are further ones of its model."""
+        """Returns the recipe's flow with fresh weights.
+
+        Args:
+            event_shape: shape of an image.
+            factorization: who leaves early; None: nobody.
+            **options: further options of the recipe's model.
+
+        Raises:
+            ValueError: the model has no such option.
+        """
+        for name in options:
+            if not self.takes(name):
+                raise ValueError(f"{name} is no option of {self.model}.")
         penalty = {"regularizer": keras.regularizers.L2(self.l2)} if self.l2 else {}
         return MODELS[self.model](
             event_shape, factorization=factorization, **self.flow, **penalty, **options

@@ -84,33 +84,36 @@ def test_split_does_not_depend_on_the_seed_of_a_run():
 
 
 @pytest.mark.parametrize("size", [16, 32, 64])
-def test_photos_never_show_one_scene_on_two_sides(size):
+def test_no_part_of_a_photo_is_on_two_sides(size):
     dataset = photos(size)
     assert [len(side) for side in sides(dataset)] == [20_000, 1_000, 2_000]
     assert dataset.event_shape == (size, size, 3) and dataset.bins == 256
-    scenes = [set(side.clusters.tolist()) for side in sides(dataset)]
-    assert scenes == [set(range(7)), {7}, {8, 9}]
+    shown = [set(side.clusters.tolist()) for side in sides(dataset)]
+    assert shown[0] == set(range(10))
+    assert all(len(numbers) >= 8 for numbers in shown)
     assert all(side.labels is None for side in sides(dataset))
     train, validation, test = (rows(side.images) for side in sides(dataset))
     assert not train & validation and not train & test and not validation & test
 
 
-def test_photos_are_crops_of_their_photograph():
+@pytest.mark.parametrize(("name", "columns"), [("train", (0, 320)), ("validation", (320, 480))])
+def test_photos_are_crops_of_their_band_of_their_photograph(name, columns):
     from sklearn.datasets import load_sample_image
 
-    flower = load_sample_image("flower.jpg").astype(float)
-    halves = flower[:426].reshape(213, 2, 320, 2, 3).mean(axis=(1, 3))
+    band = load_sample_image("flower.jpg")[:426, slice(*columns)].astype(float)
+    halves = band.reshape(213, 2, -1, 2, 3).mean(axis=(1, 3))
     reduced = np.rint(halves).astype(np.uint8)
     windows = np.lib.stride_tricks.sliding_window_view(reduced, (32, 32), axis=(0, 1))
     corners = rows(windows[..., 0, 0].reshape(-1, 3))
-    crops = photos(32).validation.images
+    side = getattr(photos(32), name)
+    crops = side.images[side.clusters == 7][:12]
     found = sum(
         (windows == crop.transpose(2, 0, 1)).all(axis=(2, 3, 4)).any()
-        for crop in crops[:8]
+        for crop in crops
         if crop[0, 0].tobytes() in corners
     )
     # A third of all crops come from the half-size photograph.
-    assert 1 <= found < 8
+    assert 1 <= found < 12
 
 
 def test_photos_are_not_empty_borders():

@@ -9,10 +9,13 @@ from tfp_lcma.bijectors.coupling import (
     checkerboard_mask,
 )
 from tfp_lcma.bijectors.flow_bijector import FlowBijector, FlowChain, Identity
+from tfp_lcma.bijectors.log_det_estimate import LogDetEstimate, event_log_det_estimate
 from tfp_lcma.bijectors.multi_scale import LevelRecord, MultiScale, level_shapes
 from tfp_lcma.bijectors.normalization import ActNorm, BatchNorm
 from tfp_lcma.bijectors.preprocessing import AffinePreprocessing, LogitPreprocessing
+from tfp_lcma.bijectors.probes import probing
 from tfp_lcma.bijectors.reshaping import Permutation, Rearrangement, Squeeze, Unsqueeze
+from tfp_lcma.bijectors.residual import ResidualBlock
 from tfp_lcma.bijectors.rotation import Rotation
 from tfp_lcma.bijectors.variable_permutation import VariablePermutation
 from tfp_lcma.networks.actnorm import data_dependent_initialization
@@ -29,10 +32,12 @@ __all__ = [
     "Identity",
     "InvertibleConvolution",
     "LevelRecord",
+    "LogDetEstimate",
     "LogitPreprocessing",
     "MultiScale",
     "Permutation",
     "Rearrangement",
+    "ResidualBlock",
     "Rotation",
     "Squeeze",
     "Unsqueeze",
@@ -40,5 +45,7 @@ __all__ = [
     "channel_mask",
     "checkerboard_mask",
     "data_dependent_initialization",
+    "event_log_det_estimate",
     "level_shapes",
+    "probing",
 ]

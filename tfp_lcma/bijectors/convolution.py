@@ -159,10 +159,10 @@ class InvertibleConvolution(FlowBijector):
         }
 
     def inverse_and_event_log_det(self, x, condition=None, training=False):
-        return self.carry_inverse(x, tf.zeros_like(x))
+        return self.carry_inverse(x, tf.zeros_like(x, self.dtype))
 
     def forward_and_event_log_det(self, z, condition=None, training=False):
-        return self.carry_forward(z, tf.zeros_like(z))
+        return self.carry_forward(z, tf.zeros_like(z, self.dtype))
 
     # Carrying adds the log-det where it is one number, without a tensor of its own.
 

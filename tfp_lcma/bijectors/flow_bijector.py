@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfp_lcma.bijectors.fixed_point import tolerating_lost_rows
 from tfp_lcma.serialization import Configurable, register
 
 tfb = tfp.bijectors
@@ -42,11 +43,13 @@ class FlowBijector(Configurable, tfb.Bijector):
         goes by a variable.
       conditions: What the flow must be told beside its input: a number of
         classes, or the shape `(k,)` of a vector; None: nothing.
+      iterates: Whether the forward map is an iteration, which may not converge.
     """
 
     exit_map: np.ndarray | None = None
     routes_change: bool = False
     conditions: int | tuple[int] | None = None
+    iterates: bool = False
 
     def __init__(
         self,
@@ -142,6 +145,19 @@ class FlowBijector(Configurable, tfb.Bijector):
     def forward_event_log_det_jacobian(self, z: tf.Tensor, condition=None) -> tf.Tensor:
         """Returns log|det dx/dz| per event dimension, in nats."""
         return self.forward_and_event_log_det(z, condition)[1]
+
+    def forward_with_convergence(self, z: tf.Tensor, condition=None) -> tuple[tf.Tensor, tf.Tensor]:
+        """Maps latents to data and says for every row whether that succeeded.
+
+        Where the forward map is an iteration, a row may not converge. It is then
+        NaN, here and in graphs; other calls in eager mode raise a ValueError.
+
+        Returns:
+          The data and a boolean `[batch]`.
+        """
+        with tolerating_lost_rows():
+            x, _ = self.forward_and_event_log_det(z, condition)
+        return x, tf.reduce_all(tf.math.is_finite(x), axis=(-3, -2, -1))
 
     @property
     def layers(self) -> list[keras.layers.Layer]:
@@ -243,6 +259,7 @@ class FlowChain(FlowBijector):
         self.bijectors = bijectors
         self.routes_change = any(bijector.routes_change for bijector in bijectors)
         self.conditions = common_conditions(bijectors)
+        self.iterates = any(bijector.iterates for bijector in bijectors)
 
     @property
     def exit_map(self) -> np.ndarray | None:

@@ -109,6 +109,7 @@ class MultiScale(FlowBijector):
         self.exits.append(self._exit(len(flows) - 1, shapes[-1], None, dtype))
         common_dtype([*flows, *self.orders, *self.exits])
         self.routes_change = any(order.routes_change for order in self.orders)
+        self.iterates = any(part.iterates for part in (*flows, *self.orders, *self.exits))
         self._followed = None
         if self.routes_change:
             self._layout = LevelwiseLayout(self.flows, self.orders)

@@ -16,7 +16,10 @@ from training.recipe import load_recipe
 @click.option("--steps", type=int, help="Steps of every run.  [default: the recipe's]")
 @click.option("--pretrain-steps", type=int, help="Steps of pre-training.  [default: half of that]")
 @click.option("--seeds", default="3", help="How many (3 stands for 0, 1, 2), or which: 3-5.")
-@click.option("--arms", help='Names, separated by commas; "" for none.  [default: all]')
+@click.option(
+    "--arms",
+    help='Names, separated by commas; "" for none.  [default: all that the model allows]',
+)
 @click.option("--finalists", default="", help="Arms to evaluate on the test images at the end.")
 @setting_options
 @data_options
@@ -81,7 +84,8 @@ def main(
             pretrain_steps=pretrain_steps or max(settings.steps // 2, 1),
             **changes,
         )
-        names = check_arms(list(ARMS) if arms is None else _names(arms), "arms")
+        every = [name for name, arm in ARMS.items() if all(map(settings.takes, arm.needs))]
+        names = check_arms(every if arms is None else _names(arms), "arms")
         chosen = check_arms(_names(finalists), "finalists")
         dataset = load_dataset(
             settings.source,

@@ -15,19 +15,19 @@ class Pretrained:
     """A flow in which nobody leaves.
 
     Attributes:
-        first_parity: the parity that the first of its couplings keeps.
+        options: of its model, beyond the recipe's.
         trained: whether it is trained; else it is the identity up to the scale of channels, and
             its statistics are those of the images.
     """
 
-    first_parity: int = 0
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     trained: bool = True
 
 
 # The flows in which nobody leaves whose statistics arms look at.
 PRETRAININGS = {
     "plain": Pretrained(),
-    "swapped": Pretrained(first_parity=1),
+    "swapped": Pretrained({"first_parity": 1}),
     "untrained": Pretrained(trained=False),
 }
 
@@ -41,7 +41,7 @@ class Arm:
         build: from the statistics of `pretrainings`, in that order, the seed and the steps of
             training to the factorization; None: nobody leaves early.
         pretrainings: those of `PRETRAININGS` that it looks at; none: it looks at no data.
-        options: of `real_nvp`, beyond the recipe's.
+        options: of the recipe's model, beyond the recipe's own.
         more_time: whether the time that a pre-training takes is spent on training instead.
         control: whether it is there for comparison, as no split anybody would choose.
         online: whether it chooses while training.
@@ -54,6 +54,14 @@ class Arm:
     more_time: bool = False
     control: bool = False
     online: bool = False
+
+    @property
+    def needs(self) -> set[str]:
+        """The options that a model must have for the arm to run."""
+        return {
+            *self.options,
+            *(option for name in self.pretrainings for option in PRETRAININGS[name].options),
+        }
 
     @property
     def kind(self) -> str:

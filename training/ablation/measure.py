@@ -105,6 +105,6 @@ def _draw(
     pictures.save_image_grid(folder / f"{name}-samples.png", shown, bins=dataset.bins)
     if extractor is None:
         return None
-    # Training images: of the photographs, the scene to validate on is another one.
+    # Training images: those to validate on may show other things.
     rows = np.random.default_rng(0).permutation(len(dataset.train))[:_SAMPLES]
     return sample_quality(extractor, samples, dataset.train.images[np.sort(rows)])

@@ -79,7 +79,7 @@ class Pretraining:
             seed,
             steps=steps,
             validate=False,
-            first_parity=pretrained.first_parity,
+            **pretrained.options,
         )
         if trained.failed:
             self._write(name, seed, {"failed": trained.failed})

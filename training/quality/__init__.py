@@ -35,8 +35,8 @@ def sample_quality(extractor: FeatureExtractor, samples: np.ndarray, reference: 
     Args:
         extractor: the network both go through.
         samples: drawn images, as `features` takes them.
-        reference: real images; where the sides of a data set show different scenes, as those of
-            the photographs do, training images.
+        reference: real images; where the sides of a data set may show different things, as
+            those of a folder, training images.
     """
     of_samples, of_reference = features(extractor, samples), features(extractor, reference)
     return {

@@ -1,0 +1,182 @@
+"""The residual flow: architecture, training, and a model that samples by iteration."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfp_lcma as lcma
+from tests.checks import close
+from tests.registry import data, latents, move_weights
+from tests.toys import pictures
+from tfp_lcma import callbacks
+from tfp_lcma.bijectors import ActNorm, ResidualBlock, probing
+from tfp_lcma.factorizations import Channel, Checkerboard, RandomInBlock
+from tfp_lcma.models import residual_flow
+from tfp_lcma.priors import ConditionalGaussian, StandardNormal
+
+SHAPE = (4, 4, 1)
+IMAGES = pictures(96)
+
+
+def tiny(**changes):
+    keras.utils.set_random_seed(0)
+    return residual_flow(SHAPE, **({"steps": 1, "width": 4} | changes))
+
+
+def blocks(flow):
+    return [part for part in flow.submodules if isinstance(part, ResidualBlock)]
+
+
+def learning(**changes):
+    """A model trained for a few steps, and its history."""
+    model = lcma.FlowModel(tiny(**changes))
+    model.compile(optimizer=keras.optimizers.Adam(0.02), jit_compile=False)
+    history = model.fit(IMAGES, epochs=4, batch_size=32, shuffle=False, verbose=0).history
+    return model, history["bits_per_dimension"]
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return learning(factorization=Checkerboard())[0]
+
+
+def test_levels_are_steps_of_actnorm_and_residual_block_with_probes_of_their_own():
+    flow = residual_flow((8, 8, 3), levels=2, steps=3, width=4, coefficient=0.7, terms=4, probes=2)
+    assert [part.event_shape for part in flow.flows] == [(8, 8, 3), (4, 4, 12)]
+    for chain in flow.flows:
+        assert [type(part) for part in chain.bijectors] == [ActNorm, ResidualBlock] * 3
+    assert flow.factorization is None
+    assert isinstance(flow.exit_prior, StandardNormal)
+    assert sorted(block.seed for block in blocks(flow)) == list(range(6))
+    for block in blocks(flow):
+        assert block.network.coefficient == 0.7
+        assert block.network.width == 4
+        assert block.log_det == "roulette"
+        assert (block.series(training=True).terms, block.series(training=True).probes) == (4, 2)
+
+
+def test_flow_starts_as_the_identity():
+    flow = tiny(factorization=Checkerboard())
+    x = data(flow, 2)
+    z, log_det = flow.inverse_and_event_log_det(x)
+    close(z, x, 1e-6, "latents")
+    close(log_det, np.zeros((2, *SHAPE)), 1e-6, "log-det")
+
+
+@pytest.mark.parametrize("factorization", [RandomInBlock(), Channel(), None], ids=repr)
+def test_any_factorization_and_prior_will_do(factorization):
+    flow = residual_flow(
+        (4, 4, 2),
+        steps=1,
+        width=4,
+        factorization=factorization,
+        exit_prior=ConditionalGaussian(),
+        dtype="float64",
+    )
+    move_weights(flow, 0.3, seed=1)
+    x = data(flow, 2)
+    close(flow.forward(flow.inverse(x)), x, 1e-9, "round trip")
+
+
+@pytest.mark.parametrize("dtype", ["float64", "mixed_bfloat16"])
+def test_everything_is_computed_as_precisely_as_variables_are_held(dtype):
+    flow = tiny(dtype=dtype)
+    expected = tf.float64 if dtype == "float64" else tf.float32
+    assert flow.dtype == expected
+    for tensor in flow.forward_and_event_log_det(latents(flow, 1)):
+        assert tensor.dtype == expected
+
+
+@pytest.mark.parametrize("log_det", ["roulette", "truncated"])
+def test_training_learns(log_det):
+    model, history = learning(log_det=log_det)
+    assert history[-1] < history[0] - 0.05
+    counters = [block.layers[1].passes for block in blocks(model.flow)]
+    assert [int(counter.numpy()) for counter in counters] == [12] * len(counters)
+
+
+def test_trained_flow_is_close_to_its_exact_likelihood_over_seeds(trained):
+    exact = lcma.FlowModel(tiny(factorization=Checkerboard(), log_det="exact"))
+    ours, theirs = (
+        [part for part in model.flow.submodules if isinstance(part, ActNorm | ResidualBlock)]
+        for model in (trained, exact)
+    )
+    for source, target in zip(ours, theirs, strict=True):
+        target.layers[0].set_weights(source.layers[0].get_weights())
+    differences = np.stack(
+        [trained.log_prob(IMAGES, seed=s) - exact.log_prob(IMAGES, seed=s) for s in range(16)]
+    )
+    assert np.abs(differences).max() > 1e-4  # it is an estimate
+    error = differences.std() / np.sqrt(differences.size)
+    assert abs(differences.mean()) < 4 * error + 1e-4
+
+
+def test_image_scores_the_same_in_any_batch_and_differently_by_seed(trained):
+    everyone = trained.log_prob(IMAGES[:6])
+    alone = np.concatenate([trained.log_prob(image[None]) for image in IMAGES[:6]])
+    np.testing.assert_allclose(alone, everyone, rtol=1e-6)
+    assert np.all(trained.log_prob(IMAGES[:6], seed=5) != everyone)
+    np.testing.assert_allclose(trained.sample(6, seed=1)[:2], trained.sample(6, seed=1)[:2])
+    z = trained.encode(IMAGES[:4])
+    np.testing.assert_allclose(trained.decode(z), IMAGES[:4] + 0.5, atol=2e-3)
+
+
+def test_saved_model_scores_and_samples_the_same(trained, tmp_path):
+    trained.save(tmp_path / "model.keras")
+    copy = keras.saving.load_model(tmp_path / "model.keras")
+    assert np.array_equal(copy.log_prob(IMAGES[:8]), trained.log_prob(IMAGES[:8]))
+    assert np.array_equal(copy.sample(4, seed=1), trained.sample(4, seed=1))
+
+
+def test_exported_model_says_which_samples_converged(trained, tmp_path):
+    signatures = tf.saved_model.load(
+        str(lcma.export_saved_model(trained, tmp_path / "model"))
+    ).signatures
+    score = signatures["log_prob"](images=tf.constant(IMAGES[:4]))["log_prob"]
+    np.testing.assert_allclose(score, trained.log_prob(IMAGES[:4]), rtol=1e-5)
+    sample = signatures["sample"](seed=tf.constant([[1, 0], [2, 0]]))
+    assert sample["converged"].numpy().tolist() == [True, True]
+    assert np.isfinite(sample["images"]).all()
+
+
+def test_sample_that_did_not_converge_is_an_error_of_the_model_and_a_flag_of_the_export(tmp_path):
+    model = lcma.FlowModel(tiny())
+    model.initialize(IMAGES)
+    move_weights(model.flow, 1.0, seed=0)
+    for block in blocks(model.flow):
+        block.max_iterations = 1
+    with pytest.raises(ValueError, match="3 of 3 rows for which it did not converge"):
+        model.sample(3, seed=0)
+    exported = tf.saved_model.load(str(lcma.export_saved_model(model, tmp_path / "model")))
+    sample = exported.signatures["sample"](seed=tf.constant([[1, 0], [2, 0]]))
+    assert sample["converged"].numpy().tolist() == [False, False]
+    assert np.isnan(sample["images"]).any(axis=(1, 2, 3)).all()
+
+
+def test_collector_gives_every_image_probes_of_its_own(trained, monkeypatch):
+    seen = []
+
+    def recording(rows, shared=0):
+        seen.append(rows)
+        return probing(rows, shared)
+
+    monkeypatch.setattr(callbacks, "probing", recording)
+    statistics = lcma.LogDetCollector(images=96).collect(trained, IMAGES)
+    assert np.isfinite(statistics.log_det[0]).all()
+    assert len(np.unique(np.concatenate(seen), axis=0)) == len(np.unique(IMAGES, axis=0))
+
+
+def test_arguments_out_of_range_are_refused_by_name():
+    for name in ("levels", "steps", "width"):
+        with pytest.raises(ValueError, match=f"{name} must be a whole number >= 1; got 0"):
+            residual_flow((8, 8, 1), **{name: 0})
+    for name in ("terms", "probes", "inference_terms", "inference_probes"):
+        with pytest.raises(ValueError, match=f"{name} must be a whole number >= 1; got 0"):
+            residual_flow((8, 8, 1), **{name: 0})
+    with pytest.raises(ValueError, match=r"log_det must be one of .*; got 'series'"):
+        residual_flow((8, 8, 1), log_det="series")
+    with pytest.raises(ValueError, match=r"coefficient must lie .*; got 1\.0"):
+        residual_flow((8, 8, 1), coefficient=1.0)
+    with pytest.raises(ValueError, match=r"\(12, 6, 1\) cannot have 3 levels"):
+        residual_flow((12, 6, 1), levels=3)
