@@ -25,6 +25,10 @@ FROM_STATISTICS: dict[str, Callable[[LogDetStatistics], Factorization]] = {
         statistics, across_channels=True
     ),
 }
+# From statistics of a flow that was initialised but never trained: of the images themselves.
+FROM_IMAGES: dict[str, Callable[[LogDetStatistics], Factorization]] = {
+    "karhunen-loeve-images": lambda statistics: family.KarhunenLoeve(statistics),
+}
 # Chosen while training, after the given number of steps.
 ONLINE: dict[str, Callable[[int, int], Factorization]] = {
     "online-lcma": lambda decide_at, seed: family.OnlineLikelihoodContribution(
@@ -45,4 +49,4 @@ FIXED: dict[str, Callable[[int], Factorization | None]] = {
     "learned-convolution": lambda seed: family.LearnedConvolution(),
     "none": lambda seed: None,
 }
-NAMES = (*FROM_STATISTICS, *ONLINE, *FIXED)
+NAMES = (*FROM_STATISTICS, *FROM_IMAGES, *ONLINE, *FIXED)

@@ -79,6 +79,9 @@ class Run:
         if self.factorization in factorizations.FROM_STATISTICS:
             statistics, pretraining = self._pretrain(dataset)
             factorization = factorizations.FROM_STATISTICS[self.factorization](statistics)
+        elif self.factorization in factorizations.FROM_IMAGES:
+            statistics = self._statistics_of_images(dataset)
+            factorization = factorizations.FROM_IMAGES[self.factorization](statistics)
         elif self.factorization in factorizations.ONLINE:
             # A third of the training to measure by, two thirds to make use of it.
             decide_at = max(self.recipe.steps // 3, 1)
@@ -103,7 +106,9 @@ class Run:
             metrics["classification"] = evaluation.accuracy(model, dataset.test, self.seed)
         histories = {"pre-training": pretraining, "training": training}
         report.draw_curves(self.folder, {k: v["history"] for k, v in histories.items() if v})
-        report.draw_pictures(self.folder, model, dataset, statistics, self.seed)
+        # A flow that was never trained has no log-dets to show.
+        shown = statistics if pretraining else None
+        report.draw_pictures(self.folder, model, dataset, shown, self.seed)
         report.draw_online_choices(self.folder)
         with written_whole(self.folder / "model.keras") as temporary:
             # Keras insists on its ending.
@@ -121,10 +126,29 @@ class Run:
         model, summary = self._fit("pretraining", dataset, None, self.recipe.pretrain_steps)
         if path.exists():
             return LogDetStatistics.load(path), summary
+        return self._collect(model, dataset), summary
+
+    def _statistics_of_images(self, dataset):
+        """Returns the statistics of a flow that is still the identity, up to scales of channels."""
+        model = self._model(dataset, None)
+        images, condition = self._measured(dataset)
+        first = slice(self.recipe.batch_size)
+        model.initialize(images[first], None if condition is None else condition[first])
+        return self._collect(model, dataset)
+
+    def _collect(self, model, dataset):
+        """Gathers statistics and writes them."""
         collector = lcma.LogDetCollector(seed=self.seed)
         statistics = collector.collect(model, *self._measured(dataset))
-        statistics.save(path)
-        return statistics, summary
+        statistics.save(self.folder / "statistics.npz")
+        return statistics
+
+    def _model(self, dataset, factorization):
+        """Returns a fresh model, the same for the same seed."""
+        keras.utils.set_random_seed(self.seed)
+        told = {"conditions": dataset.classes} if self.labels else {}
+        flow = self.recipe.build_flow(dataset.event_shape, factorization, **told)
+        return lcma.FlowModel(flow, bins=dataset.bins, seed=self.seed)
 
     def _measured(self, dataset):
         """Returns the training images by which a split is chosen, and their labels or None."""
@@ -135,10 +159,8 @@ class Run:
     def _fit(self, phase, dataset, factorization, steps):
         """Trains a fresh flow, from its last checkpoint on; returns it at its best."""
         recipe = self.recipe
-        keras.utils.set_random_seed(self.seed)
-        told = {"conditions": dataset.classes} if self.labels else {}
-        flow = recipe.build_flow(dataset.event_shape, factorization, **told)
-        model = lcma.FlowModel(flow, bins=dataset.bins, seed=self.seed)
+        model = self._model(dataset, factorization)
+        flow = model.flow
         model.compile(optimizer=recipe.build_optimizer(steps), jit_compile=self.jit_compile)
         stopping = PatientStopping(recipe.patience)
         state = Checkpointer(

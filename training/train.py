@@ -16,7 +16,8 @@ from training.recipe import load_recipe
     default="lcma",
     help="Which dimensions leave early. Chosen from a pre-trained flow: lcma, lcma-low, "
     "lcma-raster, lcma-level, lcma-view and lcma-view-position (for Glow), likelihood-gain, "
-    "exit-price, exit-price-level, karhunen-loeve, karhunen-loeve-across. Chosen while "
+    "exit-price, exit-price-level, karhunen-loeve, karhunen-loeve-across. Chosen from the "
+    "images, without pre-training: karhunen-loeve-images. Chosen while "
     "training: online-lcma, online-exit-price-level. Looking at no data: checkerboard "
     "(RealNVP), complement, channel (Glow), random, random-in-block, haar, "
     "learned-convolution, none (nobody leaves).",

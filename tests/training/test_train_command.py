@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from tfp_lcma.factorizations import LogDetStatistics
 from training.train import main
 
 
@@ -87,3 +88,19 @@ def test_labels_condition_the_flow_from_training_to_pictures(tmp_path, recipe):
     with Image.open(tmp_path / "run" / "samples.png") as picture:
         assert picture.height > picture.width  # ten rows, one a class, of eight samples each
     assert (tmp_path / "export" / "1" / "saved_model.pb").exists()
+
+
+def test_a_split_chosen_from_the_images_needs_no_pre_training(tmp_path):
+    result = call(
+        "--recipe", "digits", "--factorization", "karhunen-loeve-images", "--steps", "2",
+        "--width", "2", "--limit", "24", "--draws", "1", "--run-dir", str(tmp_path / "run"),
+        "--no-export", "--quiet",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["pretraining"] is None
+    statistics = LogDetStatistics.load(tmp_path / "run" / "statistics.npz")
+    # The flow changed nothing but scales: log-dets differ between sub-positions only.
+    for dy, dx in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        assert np.ptp(statistics.log_det[:, dy::2, dx::2], axis=(1, 2)).max() < 1e-5
+    assert not (tmp_path / "run" / "log_det_1.png").exists()

@@ -104,7 +104,8 @@ class RotatedExitPrice(CollectedRotation):
     Log-det 0; latents stand by slot. The factorization is this package's.
 
     Its statistics may come from a flow that was never trained: a flow starts as
-    the identity, up to the scale of channels, so they are those of the images.
+    the identity, up to the scales of channels and of sub-positions, so they are
+    those of the images.
     """
 
     def _choose(self, statistics, level, mixture):

@@ -16,8 +16,8 @@ class Pretrained:
 
     Attributes:
         options: of its model, beyond the recipe's.
-        trained: whether it is trained; else it is the identity up to the scale of channels, and
-            its statistics are those of the images.
+        trained: whether it is trained; else it is the identity up to the scales of channels and
+            of sub-positions, and its statistics are those of the images.
     """
 
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
