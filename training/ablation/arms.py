@@ -166,6 +166,9 @@ ARMS: dict[str, Arm] = {
         "untrained",
     ),
     "karhunen-loeve-images": _karhunen_loeve("of the images, high variance stays", "untrained"),
+    "karhunen-loeve-across-images": _karhunen_loeve(
+        "of the images across channels, high variance stays", "untrained", across_channels=True
+    ),
     "rotated-exit-price-images": _chosen(
         "components of the images that share least leave",
         lambda s: family.RotatedExitPrice(s),
