@@ -21,6 +21,7 @@ from tfp_lcma.bijectors import (
     Identity,
     InvertibleConvolution,
     LogitPreprocessing,
+    MixtureLogisticCoupling,
     MultiScale,
     Permutation,
     ResidualBlock,
@@ -43,7 +44,7 @@ from tfp_lcma.factorizations import (
     OnlineLikelihoodContribution,
     RandomInBlock,
 )
-from tfp_lcma.networks import LipschitzNetwork, ResidualNetwork
+from tfp_lcma.networks import GatedNetwork, LipschitzNetwork, ResidualNetwork
 from tfp_lcma.priors import ConditionalGaussian, ExitPrior
 from tfp_lcma.priors.conditional_gaussian import GaussianExit
 
@@ -224,6 +225,18 @@ FLOWS = {
     "AdditiveCoupling": lambda dtype: AdditiveCoupling(
         channel_mask(SHAPE, "first"), ResidualNetwork(1, 4, 1, dtype=dtype), dtype=dtype
     ),
+    "MixtureLogisticCoupling (channel, gated network)": lambda dtype: MixtureLogisticCoupling(
+        channel_mask((3, 4, 4), "second"),
+        GatedNetwork(22, width=4, blocks=1, heads=2, dtype=dtype),
+        components=3,
+        dtype=dtype,
+    ),
+    "MixtureLogisticCoupling (checkerboard)": lambda dtype: MixtureLogisticCoupling(
+        checkerboard_mask(SHAPE, 0),
+        ResidualNetwork(28, width=4, blocks=1, dtype=dtype),
+        components=4,
+        dtype=dtype,
+    ),
     "GaussianExit (nothing goes on)": lambda dtype: GaussianExit(SHAPE, None, dtype=dtype),
     "Squeeze": lambda dtype: Squeeze(SHAPE),
     "Unsqueeze": lambda dtype: Unsqueeze(SHAPE),
@@ -265,6 +278,9 @@ FLOWS = {
     "Glow": lambda dtype: lcma.models.glow((4, 4, 1), levels=2, steps=2, width=4, dtype=dtype),
     "Glow (additive, nobody leaves)": lambda dtype: lcma.models.glow(
         (2, 4, 3), levels=1, steps=1, width=4, coupling="additive", factorization=None, dtype=dtype
+    ),
+    "Glow (mixture of logistics)": lambda dtype: lcma.models.glow(
+        (4, 4, 1), levels=2, steps=1, width=4, coupling="mixture_logistic", dtype=dtype
     ),
     "Glow (of two numbers)": lambda dtype: Given(
         lcma.models.glow((2, 2, 1), levels=1, steps=1, width=4, conditions=(2,), dtype=dtype),

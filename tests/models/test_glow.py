@@ -9,7 +9,13 @@ import tfp_lcma as lcma
 from tests.checks import close
 from tests.registry import data, move_weights
 from tests.toys import fitted, pictures
-from tfp_lcma.bijectors import ActNorm, AdditiveCoupling, AffineCoupling, InvertibleConvolution
+from tfp_lcma.bijectors import (
+    ActNorm,
+    AdditiveCoupling,
+    AffineCoupling,
+    InvertibleConvolution,
+    MixtureLogisticCoupling,
+)
 from tfp_lcma.factorizations import Channel, Haar, RandomInBlock
 from tfp_lcma.models import glow
 from tfp_lcma.networks import ConvolutionalNetwork
@@ -149,6 +155,15 @@ def test_additive_couplings_have_half_the_outputs():
     assert sizes[1] < sizes[0]
 
 
+def test_mixture_couplings_stand_where_affine_ones_do_and_have_98_outputs_a_channel():
+    flow = glow((4, 4, 1), levels=1, steps=2, width=4, coupling="mixture_logistic")
+    kinds = [type(part) for part in flow.flows[0].bijectors[1:-1]]
+    assert kinds == [ActNorm, InvertibleConvolution, MixtureLogisticCoupling] * 2
+    network = flow.flows[0].bijectors[3].layers[0]
+    assert isinstance(network, ConvolutionalNetwork)
+    assert network.filters == 2 * (2 + 3 * 32)
+
+
 @pytest.mark.parametrize("factorization", [RandomInBlock(), Haar(), None], ids=repr)
 def test_any_factorization_and_prior_will_do(factorization):
     flow = tiny(factorization=factorization, exit_prior=StandardNormal())
@@ -177,7 +192,9 @@ def test_arguments_out_of_range_are_refused_by_name():
     for name in ("levels", "steps", "width"):
         with pytest.raises(ValueError, match=f"{name} must be a whole number >= 1; got 0"):
             glow((8, 8, 1), **{name: 0})
-    with pytest.raises(ValueError, match="coupling must be one of affine, additive; got 'cubic'"):
+    with pytest.raises(
+        ValueError, match="coupling must be one of affine, additive, mixture_logistic; got 'cubic'"
+    ):
         glow((8, 8, 1), coupling="cubic")
     with pytest.raises(ValueError, match=r"\(12, 8, 1\) cannot have 3 levels.* divisible by 8"):
         glow((12, 8, 1), levels=3)

@@ -7,7 +7,14 @@ import tensorflow as tf
 
 from tests.checks import close, distribution
 from tests.registry import data, latents, move_weights, random_scores
-from tfp_lcma.bijectors import ActNorm, AffineCoupling, BatchNorm, checkerboard_mask
+from tfp_lcma.bijectors import (
+    ActNorm,
+    AdditiveCoupling,
+    AffineCoupling,
+    BatchNorm,
+    MixtureLogisticCoupling,
+    checkerboard_mask,
+)
 from tfp_lcma.factorizations import (
     Checkerboard,
     ExitPrice,
@@ -81,6 +88,35 @@ def test_couplings_are_those_of_the_paper():
     assert moved == [second, second[::-1], second]
     for position, mask in enumerate(last):
         assert np.array_equal(mask, checkerboard_mask((4, 4, 2), position % 2))
+
+
+@pytest.mark.parametrize(
+    ("coupling", "kind", "bounds"),
+    [
+        ("affine", AffineCoupling, 1),
+        ("additive", AdditiveCoupling, 0),
+        ("mixture_logistic", MixtureLogisticCoupling, 1),
+    ],
+)
+def test_couplings_of_another_kind_keep_masks_and_networks(coupling, kind, bounds):
+    flow = real_nvp(
+        SHAPE, levels=2, width=2, blocks=1, coupling=coupling, regularizer="l2", dtype="float64"
+    )
+    found = parts(flow, kind)
+    assert len(found) == 10
+    for part, expected in zip(
+        found, parts(real_nvp(SHAPE, width=2, blocks=1), AffineCoupling), strict=True
+    ):
+        assert np.array_equal(part.get_config()["mask"], expected.get_config()["mask"])
+        assert [len(layer.losses) for layer in part.layers[1:]].count(1) == bounds
+    move_weights(flow, 0.1, seed=0)
+    x = data(flow, 2)
+    close(flow.forward(flow.inverse(x)), x, 1e-8, "round trip")
+
+
+def test_unknown_coupling_is_refused():
+    with pytest.raises(ValueError, match=r"coupling must be one of affine, .*; got 'cubic'"):
+        real_nvp(SHAPE, coupling="cubic")
 
 
 def test_masks_of_the_other_parity_keep_what_the_paper_transforms():

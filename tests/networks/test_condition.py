@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfp_lcma.networks import ConvolutionalNetwork, ResidualNetwork
+from tfp_lcma.networks import ConvolutionalNetwork, GatedNetwork, ResidualNetwork
 from tfp_lcma.networks.condition import ConditionBias, check_conditions
 
 
@@ -40,8 +40,9 @@ def test_other_conditions_are_refused(given):
     [
         lambda **options: ConvolutionalNetwork(2, 4, **options),
         lambda **options: ResidualNetwork(2, 4, 1, **options),
+        lambda **options: GatedNetwork(2, 4, 1, **options),
     ],
-    ids=["convolutional", "residual"],
+    ids=["convolutional", "residual", "gated"],
 )
 def test_a_network_heeds_its_condition_and_survives_its_config(make):
     network = make(conditions=3)

@@ -10,6 +10,7 @@ from tfp_lcma.bijectors.coupling import (
 )
 from tfp_lcma.bijectors.flow_bijector import FlowBijector, FlowChain, Identity
 from tfp_lcma.bijectors.log_det_estimate import LogDetEstimate, event_log_det_estimate
+from tfp_lcma.bijectors.mixture_logistic import MixtureLogisticCoupling
 from tfp_lcma.bijectors.multi_scale import LevelRecord, MultiScale, level_shapes
 from tfp_lcma.bijectors.normalization import ActNorm, BatchNorm
 from tfp_lcma.bijectors.preprocessing import AffinePreprocessing, LogitPreprocessing
@@ -34,6 +35,7 @@ __all__ = [
     "LevelRecord",
     "LogDetEstimate",
     "LogitPreprocessing",
+    "MixtureLogisticCoupling",
     "MultiScale",
     "Permutation",
     "Rearrangement",

@@ -5,20 +5,19 @@ from collections.abc import Sequence
 import keras
 
 from tfp_lcma.bijectors.convolution import InvertibleConvolution
-from tfp_lcma.bijectors.coupling import AdditiveCoupling, AffineCoupling, channel_mask
+from tfp_lcma.bijectors.coupling import channel_mask
 from tfp_lcma.bijectors.flow_bijector import FlowBijector, FlowChain, image_shape
 from tfp_lcma.bijectors.multi_scale import MultiScale, level_shapes
 from tfp_lcma.bijectors.normalization import ActNorm
 from tfp_lcma.bijectors.reshaping import Squeeze, Unsqueeze, squeezed_shape
 from tfp_lcma.factorizations.factorization import Factorization
 from tfp_lcma.factorizations.static import Channel
+from tfp_lcma.models.couplings import coupling_kind
 from tfp_lcma.networks.condition import Conditions, check_conditions
 from tfp_lcma.networks.convolutional_network import ConvolutionalNetwork
 from tfp_lcma.priors.conditional_gaussian import ConditionalGaussian
 from tfp_lcma.priors.standard_normal import ExitPrior
 from tfp_lcma.validation import check_count
-
-COUPLINGS = {"affine": AffineCoupling, "additive": AdditiveCoupling}
 
 
 def glow(
@@ -50,7 +49,8 @@ def glow(
       levels: Number of levels; height and width must be divisible by `2**levels`.
       steps: Flow steps of a level.
       width: Hidden channels of the couplings' networks.
-      coupling: "affine" or "additive".
+      coupling: "affine", "additive" or "mixture_logistic", whose forward map is a
+        search for roots.
       convolution: How the 1x1 convolutions hold their matrices, "lu" or "plain".
       factorization: Which dimensions leave at a level; None: nobody before the end.
       exit_prior: The prior of leaving dimensions; None: `ConditionalGaussian()`.
@@ -75,12 +75,10 @@ def glow(
     """
     for name, value in {"levels": levels, "steps": steps, "width": width}.items():
         check_count(value, name)
-    if coupling not in COUPLINGS:
-        raise ValueError(f"coupling must be one of {', '.join(COUPLINGS)}; got {coupling!r}.")
+    kind = coupling_kind(coupling)
     conditions = check_conditions(conditions)
     policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
     flow_dtype = "float64" if policy.variable_dtype == "float64" else "float32"
-    kind = COUPLINGS[coupling]
 
     def step(shape) -> list[FlowBijector]:
         moved = shape[-1] // 2

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from tfp_lcma.bijectors.coupling import AffineCoupling, channel_mask, checkerboard_mask
+from tfp_lcma.bijectors.coupling import AdditiveCoupling, channel_mask, checkerboard_mask
 from tfp_lcma.bijectors.flow_bijector import FlowBijector, FlowChain
 from tfp_lcma.bijectors.multi_scale import MultiScale, level_shapes
 from tfp_lcma.bijectors.normalization import ActNorm, BatchNorm
 from tfp_lcma.bijectors.reshaping import Squeeze, Unsqueeze, squeezed_shape
 from tfp_lcma.factorizations.factorization import Factorization, view
 from tfp_lcma.factorizations.positions import offset_maps
+from tfp_lcma.models.couplings import coupling_kind
 from tfp_lcma.networks.condition import Conditions, check_conditions
 from tfp_lcma.networks.residual_network import ResidualNetwork
 from tfp_lcma.priors.standard_normal import ExitPrior
@@ -30,6 +31,7 @@ def real_nvp(
     width: int = 32,
     blocks: int = 2,
     widen: bool = True,
+    coupling: str = "affine",
     factorization: Factorization | None = None,
     exit_prior: ExitPrior | None = None,
     conditions: Conditions = None,
@@ -57,6 +59,8 @@ def real_nvp(
       blocks: Residual blocks of a network.
       widen: Whether widths double from level to level, and once more at channel
         couplings, as in the paper; else all networks have the same width.
+      coupling: "affine", as in the paper, "additive" or "mixture_logistic", whose
+        forward map is a search for roots.
       factorization: Which dimensions leave at a level; None: nobody before the
         end (the flow to pre-train for LCMA).
       exit_prior: The prior of leaving dimensions; None: standard normal.
@@ -93,18 +97,22 @@ def real_nvp(
         raise ValueError(f"first_parity must be 0 or 1; got {first_parity!r}.")
     if normalization not in ("actnorm", "batch"):
         raise ValueError(f'normalization must be "actnorm" or "batch"; got {normalization!r}.')
+    kind = coupling_kind(coupling)
     conditions = check_conditions(conditions)
     policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
     flow_dtype = "float64" if policy.variable_dtype == "float64" else "float32"
 
-    def coupling(mask, network_width, offsets) -> list[FlowBijector]:
+    # Additive couplings have no log-scale whose bound could be regularised.
+    options = {} if kind is AdditiveCoupling else {"regularizer": regularizer}
+
+    def normalized_coupling(mask, network_width, offsets) -> list[FlowBijector]:
         shape = mask.shape
         halved = bool((mask == mask[:1, :1]).all())
         context = [] if halved else [mask[..., :1]]
         if offsets is not None:
             context.append(offsets)
         network = ResidualNetwork(
-            filters=shape[-1] if halved else 2 * shape[-1],
+            filters=kind.parameters_per_channel * (shape[-1] // 2 if halved else shape[-1]),
             width=network_width,
             blocks=blocks,
             context=np.concatenate(context, axis=-1) if context else None,
@@ -114,7 +122,7 @@ def real_nvp(
         )
         normalize = ActNorm if normalization == "actnorm" else BatchNorm
         return [
-            AffineCoupling(mask, network, regularizer=regularizer, dtype=flow_dtype),
+            kind(mask, network, **options, dtype=flow_dtype),
             normalize(shape, dtype=flow_dtype),
         ]
 
@@ -129,7 +137,7 @@ def real_nvp(
         parts = []
         for parity in LAST_LEVEL_PARITIES if last else CHECKERBOARD_PARITIES:
             mask = checkerboard_mask(shape, (parity + first_parity) % 2)
-            parts += coupling(mask, level_width, offsets)
+            parts += normalized_coupling(mask, level_width, offsets)
         if not last:
             parts.append(Squeeze(shape))
             squeezed_offsets = None if offsets is None else view(offsets)
@@ -137,7 +145,7 @@ def real_nvp(
                 keep = ("first", "second")[half != first_parity]
                 mask = channel_mask(squeezed_shape(shape), keep)
                 channel_width = 2 * level_width if widen else level_width
-                parts += coupling(mask, channel_width, squeezed_offsets)
+                parts += normalized_coupling(mask, channel_width, squeezed_offsets)
             parts.append(Unsqueeze(shape))
         flows.append(FlowChain(parts))
     return MultiScale(flows, factorization, exit_prior)

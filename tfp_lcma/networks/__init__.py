@@ -2,6 +2,7 @@
 
 from tfp_lcma.networks.actnorm import ActNormLayer
 from tfp_lcma.networks.convolutional_network import ConvolutionalNetwork
+from tfp_lcma.networks.gated_network import GatedNetwork
 from tfp_lcma.networks.lipschitz import LipschitzNetwork
 from tfp_lcma.networks.lipschitz_convolution import LipschitzConv
 from tfp_lcma.networks.residual_network import ResidualNetwork, WeightNormConv
@@ -9,6 +10,7 @@ from tfp_lcma.networks.residual_network import ResidualNetwork, WeightNormConv
 __all__ = [
     "ActNormLayer",
     "ConvolutionalNetwork",
+    "GatedNetwork",
     "LipschitzConv",
     "LipschitzNetwork",
     "ResidualNetwork",

@@ -1,0 +1,182 @@
+"""The gated network of Flow++'s couplings: convolutions and self-attention."""
+
+import keras
+import tensorflow as tf
+
+from tfp_lcma.networks.condition import ConditionBias, Conditions, check_conditions
+from tfp_lcma.networks.residual_network import INPUT_BOUND
+from tfp_lcma.serialization import register
+from tfp_lcma.validation import check_count
+
+
+@register
+class GatedBlock(keras.layers.Layer):
+    """A gated convolution and gated self-attention over positions, each with a layer norm.
+
+    ```none
+    h   <- norm(h + gate(conv1x1(celu(conv3x3(celu(h))))))
+    h   <- norm(h + gate(attention(h + positions)))
+    celu(h) = elu([h, -h]),  gate([a, b]) = a * sigmoid(b)
+    ```
+
+    Called on `(h, positions)`. The attention's projections have no biases: that
+    of the keys would change nothing, and layer norms have the others.
+
+    References:
+      Ho, Chen, Srinivas, Duan, Abbeel: Flow++, section 3.2.
+    """
+
+    def __init__(self, width: int, heads: int, **kwargs):
+        """Creates the layer.
+
+        Args:
+          width: Number of channels.
+          heads: Number of heads; must divide the width.
+          **kwargs: Of `keras.layers.Layer`.
+
+        Raises:
+          ValueError: If the heads cannot share the channels evenly.
+        """
+        super().__init__(**kwargs)
+        self.width, self.heads = check_count(width, "width"), check_count(heads, "heads")
+        if width % heads:
+            raise ValueError(f"width must be divisible by heads={heads}; got {width}.")
+        policy = self.dtype_policy
+        self.conv = keras.layers.Conv2D(width, 3, padding="same", dtype=policy)
+        self.conv_gate = keras.layers.Conv2D(2 * width, 1, dtype=policy)
+        self.norm_conv = keras.layers.LayerNormalization(epsilon=1e-5, dtype=policy)
+        self.attention = keras.layers.MultiHeadAttention(
+            heads, width // heads, output_shape=2 * width, use_bias=False, dtype=policy
+        )
+        self.norm_attention = keras.layers.LayerNormalization(epsilon=1e-5, dtype=policy)
+
+    def build(self, input_shape):
+        pixels, sides = input_shape[0], input_shape[0][:-1]
+        tokens = (pixels[0], pixels[1] * pixels[2], self.width)
+        self.conv.build((*sides, 2 * self.width))
+        self.conv_gate.build((*sides, 2 * self.width))
+        self.norm_conv.build(pixels)
+        self.attention.build(tokens, tokens)
+        self.norm_attention.build(pixels)
+        self.built = True
+
+    def call(self, inputs):
+        hidden, positions = inputs
+        sides = hidden.shape[1:3]
+        gated = _gate(self.conv_gate(concat_elu(self.conv(concat_elu(hidden)))))
+        hidden = self.norm_conv(hidden + gated)
+        tokens = tf.reshape(hidden + positions, (-1, sides[0] * sides[1], self.width))
+        gated = _gate(self.attention(tokens, tokens))
+        return self.norm_attention(hidden + tf.reshape(gated, (-1, *sides, self.width)))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape[0]
+
+    def get_config(self):
+        return {**super().get_config(), "width": self.width, "heads": self.heads}
+
+
+@register
+class GatedNetwork(keras.layers.Layer):
+    """A convolution, gated blocks with self-attention, and a convolution that starts at zero.
+
+    ```none
+    h      = conv3x3(6 tanh(input / 6)) + bias(condition)
+    h      <- block(h, positions), for every block
+    result = conv3x3(celu(h)), which starts at zero
+    ```
+
+    One vector is learned for every position and shared by the blocks, so the
+    network is for images of one size. Memory of the attention grows with the
+    square of the number of positions. There is no dropout: a likelihood is a
+    function of its image. The smooth bound on the input and the bias are this
+    package's. Called on `(input, condition)` if it has conditions, else on the
+    input.
+
+    References:
+      Ho, Chen, Srinivas, Duan, Abbeel: Flow++, section 3.2 (weight-normalised
+      there, with dropout).
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        width: int,
+        blocks: int,
+        heads: int = 4,
+        conditions: Conditions = None,
+        **kwargs,
+    ):
+        """Creates the network.
+
+        Args:
+          filters: Number of output channels.
+          width: Number of channels of the hidden layers.
+          blocks: Number of gated blocks.
+          heads: Number of heads of the attention; must divide the width.
+          conditions: Number of classes, or the shape of a vector, that the
+            network is told beside its input; None: nothing.
+          **kwargs: Of `keras.layers.Layer`.
+
+        Raises:
+          ValueError: If the heads cannot share the width evenly.
+        """
+        super().__init__(**kwargs)
+        self.filters, self.width, self.heads = filters, check_count(width, "width"), heads
+        self.conditions = check_conditions(conditions)
+        policy = self.dtype_policy
+        self.conv_in = keras.layers.Conv2D(width, 3, padding="same", dtype=policy)
+        self.blocks = [
+            GatedBlock(width, heads, dtype=policy) for _ in range(check_count(blocks, "blocks"))
+        ]
+        self.conv_out = keras.layers.Conv2D(
+            filters, 3, padding="same", kernel_initializer="zeros", dtype=policy
+        )
+        if self.conditions is not None:
+            start = keras.initializers.RandomNormal(stddev=0.05)
+            self.bias = ConditionBias(width, self.conditions, start, dtype=policy)
+
+    def build(self, input_shape):
+        hidden = (*input_shape[:-1], self.width)
+        self.positions = self.add_weight(
+            hidden[1:], initializer=keras.initializers.RandomNormal(stddev=0.01), name="positions"
+        )
+        self.conv_in.build(input_shape)
+        for block in self.blocks:
+            block.build((hidden, hidden[1:]))
+        self.conv_out.build((*hidden[:-1], 2 * self.width))
+        self.built = True
+
+    def call(self, inputs):
+        inputs, condition = inputs if self.conditions is not None else (inputs, None)
+        hidden = self.conv_in(INPUT_BOUND * tf.tanh(inputs / INPUT_BOUND))
+        if condition is not None:
+            hidden += self.bias(condition)
+        positions = tf.convert_to_tensor(self.positions)
+        for block in self.blocks:
+            hidden = block((hidden, positions))
+        return self.conv_out(concat_elu(hidden))
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.filters)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "width": self.width,
+            "blocks": len(self.blocks),
+            "heads": self.heads,
+            "conditions": self.conditions,
+        }
+
+
+def concat_elu(x: tf.Tensor) -> tf.Tensor:
+    """Returns elu([x, -x]), twice as many channels."""
+    return tf.nn.elu(tf.concat([x, -x], axis=-1))
+
+
+def _gate(x):
+    """Lets one half of the channels through as far as the other half says."""
+    value, gate = tf.split(x, 2, axis=-1)
+    return value * tf.sigmoid(gate)
