@@ -45,7 +45,8 @@ from tfp_lcma.factorizations import (
     RandomInBlock,
 )
 from tfp_lcma.networks import GatedNetwork, LipschitzNetwork, ResidualNetwork
-from tfp_lcma.priors import ConditionalGaussian, ExitPrior
+from tfp_lcma.priors import ChannelAutoregressive, ConditionalGaussian, ExitPrior
+from tfp_lcma.priors.channel_autoregressive import ChannelAutoregressiveExit
 from tfp_lcma.priors.conditional_gaussian import GaussianExit
 
 SHAPE = (4, 4, 2)
@@ -238,6 +239,9 @@ FLOWS = {
         dtype=dtype,
     ),
     "GaussianExit (nothing goes on)": lambda dtype: GaussianExit(SHAPE, None, dtype=dtype),
+    "ChannelAutoregressiveExit (nothing goes on)": lambda dtype: ChannelAutoregressiveExit(
+        (3, 4, 3), None, hidden=4, dilation=2, dtype=dtype
+    ),
     "Squeeze": lambda dtype: Squeeze(SHAPE),
     "Unsqueeze": lambda dtype: Unsqueeze(SHAPE),
     "Permutation (within channels)": lambda dtype: Permutation(shuffled((2, 3, 4), True)),
@@ -274,6 +278,9 @@ FLOWS = {
     "MultiScale (a user's parts)": lambda dtype: multi_scale(dtype, TopRow(), ShiftedExits()),
     "MultiScale (conditional Gaussian)": lambda dtype: multi_scale(
         dtype, RandomInBlock(), ConditionalGaussian()
+    ),
+    "MultiScale (channel-autoregressive)": lambda dtype: multi_scale(
+        dtype, Checkerboard(), ChannelAutoregressive(hidden=2, kernel=(3, 1)), levels=2
     ),
     "Glow": lambda dtype: lcma.models.glow((4, 4, 1), levels=2, steps=2, width=4, dtype=dtype),
     "Glow (additive, nobody leaves)": lambda dtype: lcma.models.glow(
