@@ -58,9 +58,12 @@ def answers(summaries: Sequence[Summary]) -> list[Answer]:
 
 
 def best(summaries: Sequence[Summary], kind: str) -> Summary | None:
-    """Returns the arm of a kind that is best on validation images, the baseline aside."""
+    """Returns the arm of a kind that is best on validation images, the baseline aside.
+
+    Of arms that share one seed with the baseline nothing is known: they come last.
+    """
     arms = (s for s in summaries if s.arm.kind == kind and s.difference is not None)
-    return min(arms, key=lambda summary: summary.difference.mean, default=None)
+    return min(arms, key=lambda s: (s.difference.count == 1, s.difference.mean), default=None)
 
 
 def lcma_sentence(summaries: Sequence[Summary]) -> str:

@@ -98,6 +98,12 @@ def test_the_best_arm_is_corrected_over_the_finalists_on_test(tmp_path):
     assert "Holm-corrected p = 0.069" in best_sentence(found, "data")
 
 
+def test_an_arm_of_one_seed_is_not_called_the_best(tmp_path):
+    make_study(tmp_path)
+    ResultsFile(tmp_path / "results.jsonl").append(result("exit-price", 0, bits=1.0))
+    assert "karhunen-loeve" in best_sentence(summarize(tmp_path), "data")
+
+
 def test_one_seed_claims_nothing(tmp_path, no_pictures):
     make_study(tmp_path, seeds=1)
     text = write_report(tmp_path, tmp_path / "report").read_text()
