@@ -232,7 +232,7 @@ def test_several_statistics_of_different_shapes_are_refused_with_both():
     [
         ("keep", '"high" or "low"'),
         ("granularity", '"position" or "level" or "channel"'),
-        ("pooling", '"block" or "pair"'),
+        ("pooling", '"block" or "pair" or "view"'),
         ("order", '"rank" or "raster"'),
     ],
 )
