@@ -86,3 +86,9 @@ def statistics(shape=SHAPE, levels=LEVELS, seed=0, covariances=None, count=64):
             for covariance, b in zip(covariances[:-1], blocks, strict=True)
         ),
     )
+
+
+def halves(factorization, level, views):
+    """What goes on and what leaves of activations given as a level's views."""
+    moved = factorization.bijector(level, views.shape[1:]).inverse(views).numpy()
+    return np.split(moved, 2, axis=-1)

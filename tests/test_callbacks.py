@@ -8,7 +8,8 @@ import tensorflow as tf
 from tests.fields import level_indices, view
 from tests.toys import fitted, pictures, tiny_flow, tiny_model, trained, trained_split
 from tfp_lcma import FlowModel, LogDetCollector, LogDetStatistics, noise
-from tfp_lcma.bijectors.flow_bijector import FlowChain, Identity
+from tfp_lcma.bijectors.flow_bijector import Identity
+from tfp_lcma.bijectors.flow_chain import FlowChain
 from tfp_lcma.bijectors.multi_scale import MultiScale
 from tfp_lcma.bijectors.normalization import ActNorm
 from tfp_lcma.callbacks import ImageSummary

@@ -8,7 +8,7 @@ import tensorflow_probability as tfp
 from tests.toys import trained, trained_split
 from tfp_lcma import FlowDistribution
 from tfp_lcma.bijectors import ActNorm
-from tfp_lcma.bijectors.flow_bijector import FlowChain
+from tfp_lcma.bijectors.flow_chain import FlowChain
 from tfp_lcma.bijectors.reshaping import Squeeze
 from tfp_lcma.networks.actnorm import LOG_SCALE_BOUND
 

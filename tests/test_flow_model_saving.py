@@ -8,7 +8,7 @@ import tensorflow as tf
 from tests.toys import fitted, pictures, tiny_model
 from tfp_lcma import FlowModel
 from tfp_lcma.bijectors import FlowBijector
-from tfp_lcma.bijectors.flow_bijector import FlowChain
+from tfp_lcma.bijectors.flow_chain import FlowChain
 from tfp_lcma.bijectors.preprocessing import AffinePreprocessing
 from tfp_lcma.factorizations import LikelihoodContribution, StaticFactorization
 from tfp_lcma.priors import ExitPrior

@@ -7,7 +7,7 @@ import numpy as np
 
 from tfp_lcma import FlowModel
 from tfp_lcma.bijectors.coupling import AffineCoupling, checkerboard_mask
-from tfp_lcma.bijectors.flow_bijector import FlowChain
+from tfp_lcma.bijectors.flow_chain import FlowChain
 from tfp_lcma.bijectors.multi_scale import MultiScale, level_shapes
 from tfp_lcma.bijectors.normalization import ActNorm
 from tfp_lcma.factorizations import Checkerboard

@@ -7,7 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_lcma import noise
-from tfp_lcma.bijectors.flow_bijector import FlowBijector, FlowChain
+from tfp_lcma.bijectors.flow_bijector import FlowBijector
+from tfp_lcma.bijectors.flow_chain import FlowChain
 from tfp_lcma.bijectors.normalization import BatchNorm, collecting_batch_statistics
 from tfp_lcma.bijectors.preprocessing import LogitPreprocessing
 from tfp_lcma.distribution import FlowDistribution

@@ -15,6 +15,7 @@ from tfp_lcma.files import written_whole
 from training import evaluation, factorizations, report
 from training.batches import batches
 from training.checkpoint import Checkpointer, PatientStopping
+from training.claim import claim
 from training.datasets import Dataset
 from training.online_choices import ChoiceLog
 from training.recipe import Recipe
@@ -70,7 +71,15 @@ class Run:
             raise ValueError(
                 f"labels must be left out: the data set {dataset.name} has no classes."
             )
-        self._claim_folder(dataset)
+        settings = dataclasses.asdict(self.recipe) | {
+            "factorization": self.factorization,
+            "seed": self.seed,
+            "labels": self.labels,
+            "event_shape": dataset.event_shape,
+            "bins": dataset.bins,
+            "images": [len(s) for s in (dataset.train, dataset.validation, dataset.test)],
+        }
+        claim(self.folder, settings)
         finished = self.folder / "metrics.json"
         if finished.exists():
             self._say(f"{self.folder} is complete; delete it to run again.")
@@ -240,47 +249,9 @@ class Run:
             ),
         ]
 
-    def _claim_folder(self, dataset):
-        """Writes the run's configuration, or checks it against the one that is there."""
-        config = {
-            "recipe": dataclasses.asdict(self.recipe),
-            "factorization": self.factorization,
-            "seed": self.seed,
-            "labels": self.labels,
-            "event_shape": list(dataset.event_shape),
-            "bins": dataset.bins,
-            "images": [len(s) for s in (dataset.train, dataset.validation, dataset.test)],
-        }
-        path = self.folder / "config.json"
-        if path.exists():
-            try:
-                found = json.loads(path.read_text(encoding="utf-8"))
-            except ValueError as error:
-                raise ValueError(f"{path} is not readable JSON: {error}") from error
-            differing = {
-                key: (found.get(key), value)
-                for key, value in _flat(config).items()
-                if _flat(found).get(key) != value
-            }
-            if differing:
-                listed = "; ".join(
-                    f"{key} is {_flat(found).get(key)!r} there, {value!r} here"
-                    for key, (_, value) in differing.items()
-                )
-                raise ValueError(
-                    f"{self.folder} holds a run with other settings ({listed}). Choose another "
-                    "--run-dir, or delete it."
-                )
-            return
-        _write_json(path, config)
-
     def _say(self, message):
         if self.verbose:
             print(message, flush=True)
-
-
-def _flat(config):
-    return {k: v for k, v in config.items() if k != "recipe"} | config.get("recipe", {})
 
 
 def _write_json(path, content):

@@ -5,18 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tests.fields import block_covariances, statistics, view
+from tests.fields import block_covariances, halves, statistics, view
 from tests.registry import rotation
 from tfp_lcma.factorizations import KarhunenLoeve
 
-VIEWS = [(4, 4, 8), (2, 2, 16)]
 MADE = statistics()
-
-
-def halves(factorization, level, views):
-    """What goes on and what leaves of activations given as a level's views."""
-    moved = factorization.bijector(level, views.shape[1:]).inverse(views).numpy()
-    return np.split(moved, 2, axis=-1)
 
 
 def covariance_within_channels(moved, channels):

@@ -1,28 +1,11 @@
-"""Leaving along a rotated basis: Haar, principal components, a learned convolution."""
+"""Leaving along a rotated basis: Haar, and a learned convolution."""
 
 import numpy as np
 import pytest
 
-from tests.fields import SHAPE, statistics
+from tests.fields import SHAPE, halves
 from tfp_lcma.bijectors import Identity, MultiScale, level_shapes
 from tfp_lcma.factorizations import Haar, LearnedConvolution
-
-VIEWS = [(4, 4, 8), (2, 2, 16)]
-MADE = statistics()
-
-
-def halves(factorization, level, views):
-    """What goes on and what leaves of activations given as a level's views."""
-    moved = factorization.bijector(level, views.shape[1:]).inverse(views).numpy()
-    return np.split(moved, 2, axis=-1)
-
-
-def covariance_within_channels(moved, channels):
-    """The mean covariance over positions of each channel's four components, `[c, 4, 4]`."""
-    flat = moved - moved.mean(axis=0)
-    mean = np.einsum("nhwi,nhwj->ij", flat, flat) / np.prod(moved.shape[:3])
-    return np.stack([mean[k::channels, k::channels] for k in range(channels)])
-
 
 # --- Haar ---
 

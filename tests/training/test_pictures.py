@@ -276,6 +276,14 @@ def test_curves_draw_one_line_each_and_survive_a_diverged_step(tmp_path):
     assert shows(picture, (31, 119, 180)) and shows(picture, (255, 127, 14))
 
 
+def test_all_of_a_curve_of_two_points_is_seen(tmp_path):
+    save_training_curves(tmp_path / "curves.png", {"train": [(350, 4.0), (700, 3.0)]})
+    picture = read(tmp_path / "curves.png")
+    columns = np.flatnonzero((picture == (31, 119, 180)).all(axis=-1).any(axis=0))
+    # The legend is on the right.
+    assert columns.min() < 0.3 * picture.shape[1]
+
+
 @pytest.mark.parametrize(
     "curves, message",
     [

@@ -8,7 +8,8 @@ from tfp_lcma.bijectors.coupling import (
     channel_mask,
     checkerboard_mask,
 )
-from tfp_lcma.bijectors.flow_bijector import FlowBijector, FlowChain, Identity
+from tfp_lcma.bijectors.flow_bijector import FlowBijector, Identity
+from tfp_lcma.bijectors.flow_chain import FlowChain
 from tfp_lcma.bijectors.log_det_estimate import LogDetEstimate, event_log_det_estimate
 from tfp_lcma.bijectors.mixture_logistic import MixtureLogisticCoupling
 from tfp_lcma.bijectors.multi_scale import LevelRecord, MultiScale, level_shapes

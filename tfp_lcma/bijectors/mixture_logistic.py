@@ -71,8 +71,8 @@ class MixtureLogisticCoupling(Coupling):
     the identity, see `MixtureHead`.
 
     References:
-      Ho, Chen, Srinivas, Duan, Abbeel: Flow++, section 3.2. Bounds, start and
-      the search are this package's; the paper inverts by bisection.
+      Ho, Chen, Srinivas, Duan, Abbeel: Flow++. Bounds, start and the search
+      are this package's.
     """
 
     parameters_per_channel = 2 + 3 * 32

@@ -25,11 +25,11 @@ import tensorflow as tf
 
 from tfp_lcma.bijectors.flow_bijector import (
     FlowBijector,
-    FlowChain,
     common_conditions,
     common_dtype,
     image_shape,
 )
+from tfp_lcma.bijectors.flow_chain import FlowChain
 from tfp_lcma.bijectors.layout import FixedLayout, LevelwiseLayout, follow
 from tfp_lcma.bijectors.reshaping import Squeeze
 from tfp_lcma.factorizations.factorization import Factorization

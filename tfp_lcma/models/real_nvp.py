@@ -6,7 +6,8 @@ import keras
 import numpy as np
 
 from tfp_lcma.bijectors.coupling import AdditiveCoupling, channel_mask, checkerboard_mask
-from tfp_lcma.bijectors.flow_bijector import FlowBijector, FlowChain
+from tfp_lcma.bijectors.flow_bijector import FlowBijector
+from tfp_lcma.bijectors.flow_chain import FlowChain
 from tfp_lcma.bijectors.multi_scale import MultiScale, level_shapes
 from tfp_lcma.bijectors.normalization import ActNorm, BatchNorm
 from tfp_lcma.bijectors.reshaping import Squeeze, Unsqueeze, squeezed_shape

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import keras
 
-from tfp_lcma.bijectors.flow_bijector import FlowBijector, FlowChain
+from tfp_lcma.bijectors.flow_bijector import FlowBijector
+from tfp_lcma.bijectors.flow_chain import FlowChain
 from tfp_lcma.bijectors.multi_scale import MultiScale, level_shapes
 from tfp_lcma.bijectors.normalization import ActNorm
 from tfp_lcma.bijectors.residual import ResidualBlock

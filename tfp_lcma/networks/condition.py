@@ -41,7 +41,7 @@ class ConditionBias(keras.layers.Layer):
     """One number per channel for a class, or linear in a vector: `[batch, 1, 1, channels]`.
 
     A class is looked up by a product with its one-hot vector, which has an
-    ordinary gradient and compiles everywhere.
+    ordinary gradient and compiles everywhere; one out of range gives zeros.
     """
 
     def __init__(self, channels: int, conditions: Conditions, initializer="zeros", **kwargs):

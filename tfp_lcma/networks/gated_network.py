@@ -23,7 +23,7 @@ class GatedBlock(keras.layers.Layer):
     of the keys would change nothing, and layer norms have the others.
 
     References:
-      Ho, Chen, Srinivas, Duan, Abbeel: Flow++, section 3.2.
+      Ho, Chen, Srinivas, Duan, Abbeel: Flow++.
     """
 
     def __init__(self, width: int, heads: int, **kwargs):
@@ -94,7 +94,7 @@ class GatedNetwork(keras.layers.Layer):
     input.
 
     References:
-      Ho, Chen, Srinivas, Duan, Abbeel: Flow++, section 3.2 (weight-normalised
+      Ho, Chen, Srinivas, Duan, Abbeel: Flow++ (weight-normalised
       there, with dropout).
     """
 

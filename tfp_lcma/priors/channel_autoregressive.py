@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from tfp_lcma.bijectors.flow_bijector import FlowBijector, FlowChain
+from tfp_lcma.bijectors.flow_bijector import FlowBijector
+from tfp_lcma.bijectors.flow_chain import FlowChain
 from tfp_lcma.bijectors.reshaping import Squeeze, Unsqueeze, squeezed_shape
 from tfp_lcma.networks.channel_network import ChannelNetwork
 from tfp_lcma.networks.condition import Conditions, check_conditions

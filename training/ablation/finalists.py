@@ -6,8 +6,8 @@ from pathlib import Path
 import keras
 
 from training import evaluation
-from training.ablation.results import ResultsFile, find
 from training.datasets import Split
+from training.results import ResultsFile, find
 
 
 def read_test(

@@ -9,9 +9,9 @@ from training.ablation import tables
 from training.ablation.arms import BASELINE
 from training.ablation.figures import draw_figures
 from training.ablation.questions import answers, best_sentence, lcma_sentence
-from training.ablation.results import ResultsFile
 from training.ablation.scores import ON_SCORES, scores_table
 from training.ablation.summary import Summary, summarize
+from training.results import ResultsFile
 
 
 def write_report(study: Path, report: Path) -> Path:

@@ -7,15 +7,15 @@ from pathlib import Path
 from tfp_lcma.bijectors import level_shapes
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
 from training.ablation.arms import ARMS
-from training.ablation.claim import claim
 from training.ablation.exchange import baseline_steps
 from training.ablation.measure import RunFailedError, measure
 from training.ablation.pretraining import Pretraining, PretrainingFailedError
-from training.ablation.results import ResultsFile, find
 from training.ablation.splits import same_splits, split_bijectors
+from training.claim import claim
 from training.datasets import Dataset
 from training.quality import FeatureExtractor, load_extractor, load_or_train
 from training.recipe import Recipe
+from training.results import ResultsFile, find
 
 
 @dataclasses.dataclass(frozen=True)

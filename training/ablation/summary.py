@@ -7,7 +7,7 @@ from typing import Any
 
 from training.ablation.arms import ARMS, BASELINE, Arm
 from training.ablation.paired import Difference, holm, mean_of, paired_difference
-from training.ablation.results import ResultsFile
+from training.results import ResultsFile
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from tfp_lcma.files import written_whole
-from training.ablation.results import ResultsFile
 from training.ablation.tables import NOTHING, markdown
 from training.benchmark.cases import ALL_CASES
 from training.benchmark.contender import TASKS
@@ -23,6 +22,7 @@ from training.benchmark.summary import (
     ratio,
     versions,
 )
+from training.results import ResultsFile
 
 # More of a processor than this, taken by others, and times say more about them.
 _QUIET = 0.2

@@ -9,11 +9,11 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from training.ablation.claim import claim
-from training.ablation.results import ResultsFile
 from training.benchmark.cases import ALL_CASES
 from training.benchmark.disturbance import Disturbance
 from training.benchmark.implementations import IMPLEMENTATIONS
+from training.claim import claim
+from training.results import ResultsFile
 
 _ROOT = Path(__file__).parents[2]
 

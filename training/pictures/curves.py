@@ -52,10 +52,15 @@ def _check_curve(name: str, curve: Sequence[tuple[float, float]]) -> np.ndarray:
 
 
 def _limits(points: np.ndarray) -> tuple[float, float]:
-    """Returns limits from the lowest point to the highest after a tenth of the steps."""
+    """Returns limits from the lowest point to the highest after a tenth of the steps.
+
+    Where that would leave fewer than three steps to see, all are seen.
+    """
     points = points[np.isfinite(points).all(axis=1)]
     steps = points[:, 0]
-    settled = points[steps >= steps.min() + 0.1 * (steps.max() - steps.min()), 1]
-    low, high = points[:, 1].min(), settled.max()
+    settled = points[steps >= steps.min() + 0.1 * (steps.max() - steps.min())]
+    if len(np.unique(settled[:, 0])) < 3:
+        settled = points
+    low, high = points[:, 1].min(), settled[:, 1].max()
     margin = 0.05 * (high - low) or 0.05
     return low - margin, high + margin

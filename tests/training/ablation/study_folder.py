@@ -6,8 +6,8 @@ import numpy as np
 
 from tfp_lcma.factorizations import LogDetStatistics
 from training import pictures
-from training.ablation.claim import claim
-from training.ablation.results import ResultsFile
+from training.claim import claim
+from training.results import ResultsFile
 
 SETTINGS = {
     "name": "digits", "source": "digits", "model": "real_nvp",

@@ -11,8 +11,8 @@ from training.ablation import report as reporting
 from training.ablation.figures import mean_curve, showcase
 from training.ablation.questions import answer, answers, best_sentence, lcma_sentence
 from training.ablation.report import write_report
-from training.ablation.results import ResultsFile
 from training.ablation.summary import summarize
+from training.results import ResultsFile
 
 
 @pytest.fixture(scope="module")

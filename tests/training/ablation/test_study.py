@@ -15,13 +15,13 @@ from training.ablation.arms import ARMS, check_arms
 from training.ablation.figures import draw_figures
 from training.ablation.finalists import read_test
 from training.ablation.measure import RunFailedError
-from training.ablation.results import ResultsFile, find
 from training.ablation.study import Study
 from training.ablation.summary import summarize
 from training.datasets import Dataset, Split
 from training.evaluation import test_bits as bits_of
 from training.online_choices import ChoiceLog
 from training.recipe import Recipe, load_recipe
+from training.results import ResultsFile, find
 
 SETTINGS = {
     "steps": 6, "pretrain_steps": 4, "batch_size": 8, "validate_every": 4, "draws": 2,

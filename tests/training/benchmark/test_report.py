@@ -5,8 +5,8 @@ import json
 import pytest
 
 from tests.training.benchmark.made_up import measured, unmeasured
-from training.ablation.results import ResultsFile
 from training.benchmark.report import write_report
+from training.results import ResultsFile
 
 SETTINGS = {"threads": 2, "repetitions": 3, "processor": "a processor", "processors": 2}
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from training.ablation.claim import claim
-from training.ablation.results import ResultsFile
+from training.claim import claim
+from training.results import ResultsFile
 
 ROWS = [{"arm": "a", "seed": 0}, {"arm": "b", "seed": 0}, {"arm": "a", "seed": 1}]
 
