@@ -13,6 +13,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tests.registry import data, latents, move_weights
+from tfp_lcma.bijectors.running_log_det import EventLogDet, SummedLogDet
 
 tfb, tfd = tfp.bijectors, tfp.distributions
 
@@ -244,11 +245,13 @@ def check_carry(flow):
         ),
     ):
         t = tf.cast(np.random.default_rng(7).normal(size=value.shape), value.dtype)
-        (out, carried), (expected, log_det) = carry(value, t), method(value)
+        (out, carried), (expected, log_det) = carry(value, EventLogDet(t)), method(value)
         close(out, expected, 1e-10, f"{carry.__name__}: the value")
         moved_t = transport(t, value)
         assert moved_t.shape == log_det.shape, f"{carry.__name__}: transport lost the shape"
-        close(carried, moved_t + log_det, 1e-10, f"{carry.__name__}: the tensor")
+        close(carried.values, moved_t + log_det, 1e-10, f"{carry.__name__}: the tensor")
+        summed = carry(value, SummedLogDet(total(t)))[1].values
+        close(summed, total(t) + total(log_det), 1e-10, f"{carry.__name__}: the sum")
 
 
 # --- variables ---

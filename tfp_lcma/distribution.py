@@ -60,12 +60,12 @@ class FlowDistribution(tfd.TransformedDistribution):
     def encode(self, x: tf.Tensor, condition=None) -> tf.Tensor:
         """Returns the latents of `x`, in its shape."""
         x = tf.convert_to_tensor(x, self.dtype)
-        return self.bijector.inverse_and_event_log_det(x, condition)[0]
+        return self.bijector.inverse_and_log_det(x, condition)[0]
 
     def decode(self, z: tf.Tensor, condition=None) -> tf.Tensor:
         """Returns the data whose latents are `z`."""
         z = tf.convert_to_tensor(z, self.dtype)
-        return self.bijector.forward_and_event_log_det(z, condition)[0]
+        return self.bijector.forward_and_log_det(z, condition)[0]
 
     def interpolate(
         self,
@@ -125,16 +125,16 @@ class FlowDistribution(tfd.TransformedDistribution):
         z = self.distribution.sample(sample_shape, seed=seed)
         return self.bijector.forward(self.temper(z, temperature), condition=condition)
 
-    def _log_prob(self, x, condition=None):
+    def _log_prob(self, x, condition=None, training=False):
         z, log_det = self.bijector._one_pass(
-            self.bijector.inverse_and_event_log_det, x, {"condition": condition}
+            self.bijector.inverse_and_log_det, x, {"condition": condition, "training": training}
         )
         return tf.reduce_sum(standard_normal_log_prob(z), axis=(-3, -2, -1)) + log_det
 
     def _sample_and_log_prob(self, sample_shape, seed, condition=None):
         z = self.distribution.sample(sample_shape, seed=seed)
         x, log_det = self.bijector._one_pass(
-            self.bijector.forward_and_event_log_det, z, {"condition": condition}
+            self.bijector.forward_and_log_det, z, {"condition": condition}
         )
         return x, tf.reduce_sum(standard_normal_log_prob(z), axis=(-3, -2, -1)) - log_det
 

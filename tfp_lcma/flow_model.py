@@ -125,8 +125,16 @@ class FlowModel(ImageDensity, keras.Model):
           training: Whether this is a step of training.
         """
         images, condition = inputs if self.conditions is not None else (inputs, None)
-        log_probs = self._event_log_prob(images, condition, self._seed(None), 0, training)
-        return tf.reduce_sum(log_probs, axis=(1, 2, 3))
+        seed = self._seed(None)
+        if not training:
+            return self._log_prob(images, condition, seed, 0)
+        # A function of seed and step: a resumed run repeats an undisturbed one.
+        step = 0 if getattr(self, "optimizer", None) is None else self.optimizer.iterations
+        context = tf.distribute.get_replica_context()
+        replica = 0 if context is None else context.replica_id_in_sync_group
+        batch_seed = seed + tf.stack([tf.cast(replica, tf.int32), tf.cast(step, tf.int32)])
+        x = noise.dequantize_batch(images, batch_seed, self.flow.dtype)
+        return self.distribution.log_prob(x, condition=condition, training=True)
 
     def train_step(self, data):
         return super().train_step(self._with_condition(data))

@@ -1,5 +1,6 @@
 """What a trained flow can be asked about images: densities, samples, latents, classes."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -7,7 +8,6 @@ import tensorflow as tf
 
 from tfp_lcma import noise
 from tfp_lcma.bijectors.probes import probing
-from tfp_lcma.distribution import standard_normal_log_prob
 from tfp_lcma.validation import check_condition, check_count, check_images
 
 # Images in one pass of the methods that take arrays.
@@ -38,9 +38,7 @@ class ImageDensity:
         """
         rows = self._rows(x, condition)
         draws = check_count(draws, "draws")
-        samples = [
-            self._event_log_probs(rows, seed, draw).sum(axis=(1, 2, 3)) for draw in range(draws)
-        ]
+        samples = [self._by_draw(self._log_prob, rows, seed, draw) for draw in range(draws)]
         return np.logaddexp.reduce(np.stack(samples), axis=0) - float(np.log(draws))
 
     def bits_per_dimension(
@@ -51,7 +49,7 @@ class ImageDensity:
 
     def event_log_prob(self, x, condition=None, seed: int | None = None) -> np.ndarray:
         """Returns each dimension's share of `log_prob`, in nats, in the shape of `x`."""
-        return self._event_log_probs(self._rows(x, condition), seed, draw=0)
+        return self._by_draw(self._event_log_prob, self._rows(x, condition), seed, draw=0)
 
     def class_probabilities(
         self,
@@ -162,34 +160,28 @@ class ImageDensity:
 
     # Helpers.
 
-    def _event_log_prob(self, images, condition, seed, draw, training):
-        """Dequantises and returns the log-density per dimension."""
-        if training:
-            # A function of seed and step: a resumed run repeats an undisturbed one.
-            step = 0 if getattr(self, "optimizer", None) is None else self.optimizer.iterations
-            context = tf.distribute.get_replica_context()
-            replica = 0 if context is None else context.replica_id_in_sync_group
-            batch_seed = seed + tf.stack([tf.cast(replica, tf.int32), tf.cast(step, tf.int32)])
-            x = noise.dequantize_batch(images, batch_seed, self.flow.dtype)
-        else:
-            x = noise.dequantize(images, seed, draw, self.flow.dtype)
-        # Where a log-det is estimated, what the estimate is drawn by, outside training.
-        with probing(noise.image_seeds(images, seed, draw), seed[0] + draw):
-            z, log_det = self.distribution.bijector.inverse_and_event_log_det(
-                x, condition, training
-            )
-        return standard_normal_log_prob(z) + log_det
+    def _event_log_prob(self, images, condition, seed, draw):
+        """Dequantises and returns the log-density per dimension, outside training."""
+        with self._drawing(images, seed, draw) as x:
+            return self.distribution.event_log_prob(x, condition)
 
-    def _event_log_probs(self, rows, seed, draw):
-        """Runs `_event_log_prob` over the whole parts of an array of images."""
+    def _log_prob(self, images, condition, seed, draw):
+        """Dequantises and returns the log-density, `[n]`, outside training."""
+        with self._drawing(images, seed, draw) as x:
+            return self.distribution.log_prob(x, condition=condition)
+
+    @contextlib.contextmanager
+    def _drawing(self, images, seed, draw):
+        """Yields dequantised images; where a log-det is estimated, it is drawn by them too."""
+        with probing(noise.image_seeds(images, seed, draw), seed[0] + draw):
+            yield noise.dequantize(images, seed, draw, self.flow.dtype)
+
+    def _by_draw(self, function, rows, seed, draw):
+        """Runs one of the two over the whole parts of an array of images."""
         images, condition = rows
         images = np.floor(images).astype(np.uint8)
-
-        def one_draw(images, condition, seed, draw):
-            return self._event_log_prob(images, condition, seed, draw, False)
-
         arguments = (self._seed(seed), tf.constant(draw))
-        return self._by_chunks("event_log_prob", one_draw, (images, condition), *arguments)
+        return self._by_chunks(function.__name__, function, (images, condition), *arguments)
 
     def _seed(self, seed):
         return noise.seed_pair(self.seed if seed is None else seed)

@@ -61,10 +61,10 @@ def export_saved_model(model: FlowModel, directory: str | os.PathLike) -> Path:
     images_spec = tf.TensorSpec((None, *shape), tf.uint8, name="images")
 
     def event_log_prob(images, condition=None):
-        return {"event_log_prob": model._event_log_prob(images, condition, seed, 0, False)}
+        return {"event_log_prob": model._event_log_prob(images, condition, seed, 0)}
 
     def log_prob(images, condition=None):
-        total = tf.reduce_sum(event_log_prob(images, condition)["event_log_prob"], axis=(1, 2, 3))
+        total = model._log_prob(images, condition, seed, 0)
         return {"log_prob": total, "bits_per_dimension": model._to_bits(total)}
 
     def sample(seed, condition=None):

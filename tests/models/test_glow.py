@@ -31,7 +31,7 @@ def tiny(**changes):
 # --- the density by hand: numpy alone, one image ---
 
 
-def conv(x, kernel, bias):
+def conv(x, kernel, bias=0.0):
     """A "same" convolution of [h, w, c], summed up tap by tap."""
     size = kernel.shape[0]
     padded = np.pad(x, ((size // 2,) * 2, (size // 2,) * 2, (0, 0)))
@@ -64,8 +64,8 @@ def one_step(parts, y):
     lower = np.tril(np.asarray(factors.lower), -1) + np.eye(y.shape[-1])
     diagonal = np.asarray(factors.sign) * np.exp(7 * np.tanh(np.asarray(factors.raw_log_scale) / 7))
     upper = np.triu(np.asarray(factors.upper), 1) + np.diag(diagonal)
-    matrix = np.asarray(factors.permutation) @ lower @ upper
-    y = y @ matrix.T
+    matrix = np.asarray(factors.permutation).T @ lower @ upper
+    y = y @ matrix
     log_det += pixels * np.log(abs(np.linalg.det(matrix)))
     network, head = coupling.layers
     kept, moved = np.split(y, 2, axis=-1)

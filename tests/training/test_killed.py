@@ -12,9 +12,9 @@ import keras
 import numpy as np
 
 COMMAND = [
-    sys.executable, "-m", "training.train", "--recipe", "digits", "--threads", "1", "--quiet",
-    "--limit", "40", "--no-export", "--steps", "24", "--width", "4", "--batch-size", "8",
-    "--draws", "1", "--validate-every", "8", "--checkpoint-every", "2",
+    sys.executable, "-m", "tests.training.tiny", "train", "--recipe", "digits",
+    "--threads", "1", "--quiet", "--limit", "40", "--no-export", "--steps", "24",
+    "--batch-size", "8", "--draws", "1", "--validate-every", "8", "--checkpoint-every", "2",
 ]  # fmt: skip
 
 

@@ -7,22 +7,12 @@ import numpy as np
 import pytest
 
 import tfp_lcma as lcma
-from tests.toys import tiny_flow
-from tests.training.test_resume import TINY, Killed, weights, without_pictures
+from tests.training.test_resume import TINY, Killed, small, weights  # noqa: F401, a fixture
 from tfp_lcma.online_split import variable_orders
 from training.checkpoint import Checkpointer
 from training.datasets import load_dataset
-from training.recipe import Recipe, load_recipe
+from training.recipe import load_recipe
 from training.run import Run
-
-
-@pytest.fixture(autouse=True)
-def small_and_without_pictures(monkeypatch):
-    def build_flow(recipe, event_shape, factorization):
-        return tiny_flow(event_shape, 2, factorization)
-
-    monkeypatch.setattr(Recipe, "build_flow", build_flow)
-    without_pictures(monkeypatch)
 
 
 def online_run(folder):

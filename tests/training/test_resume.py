@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 import tfp_lcma as lcma
-from training import report
+from tests.training.tiny import build_tiny_flow, draw_nothing
 from training.checkpoint import Checkpointer, PatientStopping
 from training.datasets import load_dataset
-from training.recipe import load_recipe
+from training.recipe import Recipe, load_recipe
 from training.run import Run, TrainingFailedError
 
 TINY = {
-    "steps": 10, "pretrain_steps": 10, "width": 4, "batch_size": 8, "validate_every": 4,
+    "steps": 10, "pretrain_steps": 10, "batch_size": 8, "validate_every": 4,
     "patience": 100, "draws": 1,
 }  # fmt: skip
 
@@ -35,20 +35,19 @@ def digits():
 def undisturbed(tmp_path_factory, digits):
     run = tiny_run(tmp_path_factory.mktemp("undisturbed"))
     with pytest.MonkeyPatch.context() as patch:
-        without_pictures(patch)
+        make_small(patch)
         return run, run.execute(digits)
 
 
-def without_pictures(monkeypatch):
-    """Pictures have tests of their own; these runs are many."""
-    monkeypatch.setattr(Run, "_summaries", lambda *_: [])
-    monkeypatch.setattr(report, "draw_pictures", lambda *_: None)
-    monkeypatch.setattr(report, "draw_curves", lambda *_: None)
+def make_small(monkeypatch):
+    """These runs are many: they do with small flows and without pictures."""
+    monkeypatch.setattr(Recipe, "build_flow", build_tiny_flow)
+    draw_nothing(monkeypatch.setattr)
 
 
 @pytest.fixture(autouse=True)
-def no_pictures(monkeypatch):
-    without_pictures(monkeypatch)
+def small(monkeypatch):
+    make_small(monkeypatch)
 
 
 class Killed(BaseException):

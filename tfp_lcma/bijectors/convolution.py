@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from tfp_lcma.bijectors.flow_bijector import FlowBijector
+from tfp_lcma.bijectors.channel_flow import ChannelFlow, ChannelMap
 from tfp_lcma.networks.actnorm import LOG_SCALE_BOUND
 from tfp_lcma.serialization import register
 
 
 class TriangularFactors(keras.layers.Layer):
-    """Holds a square matrix as `P L (U + diag(sign * exp(log_scale)))`.
+    """Holds a square matrix as `P^T L (U + diag(sign * exp(log_scale)))`.
 
     P and the signs stay as they were drawn; L has a unit diagonal, U none.
     """
@@ -31,8 +31,8 @@ class TriangularFactors(keras.layers.Layer):
             variable.assign(tf.cast(value, variable.dtype))
             return variable
 
-        # lu() orders rows: start = rows of L U gathered by the inverse of `order`.
-        permutation = tf.transpose(tf.one_hot(order, self.size, dtype=tf.float64))
+        # lu() orders rows: row i of L U is row order[i] of the start.
+        permutation = tf.one_hot(order, self.size, dtype=tf.float64)
         share = tf.math.log(tf.abs(diagonal)) / LOG_SCALE_BOUND
         share = tf.clip_by_value(share, -0.99, 0.99)
         self.permutation = weight("permutation", permutation, trainable=False)
@@ -53,14 +53,13 @@ class TriangularFactors(keras.layers.Layer):
     def matrix(self) -> tf.Tensor:
         """Returns the matrix."""
         lower, upper = self._factors()
-        return self.permutation.value @ lower @ upper
+        return tf.matmul(self.permutation.value, lower, transpose_a=True) @ upper
 
     def inverse(self) -> tf.Tensor:
         """Returns the inverse of the matrix."""
         lower, upper = self._factors()
-        unpermuted = tf.transpose(self.permutation.value)
-        inverse = tf.linalg.triangular_solve(lower, unpermuted, lower=True)
-        return tf.linalg.triangular_solve(upper, inverse, lower=False)
+        unpermuted = tf.linalg.triangular_solve(lower, self.permutation.value, lower=True)
+        return tf.linalg.triangular_solve(upper, unpermuted, lower=False)
 
     def _factors(self):
         """Returns the lower and the upper triangular matrix."""
@@ -106,12 +105,12 @@ PARAMETERIZATIONS = {"lu": TriangularFactors, "plain": FreeMatrix}
 
 
 @register
-class InvertibleConvolution(FlowBijector):
-    """Multiplies the channels of every position by one learned matrix W.
+class InvertibleConvolution(ChannelFlow):
+    """Multiplies the channels of every position, as a row, by one learned matrix W.
 
     ```none
-    inverse   z = W x,  W = P L (U + diag(sign * exp(log_scale)))
-    forward   x = W^{-1} z
+    inverse   z = x W,  W = P^T L (U + diag(sign * exp(log_scale)))
+    forward   x = z W^{-1}
     log-det   sum(log_scale) / channels at every dimension: log |det W| in sum
     ```
 
@@ -158,18 +157,15 @@ class InvertibleConvolution(FlowBijector):
             "dtype": self.dtype.name,
         }
 
-    def inverse_and_event_log_det(self, x, condition=None, training=False):
-        return self.carry_inverse(x, tf.zeros_like(x, self.dtype))
+    def inverse_map(self) -> ChannelMap:
+        return self._linear(self._layer.matrix())
 
-    def forward_and_event_log_det(self, z, condition=None, training=False):
-        return self.carry_forward(z, tf.zeros_like(z, self.dtype))
+    def forward_map(self) -> ChannelMap:
+        return self._linear(self._layer.inverse())
 
-    # Carrying adds the log-det where it is one number, without a tensor of its own.
+    def channel_log_det(self) -> tf.Tensor:
+        channels = self.event_shape[-1]
+        return tf.fill([channels], self._layer.log_det() / channels)
 
-    def carry_inverse(self, x, t, condition=None, training=False):
-        z = tf.tensordot(x, tf.transpose(self._layer.matrix()), axes=1)
-        return z, t + self._layer.log_det() / self.event_shape[-1]
-
-    def carry_forward(self, z, t, condition=None, training=False):
-        x = tf.tensordot(z, tf.transpose(self._layer.inverse()), axes=1)
-        return x, t - self._layer.log_det() / self.event_shape[-1]
+    def _linear(self, matrix):
+        return ChannelMap(matrix, tf.zeros(matrix.shape[0], matrix.dtype))

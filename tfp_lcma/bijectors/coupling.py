@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfp_lcma.bijectors.flow_bijector import FlowBijector, image_shape
+from tfp_lcma.bijectors.checks import image_shape
+from tfp_lcma.bijectors.flow_bijector import CarryingFlow
 from tfp_lcma.serialization import register
 
 
@@ -57,7 +58,7 @@ class AffineHead(keras.layers.Layer):
         return shift, self.bound.value * tf.tanh(log_scale)
 
 
-class Coupling(FlowBijector):
+class Coupling(CarryingFlow):
     """Changes one part of the image by parameters that a network computes from the other part.
 
     ```none
@@ -143,20 +144,21 @@ class Coupling(FlowBijector):
         """Undoes `move`."""
         raise NotImplementedError(f"{type(self).__name__} lacks move_back().")
 
-    def inverse_and_event_log_det(self, x, condition=None, training=False):
-        return self._couple(self.move, x, condition, training)
+    def carry_inverse(self, x, log_det, condition=None, training=False):
+        return self._couple(self.move, x, log_det, condition, training)
 
-    def forward_and_event_log_det(self, z, condition=None, training=False):
-        return self._couple(self.move_back, z, condition, training)
+    def carry_forward(self, z, log_det, condition=None, training=False):
+        return self._couple(self.move_back, z, log_det, condition, training)
 
-    def _couple(self, move, x, condition, training):
+    def _couple(self, move, x, log_det, condition, training):
         kept, moved = self._split(x)
         inputs = kept if self.conditions is None else (kept, self._told(condition))
         raw = tf.cast(self._network(inputs, training=training), self.dtype)
-        moved, log_det = move(moved, raw)
+        moved, added = move(moved, raw)
         if not self._kept_half:
-            moved, log_det = moved * self._moves, log_det * self._moves
-        return self._join(kept, moved), self._join(tf.zeros_like(kept), log_det)
+            return kept + moved * self._moves, log_det.plus(added * self._moves)
+        log_det = log_det.plus(added, lambda part: self._join(tf.zeros_like(kept), part))
+        return self._join(kept, moved), log_det
 
     def _told(self, condition):
         """Returns the condition, without which the network has nothing to go by."""
@@ -174,8 +176,7 @@ class Coupling(FlowBijector):
         return halves if self._kept_half == "first" else halves[::-1]
 
     def _join(self, kept, moved):
-        if not self._kept_half:
-            return kept + moved
+        """Puts halves of the channels together."""
         halves = (kept, moved) if self._kept_half == "first" else (moved, kept)
         return tf.concat(halves, axis=-1)
 

@@ -7,7 +7,9 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfp_lcma.bijectors.checks import flow_dtype, image_shape
 from tfp_lcma.bijectors.fixed_point import tolerating_lost_rows
+from tfp_lcma.bijectors.running_log_det import EventLogDet, LogDet, SummedLogDet
 from tfp_lcma.serialization import Configurable, register
 
 tfb = tfp.bijectors
@@ -120,23 +122,40 @@ class FlowBijector(Configurable, tfb.Bijector):
         """
         return index
 
-    # What composite flows override so that every part runs once.
+    # What composite flows override so that every part runs once: see `CarryingFlow`.
 
     def carry_inverse(
-        self, x: tf.Tensor, t: tf.Tensor, condition=None, training: bool = False
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Maps `x` and adds this flow's event log-det to the transported `t`."""
-        z, log_det = self.inverse_and_event_log_det(x, condition, training)
-        return z, self.transport_inverse(t, x) + log_det
+        self, x: tf.Tensor, log_det: LogDet, condition=None, training: bool = False
+    ) -> tuple[tf.Tensor, LogDet]:
+        """Maps `x` and takes the log-det so far along, this flow's added."""
+        z, added = self.inverse_and_event_log_det(x, condition, training)
+        return z, log_det.moved(lambda t: self.transport_inverse(t, x)).plus(added)
 
     def carry_forward(
-        self, z: tf.Tensor, t: tf.Tensor, condition=None, training: bool = False
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Maps `z` and adds this flow's event log-det to the transported `t`."""
-        x, log_det = self.forward_and_event_log_det(z, condition, training)
-        return x, self.transport_forward(t, z) + log_det
+        self, z: tf.Tensor, log_det: LogDet, condition=None, training: bool = False
+    ) -> tuple[tf.Tensor, LogDet]:
+        """Maps `z` and takes the log-det so far along, this flow's added."""
+        x, added = self.forward_and_event_log_det(z, condition, training)
+        return x, log_det.moved(lambda t: self.transport_forward(t, z)).plus(added)
 
     # What every flow has.
+
+    def inverse_and_log_det(
+        self, x: tf.Tensor, condition=None, training: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Maps data to latents in one pass; returns them and log|det dz/dx|, `[batch]`.
+
+        The sum of the event log-det, without the work of telling it by dimension.
+        """
+        z, log_det = self.carry_inverse(x, _no_sum_yet(x), condition, training)
+        return z, log_det.values
+
+    def forward_and_log_det(
+        self, z: tf.Tensor, condition=None, training: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Maps latents to data in one pass; the mirror image of the inverse."""
+        x, log_det = self.carry_forward(z, _no_sum_yet(z), condition, training)
+        return x, log_det.values
 
     def inverse_event_log_det_jacobian(self, x: tf.Tensor, condition=None) -> tf.Tensor:
         """Returns log|det dz/dx| per event dimension, in nats."""
@@ -156,7 +175,7 @@ class FlowBijector(Configurable, tfb.Bijector):
           The data and a boolean `[batch]`.
         """
         with tolerating_lost_rows():
-            x, _ = self.forward_and_event_log_det(z, condition)
+            x, _ = self.forward_and_log_det(z, condition)
         return x, tf.reduce_all(tf.math.is_finite(x), axis=(-3, -2, -1))
 
     @property
@@ -171,12 +190,11 @@ class FlowBijector(Configurable, tfb.Bijector):
     # TFP's names for the same things, derived in this one place.
 
     def _one_pass(self, method, value, kwargs):
-        """Runs a one-pass method on `[..., height, width, channels]` and sums its log-det."""
+        """Runs a one-pass method with a summed log-det on `[..., height, width, channels]`."""
         lead = tf.shape(value)[:-3]
         static_lead = value.shape[:-3]
         flat = value if value.shape.rank == 4 else tf.reshape(value, (-1, *value.shape[-3:]))
         result, log_det = method(flat, **kwargs)
-        log_det = tf.reduce_sum(log_det, axis=(-3, -2, -1))
         if value.shape.rank != 4:
             result = tf.reshape(result, tf.concat([lead, result.shape[1:]], axis=0))
             log_det = tf.reshape(log_det, lead)
@@ -184,22 +202,22 @@ class FlowBijector(Configurable, tfb.Bijector):
         return result, log_det
 
     def _inverse(self, y, **kwargs):
-        z, log_det = self._one_pass(self.inverse_and_event_log_det, y, kwargs)
+        z, log_det = self._one_pass(self.inverse_and_log_det, y, kwargs)
         if not tf.executing_eagerly():
             self._cache.inverse_attributes(y, **kwargs)["ildj"] = log_det
         return z
 
     def _forward(self, x, **kwargs):
-        data, log_det = self._one_pass(self.forward_and_event_log_det, x, kwargs)
+        data, log_det = self._one_pass(self.forward_and_log_det, x, kwargs)
         if not tf.executing_eagerly():
             self._cache.forward_attributes(x, **kwargs)["ildj"] = -log_det
         return data
 
     def _inverse_log_det_jacobian(self, y, **kwargs):
-        return self._one_pass(self.inverse_and_event_log_det, y, kwargs)[1]
+        return self._one_pass(self.inverse_and_log_det, y, kwargs)[1]
 
     def _forward_log_det_jacobian(self, x, **kwargs):
-        return self._one_pass(self.forward_and_event_log_det, x, kwargs)[1]
+        return self._one_pass(self.forward_and_log_det, x, kwargs)[1]
 
     def _call_inverse(self, y, name, **kwargs):
         return super()._call_inverse(self._uncached(y), name, **kwargs)
@@ -226,8 +244,27 @@ class FlowBijector(Configurable, tfb.Bijector):
         return {}
 
 
+class CarryingFlow(FlowBijector):
+    """A flow that writes `carry_inverse` and `carry_forward`; the rest follows from them.
+
+    For flows of flows, and where the log-det is less than a tensor of the
+    event's shape: one number a channel, or some dimensions' alone.
+    """
+
+    def inverse_and_event_log_det(self, x, condition=None, training=False):
+        z, log_det = self.carry_inverse(x, self._nothing_yet(x), condition, training)
+        return z, log_det.values
+
+    def forward_and_event_log_det(self, z, condition=None, training=False):
+        x, log_det = self.carry_forward(z, self._nothing_yet(z), condition, training)
+        return x, log_det.values
+
+    def _nothing_yet(self, value):
+        return EventLogDet(tf.zeros_like(value, self.dtype))
+
+
 @register
-class Identity(FlowBijector):
+class Identity(CarryingFlow):
     """Leaves everything as it is; log-det 0."""
 
     def __init__(self, event_shape: Sequence[int], name: str | None = None):
@@ -237,45 +274,12 @@ class Identity(FlowBijector):
     def get_config(self) -> dict:
         return {"event_shape": self.event_shape}
 
-    def inverse_and_event_log_det(self, x, condition=None, training=False):
-        return x, tf.zeros_like(x)
+    def carry_inverse(self, x, log_det, condition=None, training=False):
+        return x, log_det
 
-    def forward_and_event_log_det(self, z, condition=None, training=False):
-        return z, tf.zeros_like(z)
-
-
-def image_shape(shape: Sequence[int], argument: str) -> tuple[int, int, int]:
-    """Returns `shape` as three positive ints, or raises a ValueError naming `argument`."""
-    try:
-        checked = tuple(int(size) for size in shape)
-    except TypeError:
-        checked = ()
-    if len(checked) != 3 or min(checked) < 1:
-        raise ValueError(f"{argument} must be (height, width, channels), all >= 1; got {shape!r}.")
-    return checked
+    def carry_forward(self, z, log_det, condition=None, training=False):
+        return z, log_det
 
 
-def common_dtype(bijectors: Sequence[FlowBijector]) -> str | None:
-    """Returns the one type that `bijectors` compute in, or raises a ValueError."""
-    dtypes = {bijector.dtype.name for bijector in bijectors if bijector.dtype is not None}
-    if len(dtypes) > 1:
-        raise ValueError(f"bijectors must share one dtype; got {sorted(dtypes)}.")
-    return dtypes.pop() if dtypes else None
-
-
-def common_conditions(bijectors: Sequence[FlowBijector]) -> int | tuple[int] | None:
-    """Returns what `bijectors` are conditioned on, those that are, or raises a ValueError."""
-    conditions = {bijector.conditions for bijector in bijectors} - {None}
-    if len(conditions) > 1:
-        raise ValueError(f"bijectors must share one condition; got {sorted(map(str, conditions))}.")
-    return conditions.pop() if conditions else None
-
-
-def flow_dtype(dtype) -> tf.DType | None:
-    """Returns the type of activations and log-dets, or raises a ValueError."""
-    if dtype is None:
-        return None
-    checked = tf.as_dtype(dtype)
-    if checked not in (tf.float32, tf.float64):
-        raise ValueError(f"dtype of a flow must be float32 or float64; got {checked.name}.")
-    return checked
+def _no_sum_yet(value):
+    return SummedLogDet(tf.zeros_like(value[:, 0, 0, 0]))

@@ -1,16 +1,23 @@
 """Flows one after the other."""
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
 
-from tfp_lcma.bijectors.flow_bijector import FlowBijector, common_conditions, common_dtype
+from tfp_lcma.bijectors.channel_flow import (
+    ChannelFlow,
+    carry_forward_at_once,
+    carry_inverse_at_once,
+)
+from tfp_lcma.bijectors.checks import common_conditions, common_dtype
+from tfp_lcma.bijectors.flow_bijector import CarryingFlow, FlowBijector
+from tfp_lcma.networks.actnorm import is_initializing
 from tfp_lcma.serialization import register
 
 
 @register
-class FlowChain(FlowBijector):
+class FlowChain(CarryingFlow):
     """Flows one after the other: the inverse runs them first to last.
 
     ```none
@@ -40,6 +47,8 @@ class FlowChain(FlowBijector):
                 )
         super().__init__(bijectors[0].event_shape, dtype=common_dtype(bijectors), name=name)
         self.bijectors = bijectors
+        runs = itertools.groupby(bijectors, lambda flow: isinstance(flow, ChannelFlow))
+        self._runs = self._no_dependency([(at_once, list(flows)) for at_once, flows in runs])
         self.routes_change = any(bijector.routes_change for bijector in bijectors)
         self.conditions = common_conditions(bijectors)
         self.iterates = any(bijector.iterates for bijector in bijectors)
@@ -52,21 +61,24 @@ class FlowChain(FlowBijector):
     def get_config(self) -> dict:
         return {"bijectors": list(self.bijectors), "name": self.name}
 
-    def inverse_and_event_log_det(self, x, condition=None, training=False):
-        return self.carry_inverse(x, tf.zeros_like(x), condition, training)
+    def carry_inverse(self, x, log_det, condition=None, training=False):
+        for at_once, flows in self._runs:
+            # An actnorm that is to start from the data must see them.
+            if at_once and not is_initializing():
+                x, log_det = carry_inverse_at_once(flows, x, log_det)
+                continue
+            for flow in flows:
+                x, log_det = flow.carry_inverse(x, log_det, condition, training)
+        return x, log_det
 
-    def forward_and_event_log_det(self, z, condition=None, training=False):
-        return self.carry_forward(z, tf.zeros_like(z), condition, training)
-
-    def carry_inverse(self, x, t, condition=None, training=False):
-        for bijector in self.bijectors:
-            x, t = bijector.carry_inverse(x, t, condition, training)
-        return x, t
-
-    def carry_forward(self, z, t, condition=None, training=False):
-        for bijector in reversed(self.bijectors):
-            z, t = bijector.carry_forward(z, t, condition, training)
-        return z, t
+    def carry_forward(self, z, log_det, condition=None, training=False):
+        for at_once, flows in reversed(self._runs):
+            if at_once:
+                z, log_det = carry_forward_at_once(flows, z, log_det)
+                continue
+            for flow in reversed(flows):
+                z, log_det = flow.carry_forward(z, log_det, condition, training)
+        return z, log_det
 
     def transport_inverse(self, t, x):
         for bijector in self.bijectors:

@@ -23,15 +23,12 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfp_lcma.bijectors.flow_bijector import (
-    FlowBijector,
-    common_conditions,
-    common_dtype,
-    image_shape,
-)
+from tfp_lcma.bijectors.checks import common_conditions, common_dtype, image_shape
+from tfp_lcma.bijectors.flow_bijector import CarryingFlow, FlowBijector
 from tfp_lcma.bijectors.flow_chain import FlowChain
 from tfp_lcma.bijectors.layout import FixedLayout, LevelwiseLayout, follow
 from tfp_lcma.bijectors.reshaping import Squeeze
+from tfp_lcma.bijectors.running_log_det import EventLogDet
 from tfp_lcma.factorizations.factorization import Factorization
 from tfp_lcma.priors.standard_normal import ExitPrior, StandardNormal
 from tfp_lcma.serialization import register
@@ -50,7 +47,7 @@ class LevelRecord(NamedTuple):
 
 
 @register
-class MultiScale(FlowBijector):
+class MultiScale(CarryingFlow):
     """A flow in levels, between which a factorization lets dimensions leave.
 
     Latents come back in the shape of the image. Where the factorization is a
@@ -123,47 +120,46 @@ class MultiScale(FlowBijector):
             "exit_prior": self.exit_prior,
         }
 
-    def inverse_and_event_log_det(self, x, condition=None, training=False):
-        return self.carry_inverse(x, tf.zeros_like(x), condition, training)
+    def carry_inverse(self, x, log_det, condition=None, training=False):
+        def carry(flow, value, log_det, condition):
+            return flow.carry_inverse(value, log_det, condition, training)
 
-    def forward_and_event_log_det(self, z, condition=None, training=False):
-        return self.carry_forward(z, tf.zeros_like(z), condition, training)
+        return self._walk_inverse(x, log_det, condition, carry)
 
-    def carry_inverse(self, x, t, condition=None, training=False):
-        def carry(flow, value, t, condition):
-            return flow.carry_inverse(value, t, condition, training)
+    def carry_forward(self, z, log_det, condition=None, training=False):
+        def carry(flow, value, log_det, condition):
+            return flow.carry_forward(value, log_det, condition, training)
 
-        return self._walk_inverse(x, t, condition, carry)[:2]
-
-    def carry_forward(self, z, t, condition=None, training=False):
-        def carry(flow, value, t, condition):
-            return flow.carry_forward(value, t, condition, training)
-
-        return self._walk_forward(z, t, condition, carry)
+        return self._walk_forward(z, log_det, condition, carry)
 
     def transport_inverse(self, t, x):
         def transport(flow, value, t, condition):
-            moved = flow.transport_inverse(t, value)
-            return flow.inverse_and_event_log_det(value, condition)[0], moved
+            moved = t.moved(lambda t: flow.transport_inverse(t, value))
+            return flow.inverse_and_log_det(value, condition)[0], moved
 
-        return self._walk_inverse(x, t, None, transport)[1]
+        return self._walk_inverse(x, EventLogDet(t), None, transport)[1].values
 
     def transport_forward(self, t, z):
         def transport(flow, value, t, condition):
-            moved = flow.transport_forward(t, value)
-            return flow.forward_and_event_log_det(value, condition)[0], moved
+            moved = t.moved(lambda t: flow.transport_forward(t, value))
+            return flow.forward_and_log_det(value, condition)[0], moved
 
-        return self._walk_forward(z, t, None, transport)[1]
+        return self._walk_forward(z, EventLogDet(t), None, transport)[1].values
 
     def inverse_by_level(
         self, x: tf.Tensor, condition=None, training: bool = False
     ) -> tuple[tf.Tensor, tf.Tensor, list[LevelRecord]]:
         """Returns latents, event log-det and, from the same pass, a record per level."""
+        records = []
 
-        def carry(flow, value, t, condition):
-            return flow.carry_inverse(value, t, condition, training)
+        def carry(flow, value, log_det, condition):
+            value, log_det = flow.carry_inverse(value, log_det, condition, training)
+            if any(flow is level for level in self.flows):
+                records.append(LevelRecord(value, log_det.values))
+            return value, log_det
 
-        return self._walk_inverse(x, tf.zeros_like(x), condition, carry)
+        z, log_det = self._walk_inverse(x, self._nothing_yet(x), condition, carry)
+        return z, log_det.values, records
 
     def split(self, z: tf.Tensor) -> list[tf.Tensor]:
         """Returns the latents of every level: `z` of the image's shape, taken apart.
@@ -193,39 +189,40 @@ class MultiScale(FlowBijector):
     def _exit(self, level, leaving_shape, kept_shape, dtype):
         return self.exit_prior.bijector(level, leaving_shape, kept_shape, self.conditions, dtype)
 
-    def _walk_inverse(self, x, t, condition, step):
-        """Takes `x` and `t` through the levels; `step` says what a flow does to them."""
-        latents, carried, records = [], [], []
+    def _walk_inverse(self, x, log_det, condition, step):
+        """Takes `x` and the log-det through the levels; `step` says what a flow does to them."""
+        latents, carried = [], []
         for level, flow in enumerate(self.flows):
-            x, t = step(flow, x, t, condition)
-            records.append(LevelRecord(x, t))
+            x, log_det = step(flow, x, log_det, condition)
             if level == len(self.flows) - 1:
                 break
-            x, t = step(self.orders[level], x, t, None)
+            x, log_det = step(self.orders[level], x, log_det, None)
             if self.factorization is None:
                 continue
-            (x, leaving), (t, t_leaving) = tf.split(x, 2, axis=-1), tf.split(t, 2, axis=-1)
-            z, t_leaving = step(self.exits[level], leaving, t_leaving, (x, condition))
+            x, leaving = _halves(x)
+            log_det, left = log_det.split(_halves, 2)
+            z, left = step(self.exits[level], leaving, left, (x, condition))
             latents.append(z)
-            carried.append(t_leaving)
-        z, t = step(self.exits[-1], x, t, (None, condition))
-        return self.join([*latents, z]), self.join([*carried, t]), records
+            carried.append(left)
+        z, log_det = step(self.exits[-1], x, log_det, (None, condition))
+        return self.join([*latents, z]), log_det.joined([*carried, log_det], self.join)
 
-    def _walk_forward(self, z, t, condition, step):
+    def _walk_forward(self, z, log_det, condition, step):
         """The mirror image of `_walk_inverse`."""
-        latents, carried = self.split(z), self.split(t)
-        x, t = step(self.exits[-1], latents[-1], carried[-1], (None, condition))
+        latents = self.split(z)
+        *carried, log_det = log_det.split(self.split, len(latents))
+        x, log_det = step(self.exits[-1], latents[-1], log_det, (None, condition))
         for level in reversed(range(len(self.flows))):
             if level < len(self.flows) - 1:
                 if self.factorization is not None:
-                    leaving, t_leaving = step(
+                    leaving, left = step(
                         self.exits[level], latents[level], carried[level], (x, condition)
                     )
-                    x = tf.concat([x, leaving], axis=-1)
-                    t = tf.concat([t, t_leaving], axis=-1)
-                x, t = step(self.orders[level], x, t, None)
-            x, t = step(self.flows[level], x, t, condition)
-        return x, t
+                    x = _whole([x, leaving])
+                    log_det = log_det.joined([log_det, left], _whole)
+                x, log_det = step(self.orders[level], x, log_det, None)
+            x, log_det = step(self.flows[level], x, log_det, condition)
+        return x, log_det
 
     def _follow(self):
         """Returns what `follow` does, kept where no order can change."""
@@ -236,6 +233,14 @@ class MultiScale(FlowBijector):
         if not self.routes_change:
             self._followed = self._no_dependency(followed)
         return followed
+
+
+def _halves(view):
+    return tf.split(view, 2, axis=-1)
+
+
+def _whole(halves):
+    return tf.concat(halves, axis=-1)
 
 
 def level_shapes(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import keras
 import tensorflow as tf
 
+from tfp_lcma.bijectors.channel_flow import ChannelFlow, ChannelMap
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
 from tfp_lcma.networks.actnorm import ActNormLayer
 from tfp_lcma.serialization import register
@@ -25,7 +26,7 @@ def collecting_batch_statistics() -> Iterator[None]:
 
 
 @register
-class ActNorm(FlowBijector):
+class ActNorm(ChannelFlow):
     """Shifts and scales every channel, starting from one batch's statistics.
 
     ```none
@@ -50,22 +51,19 @@ class ActNorm(FlowBijector):
     def get_config(self) -> dict:
         return {"event_shape": self.event_shape, "dtype": self.dtype.name}
 
-    def inverse_and_event_log_det(self, x, condition=None, training=False):
-        return self.carry_inverse(x, tf.zeros_like(x, self.dtype))
-
-    def forward_and_event_log_det(self, z, condition=None, training=False):
-        return self.carry_forward(z, tf.zeros_like(z, self.dtype))
-
-    # Carrying adds the log-det where it is one number a channel, without a tensor of its own.
-
-    def carry_inverse(self, x, t, condition=None, training=False):
+    def carry_inverse(self, x, log_det, condition=None, training=False):
         self._layer.initialize_if_asked(x)
-        log_scale = self._layer.log_scale()
-        return (x + self._layer.shift.value) * tf.exp(log_scale), t + log_scale
+        return super().carry_inverse(x, log_det, condition, training)
 
-    def carry_forward(self, z, t, condition=None, training=False):
-        log_scale = self._layer.log_scale()
-        return z * tf.exp(-log_scale) - self._layer.shift.value, t - log_scale
+    def inverse_map(self) -> ChannelMap:
+        scale = tf.exp(self._layer.log_scale())
+        return ChannelMap(scale, self._layer.shift.value * scale)
+
+    def forward_map(self) -> ChannelMap:
+        return ChannelMap(tf.exp(-self._layer.log_scale()), -self._layer.shift.value)
+
+    def channel_log_det(self) -> tf.Tensor:
+        return self._layer.log_scale()
 
 
 class BatchNormLayer(keras.layers.Layer):

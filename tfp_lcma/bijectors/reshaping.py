@@ -6,11 +6,12 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from tfp_lcma.bijectors.flow_bijector import FlowBijector, image_shape
+from tfp_lcma.bijectors.checks import image_shape
+from tfp_lcma.bijectors.flow_bijector import CarryingFlow
 from tfp_lcma.serialization import register
 
 
-class Rearrangement(FlowBijector):
+class Rearrangement(CarryingFlow):
     """A fixed move of dimensions; per-dimension tensors move along.
 
     A subclass writes `_arrange` (data to latent) and `_restore`, both on
@@ -26,25 +27,17 @@ class Rearrangement(FlowBijector):
     def _restore(self, z: tf.Tensor) -> tf.Tensor:
         raise NotImplementedError(f"{type(self).__name__} lacks _restore().")
 
-    def inverse_and_event_log_det(self, x, condition=None, training=False):
-        z = self._arrange(x)
-        return z, tf.zeros_like(z)
-
-    def forward_and_event_log_det(self, z, condition=None, training=False):
-        x = self._restore(z)
-        return x, tf.zeros_like(x)
-
     def transport_inverse(self, t, x):
         return self._arrange(t)
 
     def transport_forward(self, t, z):
         return self._restore(t)
 
-    def carry_inverse(self, x, t, condition=None, training=False):
-        return self._arrange(x), self._arrange(t)
+    def carry_inverse(self, x, log_det, condition=None, training=False):
+        return self._arrange(x), log_det.moved(self._arrange)
 
-    def carry_forward(self, z, t, condition=None, training=False):
-        return self._restore(z), self._restore(t)
+    def carry_forward(self, z, log_det, condition=None, training=False):
+        return self._restore(z), log_det.moved(self._restore)
 
 
 def squeezed_shape(event_shape: Sequence[int]) -> tuple[int, int, int]:
@@ -186,6 +179,7 @@ class Permutation(Rearrangement):
         order = self._index - np.arange(0, index.size, channels).reshape(*shape[:2], 1)
         self._within_channels = bool(np.all(order == order[0, 0]))
         order = order[0, 0] if self._within_channels else self._index.ravel()
+        self._moves_nothing = np.array_equal(order, np.arange(order.size))
         self._gather, self._gather_back = order, np.argsort(order).astype(np.int32)
 
     def get_config(self) -> dict:
@@ -201,6 +195,8 @@ class Permutation(Rearrangement):
         return index.reshape(-1)[self._index]
 
     def _reorder(self, x, order, order_back):
+        if self._moves_nothing:
+            return x
         if self._within_channels:
             return permute(x, order, order_back)
         flat = tf.reshape(x, (-1, self._index.size))

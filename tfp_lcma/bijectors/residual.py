@@ -5,13 +5,14 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from tfp_lcma.bijectors.checks import image_shape
 from tfp_lcma.bijectors.fixed_point import (
     fixed_point,
     lost_rows_are_tolerated,
     mark_lost,
     with_implicit_gradient,
 )
-from tfp_lcma.bijectors.flow_bijector import FlowBijector, image_shape
+from tfp_lcma.bijectors.flow_bijector import FlowBijector
 from tfp_lcma.bijectors.log_det_estimate import LogDetEstimate
 from tfp_lcma.bijectors.probes import PassCounter, ProbeSeeds, probe_seeds
 from tfp_lcma.bijectors.residual_log_det import Series, exact_log_det, series_log_det

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from tfp_lcma.bijectors.flow_bijector import FlowBijector
+from tfp_lcma.bijectors.flow_bijector import CarryingFlow
 from tfp_lcma.serialization import register
 
 
 @register
-class Rotation(FlowBijector):
+class Rotation(CarryingFlow):
     """Multiplies the channels of every position by a constant orthogonal matrix Q.
 
     ```none
@@ -48,11 +48,11 @@ class Rotation(FlowBijector):
     def get_config(self) -> dict:
         return {"event_shape": self.event_shape, "matrix": self._matrix}
 
-    def inverse_and_event_log_det(self, x, condition=None, training=False):
-        return _mix(x, self._matrix), tf.zeros_like(x)
+    def carry_inverse(self, x, log_det, condition=None, training=False):
+        return _mix(x, self._matrix), log_det.moved(lambda t: self.transport_inverse(t, x))
 
-    def forward_and_event_log_det(self, z, condition=None, training=False):
-        return _mix(z, self._matrix.T), tf.zeros_like(z)
+    def carry_forward(self, z, log_det, condition=None, training=False):
+        return _mix(z, self._matrix.T), log_det.moved(lambda t: self.transport_forward(t, z))
 
     def transport_inverse(self, t, x):
         return _mix(t, self._matrix**2)

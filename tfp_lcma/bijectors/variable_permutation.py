@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfp_lcma.bijectors.flow_bijector import image_shape
+from tfp_lcma.bijectors.checks import image_shape
 from tfp_lcma.bijectors.reshaping import Rearrangement, permute
 from tfp_lcma.serialization import register
 

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import keras
 
+from tfp_lcma.bijectors.checks import image_shape
 from tfp_lcma.bijectors.convolution import InvertibleConvolution
 from tfp_lcma.bijectors.coupling import channel_mask
-from tfp_lcma.bijectors.flow_bijector import FlowBijector, image_shape
+from tfp_lcma.bijectors.flow_bijector import FlowBijector
 from tfp_lcma.bijectors.flow_chain import FlowChain
 from tfp_lcma.bijectors.multi_scale import MultiScale, level_shapes
 from tfp_lcma.bijectors.normalization import ActNorm

@@ -28,6 +28,11 @@ def data_dependent_initialization(layers: Iterable | None = None) -> Iterator[No
         _state.initializing = None
 
 
+def is_initializing() -> bool:
+    """Says whether such a pass is under way."""
+    return bool(getattr(_state, "initializing", None)) and tf.executing_eagerly()
+
+
 @register
 class ActNormLayer(keras.layers.Layer):
     """Shifts and scales every channel: `(x + shift) * exp(log_scale)`.
@@ -61,8 +66,7 @@ class ActNormLayer(keras.layers.Layer):
 
     def is_asked_to_initialize(self) -> bool:
         """Says whether the context asks this layer to choose shift and scale."""
-        initializing = getattr(_state, "initializing", None)
-        return bool(initializing and tf.executing_eagerly() and initializing(self))
+        return is_initializing() and _state.initializing(self)
 
     def initialize_if_asked(self, x: tf.Tensor) -> None:
         """Chooses shift and scale by `x`, where the context asks for it."""

@@ -40,14 +40,21 @@ class ConvolutionalNetwork(keras.layers.Layer):
         self.filters, self.width = filters, width
         self.conditions = check_conditions(conditions)
 
-        def conv(channels, size, start):
+        def conv(channels, size, start, use_bias):
             return keras.layers.Conv2D(
-                channels, size, padding="same", kernel_initializer=start, dtype=self.dtype_policy
+                channels,
+                size,
+                padding="same",
+                use_bias=use_bias,
+                kernel_initializer=start,
+                dtype=self.dtype_policy,
             )
 
         start = keras.initializers.RandomNormal(stddev=0.05)
-        self.conv_in, self.conv_inner = conv(width, 3, start), conv(width, 1, start.clone())
-        self.conv_out = conv(filters, 3, "zeros")
+        # Where an actnorm follows, it is its shift that is the bias.
+        self.conv_in = conv(width, 3, start, use_bias=False)
+        self.conv_inner = conv(width, 1, start.clone(), use_bias=False)
+        self.conv_out = conv(filters, 3, "zeros", use_bias=True)
         self.norm_in = ActNormLayer(width, dtype=self.dtype_policy)
         self.norm_inner = ActNormLayer(width, dtype=self.dtype_policy)
         if self.conditions is not None:
@@ -89,5 +96,5 @@ def _normalized(conv, norm, x):
         norm.initialize_if_asked(conv(x))
     scale = tf.exp(norm.log_scale())
     kernel = tf.convert_to_tensor(conv.kernel) * tf.cast(scale, x.dtype)
-    bias = (tf.convert_to_tensor(conv.bias) + norm.shift.value) * tf.cast(scale, x.dtype)
+    bias = tf.cast(norm.shift.value * scale, x.dtype)
     return tf.nn.bias_add(tf.nn.conv2d(x, kernel, strides=1, padding="SAME"), bias)

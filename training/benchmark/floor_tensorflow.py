@@ -16,11 +16,14 @@ def build(case: Case, threads: int) -> Contender:
 
 
 class _Convolutions:
-    """Reads the result before it where the channels fit, else an input that stands ready."""
+    """Each reads the result before it, or where that does not fit a ready input and its mean.
+
+    Otherwise TensorFlow would run levels side by side, which no flow can: each
+    of its convolutions waits for the one before.
+    """
 
     def __init__(self, case):
         self._chain = convolutions(case)
-        self._batch = case.batch
         self._kernels = [tf.Variable(c.kernel(i)) for i, c in enumerate(self._chain)]
         self._inputs = {}
         for conv, before in zip(self._chain, [None, *self._chain], strict=False):
@@ -40,15 +43,15 @@ class _Convolutions:
     sample = log_prob
 
     def _run(self):
-        sums, x, before = tf.zeros(self._batch), None, None
+        x, before = None, None
         for conv, kernel in zip(self._chain, self._kernels, strict=True):
-            if conv.follows(before):
-                x = x if before.outputs == conv.inputs else x[..., : conv.inputs]
-            else:
-                sums += 0.0 if x is None else tf.reduce_mean(x, axis=(1, 2, 3))
-                x = tf.convert_to_tensor(self._inputs[conv])
+            if not conv.follows(before):
+                ready = tf.convert_to_tensor(self._inputs[conv])
+                x = ready if x is None else ready + tf.reduce_mean(x)
+            elif before.outputs != conv.inputs:
+                x = tf.split(x, [conv.inputs, -1], axis=-1)[0]
             x, before = tf.nn.conv2d(x, kernel, strides=1, padding="SAME"), conv
-        return sums + tf.reduce_mean(x, axis=(1, 2, 3))
+        return tf.reduce_mean(x, axis=(1, 2, 3))
 
     def _differentiate(self):
         sources = [*self._kernels, *self._inputs.values()]

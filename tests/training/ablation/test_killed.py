@@ -15,7 +15,7 @@ from tests.toys import pictures
 
 ROOT = Path(__file__).parents[3]
 COMMAND = [
-    sys.executable, "-m", "tests.training.ablation.tiny", "--recipe", "folder",
+    sys.executable, "-m", "tests.training.tiny", "ablation", "--recipe", "folder",
     "--image-size", "8", "--levels", "2", "--steps", "40", "--pretrain-steps", "20",
     "--batch-size", "8", "--draws", "2", "--validate-every", "20", "--seeds", "1",
     "--arms", "lcma", "--threads", "1",

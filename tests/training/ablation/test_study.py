@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.toys import pictures
-from tests.training.ablation.tiny import build_tiny_flow
+from tests.training.tiny import build_tiny_flow
 from tfp_lcma.factorizations import LogDetStatistics
 from training.ablation import finalists, pretraining, study
 from training.ablation.arms import ARMS, check_arms
