@@ -289,6 +289,9 @@ FLOWS = {
     "Glow (mixture of logistics)": lambda dtype: lcma.models.glow(
         (4, 4, 1), levels=2, steps=1, width=4, coupling="mixture_logistic", dtype=dtype
     ),
+    "mAR-SCF": lambda dtype: lcma.models.mar_scf(
+        (4, 8, 1), levels=2, steps=1, width=4, blocks=1, hidden=2, dtype=dtype
+    ),
     "Glow (of two numbers)": lambda dtype: Given(
         lcma.models.glow((2, 2, 1), levels=1, steps=1, width=4, conditions=(2,), dtype=dtype),
         [0.5, -1.0],

@@ -15,7 +15,12 @@ _FOLDER = Path(__file__).parent / "recipes"
 MODELS = {
     "real_nvp": lcma.models.real_nvp,
     "glow": lcma.models.glow,
+    "mar_scf": lcma.models.mar_scf,
     "residual_flow": lcma.models.residual_flow,
+}
+PREPROCESSING = {
+    "logit": lcma.bijectors.LogitPreprocessing,
+    "affine": lcma.bijectors.AffinePreprocessing,
 }
 OPTIMIZERS = {"adam": keras.optimizers.Adam, "adamax": keras.optimizers.Adamax}
 
@@ -40,6 +45,7 @@ class Recipe:
         decay: whether it then falls to 0 along a half cosine, over the phase's steps.
         global_clipnorm: bound on the gradient's norm; None: no bound.
         l2: L2 penalty on what the model's `regularizer` is for; 0: none.
+        preprocessing: one of `PREPROCESSING`, from intensities to the flow's domain.
         flip: whether training images are flipped left to right at random.
         draws: dequantisation draws an image in the final evaluation.
         image_size: side of the images, for a folder of one's own.
@@ -61,6 +67,7 @@ class Recipe:
     decay: bool = False
     global_clipnorm: float | None = None
     l2: float = 0.0
+    preprocessing: str = "logit"
     flip: bool = False
     image_size: int | None = None
 
@@ -91,6 +98,11 @@ class Recipe:
         return MODELS[self.model](
             event_shape, factorization=factorization, **self.flow, **penalty, **options
         )
+
+    def build_model(self, flow: lcma.bijectors.MultiScale, bins: int, seed: int) -> lcma.FlowModel:
+        """Returns the flow as a model of images of so many intensities, not yet compiled."""
+        preprocessing = PREPROCESSING[self.preprocessing](flow.event_shape, bins=bins)
+        return lcma.FlowModel(flow, preprocessing=preprocessing, seed=seed)
 
     def build_optimizer(self, steps: int) -> keras.optimizers.Optimizer:
         """Returns the optimiser with the recipe's schedule for a phase of `steps` steps."""
@@ -140,6 +152,11 @@ def load_recipe(name: str, **changes) -> Recipe:
     for field in ("steps", "pretrain_steps", "batch_size", "validate_every", "patience", "draws"):
         if getattr(recipe, field) < 1:
             raise ValueError(f"{field} must be at least 1; got {getattr(recipe, field)}.")
+    if recipe.preprocessing not in PREPROCESSING:
+        raise ValueError(
+            f"preprocessing must be one of {', '.join(PREPROCESSING)}; got "
+            f"{recipe.preprocessing!r}."
+        )
     if recipe.warmup_steps < 0:
         raise ValueError(f"warmup_steps must be at least 0; got {recipe.warmup_steps}.")
     if recipe.learning_rate <= 0:

@@ -157,7 +157,7 @@ class Run:
         keras.utils.set_random_seed(self.seed)
         told = {"conditions": dataset.classes} if self.labels else {}
         flow = self.recipe.build_flow(dataset.event_shape, factorization, **told)
-        return lcma.FlowModel(flow, bins=dataset.bins, seed=self.seed)
+        return self.recipe.build_model(flow, dataset.bins, self.seed)
 
     def _measured(self, dataset):
         """Returns the training images by which a split is chosen, and their labels or None."""

@@ -66,7 +66,7 @@ def fresh_model(
 ) -> lcma.FlowModel:
     """Returns a recipe's model, ready for its first training step."""
     flow = recipe.build_flow(dataset.event_shape, factorization)
-    model = lcma.FlowModel(flow, bins=dataset.bins)
+    model = recipe.build_model(flow, dataset.bins, seed=0)
     model.compile(optimizer=recipe.build_optimizer(recipe.steps))
     model.initialize(dataset.train.images[: recipe.batch_size])
     model.optimizer.build(model.trainable_variables)

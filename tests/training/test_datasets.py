@@ -209,6 +209,17 @@ def test_prepared_images_arrive_unchanged_and_once(source, name, shape, tmp_path
             assert side.labels.tolist() == [label_of(image) for image in side.images]
 
 
+def test_mnist_can_be_had_surrounded_with_black(tmp_path, monkeypatch):
+    monkeypatch.setattr(prepared, "_HELD_OUT", 1)
+    prepare("mnist", tmp_path, {"train": noise(3, 28, 28, 1), "test": noise(2, 28, 28, 1)})
+    plain, padded = (load_dataset(name, data_dir=tmp_path) for name in ("mnist", "mnist32"))
+    assert padded.event_shape == (32, 32, 1)
+    for bare, side in zip(sides(plain), sides(padded), strict=True):
+        np.testing.assert_array_equal(side.images[:, 2:-2, 2:-2], bare.images)
+        assert side.images.sum() == bare.images.sum()
+        np.testing.assert_array_equal(side.labels, bare.labels)
+
+
 def test_celeba_is_cropped_around_the_face_and_keeps_its_official_sides(tmp_path):
     face = np.zeros((218, 178, 3), np.uint8)
     face[40:188, 15:163] = 200

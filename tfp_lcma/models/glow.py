@@ -4,17 +4,11 @@ from collections.abc import Sequence
 
 import keras
 
-from tfp_lcma.bijectors.checks import image_shape
-from tfp_lcma.bijectors.convolution import InvertibleConvolution
-from tfp_lcma.bijectors.coupling import channel_mask
-from tfp_lcma.bijectors.flow_bijector import FlowBijector
-from tfp_lcma.bijectors.flow_chain import FlowChain
-from tfp_lcma.bijectors.multi_scale import MultiScale, level_shapes
-from tfp_lcma.bijectors.normalization import ActNorm
-from tfp_lcma.bijectors.reshaping import Squeeze, Unsqueeze, squeezed_shape
+from tfp_lcma.bijectors.multi_scale import MultiScale
 from tfp_lcma.factorizations.factorization import Factorization
 from tfp_lcma.factorizations.static import Channel
 from tfp_lcma.models.couplings import coupling_kind
+from tfp_lcma.models.split_coupling import split_coupling_flow
 from tfp_lcma.networks.condition import Conditions, check_conditions
 from tfp_lcma.networks.convolutional_network import ConvolutionalNetwork
 from tfp_lcma.priors.conditional_gaussian import ConditionalGaussian
@@ -80,29 +74,18 @@ def glow(
     kind = coupling_kind(coupling)
     conditions = check_conditions(conditions)
     policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
-    flow_dtype = "float64" if policy.variable_dtype == "float64" else "float32"
 
-    def step(shape) -> list[FlowBijector]:
-        moved = shape[-1] // 2
-        network = ConvolutionalNetwork(
-            kind.parameters_per_channel * moved, width, conditions, dtype=policy
-        )
-        return [
-            ActNorm(shape, dtype=flow_dtype),
-            InvertibleConvolution(shape, parameterization=convolution, dtype=flow_dtype),
-            kind(channel_mask(shape, "first"), network, dtype=flow_dtype),
-        ]
+    def network(outputs: int) -> keras.layers.Layer:
+        return ConvolutionalNetwork(outputs, width, conditions, dtype=policy)
 
-    shape = image_shape(event_shape, "event_shape")
-    if any(side % 2**levels for side in shape[:2]):
-        raise ValueError(
-            f"event_shape {shape} cannot have {levels} levels: height and width must be "
-            f"divisible by {2**levels}."
-        )
-    flows = []
-    for shape in level_shapes(event_shape, levels, splits=factorization is not None):
-        parts = [Squeeze(shape)]
-        for _ in range(steps):
-            parts += step(squeezed_shape(shape))
-        flows.append(FlowChain([*parts, Unsqueeze(shape)]))
-    return MultiScale(flows, factorization, exit_prior or ConditionalGaussian())
+    return split_coupling_flow(
+        event_shape,
+        levels=levels,
+        steps=steps,
+        coupling=kind,
+        network=network,
+        convolution=convolution,
+        factorization=factorization,
+        exit_prior=exit_prior or ConditionalGaussian(),
+        dtype="float64" if policy.variable_dtype == "float64" else "float32",
+    )

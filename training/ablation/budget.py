@@ -64,7 +64,7 @@ def train(
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
     flow = recipe.build_flow(dataset.event_shape, factorization, **options)
-    model = lcma.FlowModel(flow, bins=dataset.bins, seed=seed)
+    model = recipe.build_model(flow, dataset.bins, seed)
     model.compile(optimizer=recipe.build_optimizer(steps))
     watch = _Watch()
     callbacks = [watch]

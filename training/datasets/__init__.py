@@ -10,6 +10,7 @@
 | `photos16` | 16x16x3 | photographs inside scikit-image and scikit-learn |
 | `photos32`, `photos64` | 32x32x3, 64x64x3 | the same photographs |
 | `mnist`, `fashion_mnist` | 28x28x1 | tensorflow_datasets, prepared beforehand |
+| `mnist32` | 32x32x1 | the same, surrounded with black |
 | `cifar10`, `imagenet32` | 32x32x3 | tensorflow_datasets, prepared beforehand |
 | `imagenet64`, `celeba` | 64x64x3 | tensorflow_datasets, prepared beforehand |
 | `folder` | `image_size` x `image_size` x 3 | your own image files |

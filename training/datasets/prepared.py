@@ -23,6 +23,13 @@ def _crop_face(image):
     return tf.cast(tf.round(resized), tf.uint8)
 
 
+def _pad_to_32(image):
+    """Surrounds a 28x28 image with black, two pixels wide."""
+    import tensorflow as tf
+
+    return tf.pad(image, ((2, 2), (2, 2), (0, 0)))
+
+
 @dataclasses.dataclass(frozen=True)
 class _Recipe:
     builder: str
@@ -48,6 +55,7 @@ def _imagenet(size: int) -> _Recipe:
 
 PREPARED = {
     "mnist": _Recipe("mnist", (28, 28, 1)),
+    "mnist32": _Recipe("mnist", (32, 32, 1), transform=_pad_to_32),
     "fashion_mnist": _Recipe("fashion_mnist", (28, 28, 1)),
     "cifar10": _Recipe("cifar10", (32, 32, 3)),
     "imagenet32": _imagenet(32),
