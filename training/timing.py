@@ -62,10 +62,10 @@ def collecting_steps(recipe: Recipe, dataset: Dataset, rounds: int = 5) -> float
 
 
 def fresh_model(
-    recipe: Recipe, dataset: Dataset, factorization: Factorization | None
+    recipe: Recipe, dataset: Dataset, factorization: Factorization | None, **options
 ) -> lcma.FlowModel:
-    """Returns a recipe's model, ready for its first training step."""
-    flow = recipe.build_flow(dataset.event_shape, factorization)
+    """Returns a recipe's model, with further options, ready for its first training step."""
+    flow = recipe.build_flow(dataset.event_shape, factorization, **options)
     model = recipe.build_model(flow, dataset.bins, seed=0)
     model.compile(optimizer=recipe.build_optimizer(recipe.steps))
     model.initialize(dataset.train.images[: recipe.batch_size])

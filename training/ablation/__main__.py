@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from training.ablation.comparisons import COMPARISONS
 from training.datasets import load_dataset
 from training.options import data_options, recipe_option, setting_options, threads_option
 from training.recipe import load_recipe
@@ -13,6 +14,12 @@ from training.recipe import load_recipe
 
 @click.command(context_settings={"show_default": True})
 @recipe_option
+@click.option(
+    "--compare",
+    type=click.Choice(list(COMPARISONS)),
+    default="splits",
+    help="Ways to choose who leaves early, or priors of what leaves.",
+)
 @click.option("--steps", type=int, help="Steps of every run.  [default: the recipe's]")
 @click.option("--pretrain-steps", type=int, help="Steps of pre-training.  [default: half of that]")
 @click.option("--seeds", default="3", help="How many (3 stands for 0, 1, 2), or which: 3-5.")
@@ -45,6 +52,7 @@ from training.recipe import load_recipe
 def main(
     context,
     recipe,
+    compare,
     steps,
     pretrain_steps,
     seeds,
@@ -60,14 +68,13 @@ def main(
     quiet,
     **changes,
 ):
-    """Trains one flow with many splits, all at the same budget, and reports which did best.
+    """Trains one flow in many ways, all at the same budget, and reports which did best.
 
     Interrupted, the same command carries on after the last finished run; called again with more
     arms or seeds it runs what is missing. The report is written after every call.
     """
     import tensorflow as tf
 
-    from training.ablation.arms import ARMS, check_arms
     from training.ablation.finalists import read_test
     from training.ablation.report import write_report
     from training.ablation.study import Study
@@ -84,9 +91,10 @@ def main(
             pretrain_steps=pretrain_steps or max(settings.steps // 2, 1),
             **changes,
         )
-        every = [name for name, arm in ARMS.items() if all(map(settings.takes, arm.needs))]
-        names = check_arms(every if arms is None else _names(arms), "arms")
-        chosen = check_arms(_names(finalists), "finalists")
+        comparison = COMPARISONS[compare]
+        every = comparison.possible(settings)
+        names = comparison.choose(every if arms is None else _names(arms), "arms")
+        chosen = comparison.choose(_names(finalists), "finalists")
         dataset = load_dataset(
             settings.source,
             data_dir=data_dir,
@@ -95,6 +103,7 @@ def main(
             limit=limit,
         )
         study = Study(
+            comparison=compare,
             recipe=settings,
             dataset=dataset,
             folder=run_dir or Path("runs") / "ablation" / recipe,

@@ -1,13 +1,12 @@
-"""The arms of the ablation, one line each: what decides who leaves early, and what else differs."""
+"""The arms of the ablation, one line each: who leaves early, under which prior, and what else."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tfp_lcma import factorizations as family
+from tfp_lcma import priors
 from tfp_lcma.factorizations import Factorization, LogDetStatistics
-
-BASELINE = "checkerboard"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +28,8 @@ PRETRAININGS = {
     "plain": Pretrained(),
     "swapped": Pretrained({"first_parity": 1}),
     "untrained": Pretrained(trained=False),
+    # Nobody leaves but at the end, where an autoregressive prior would be dear.
+    "standard-normal": Pretrained({"exit_prior": priors.StandardNormal()}),
 }
 
 
@@ -43,6 +44,8 @@ class Arm:
         pretrainings: those of `PRETRAININGS` that it looks at; none: it looks at no data.
         options: of the recipe's model, beyond the recipe's own.
         more_time: whether the time that a pre-training takes is spent on training instead.
+        as_long_as: another arm, looking at no data like this one, whose training time it gets;
+            None: it gets the steps that all get.
         control: whether it is there for comparison, as no split anybody would choose.
         online: whether it chooses while training.
     """
@@ -52,6 +55,7 @@ class Arm:
     pretrainings: tuple[str, ...] = ()
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     more_time: bool = False
+    as_long_as: str | None = None
     control: bool = False
     online: bool = False
 
@@ -67,7 +71,7 @@ class Arm:
     def kind(self) -> str:
         """Returns "control", "data" (chosen from a flow's statistics) or "static"."""
         # More time is no property of a split.
-        if self.control or self.more_time:
+        if self.control or self.more_time or self.as_long_as:
             return "control"
         return "data" if self.pretrainings or self.online else "static"
 
@@ -114,9 +118,9 @@ def _online(phrase, rule, more_time=False, **options) -> Arm:
 
 _AWARE = {"position_aware": True}
 
-ARMS: dict[str, Arm] = {
+SPLITS: dict[str, Arm] = {
     # Looking at no data.
-    BASELINE: _fixed("RealNVP's split", lambda: family.Checkerboard()),
+    "checkerboard": _fixed("RealNVP's split", lambda: family.Checkerboard()),
     "complement": _fixed("the other diagonal stays", lambda: family.ComplementCheckerboard()),
     "channel": _fixed("Glow's split", lambda: family.Channel()),
     "random": _random("random halves of everything", lambda seed: family.Random(seed)),
@@ -199,17 +203,36 @@ ARMS: dict[str, Arm] = {
 }
 
 
-def check_arms(names: Sequence[str], argument: str) -> tuple[str, ...]:
-    """Returns the names, the baseline first, since everything is compared with it.
+def _with_prior(prior, build=family.Channel):
+    return {"build": build, "options": {"exit_prior": prior}}
 
-    Args:
-        names: of arms; none at all stay none.
-        argument: what to call them in an error.
 
-    Raises:
-        ValueError: there is no such arm.
-    """
-    for name in names:
-        if name not in ARMS:
-            raise ValueError(f"{argument} must be among {', '.join(ARMS)}; got {name!r}.")
-    return tuple(dict.fromkeys((BASELINE, *names))) if names else ()
+# Priors of what leaves, all on the channel split but for the last two.
+_AUTOREGRESSIVE = priors.ChannelAutoregressive()
+EXIT_PRIORS: dict[str, Arm] = {
+    "conditional-gaussian": _fixed(
+        "mean and scale by one convolution", **_with_prior(priors.ConditionalGaussian())
+    ),
+    "conditional-gaussian-as-long": _fixed(
+        "the same, for the time that the autoregressive prior takes",
+        **_with_prior(priors.ConditionalGaussian()),
+        as_long_as="channel-autoregressive",
+    ),
+    "standard-normal": _fixed("nothing learned", **_with_prior(priors.StandardNormal())),
+    "channel-autoregressive": _fixed(
+        "channel after channel, hidden 8, kernel 3", **_with_prior(_AUTOREGRESSIVE)
+    ),
+    "channel-autoregressive-lcma": _lcma(
+        "channel after channel, of the pixels that LCMA lets go",
+        "standard-normal",
+        {"exit_prior": _AUTOREGRESSIVE},
+    ),
+    "channel-autoregressive-lcma-channel": _lcma(
+        "the same, one order a channel",
+        "standard-normal",
+        {"exit_prior": _AUTOREGRESSIVE},
+        granularity="channel",
+    ),
+}
+
+ARMS = SPLITS | EXIT_PRIORS

@@ -58,7 +58,7 @@ def train(
         steps: steps of training; with 0 the flow is only initialised.
         validate: whether to look at the validation split.
         choices: file that gets what a split chosen while training would choose, on the way.
-        **options: of `tfp_lcma.models.real_nvp`, beyond the recipe's.
+        **options: of the recipe's model, beyond the recipe's.
     """
     # Names and graphs of earlier runs in this process must not pile up.
     keras.utils.clear_session()

@@ -9,29 +9,36 @@ import numpy as np
 from tfp_lcma.factorizations import PAIRS, ExitPrice, LogDetStatistics
 from tfp_lcma.files import written_whole
 from training import pictures
-from training.ablation.arms import BASELINE
+from training.ablation.comparisons import Comparison
 from training.ablation.questions import best
 from training.ablation.summary import Summary
 from training.ablation.tables import pair_name, pair_shares
 from training.online_choices import ChoiceLog
 
 
-def showcase(summaries: Sequence[Summary]) -> list[Summary]:
-    """Returns the handful of arms that are drawn: the baseline, LCMA and the best of each kind."""
+def showcase(summaries: Sequence[Summary], comparison: Comparison) -> list[Summary]:
+    """Returns the handful of arms that are drawn: baseline, subjects and the best of each kind."""
     chosen = [best(summaries, "static"), best(summaries, "data")]
-    names = [BASELINE, "lcma", *(s.name for s in chosen if s), "nobody-leaves"]
+    names = [
+        comparison.baseline,
+        *comparison.subjects,
+        *(s.name for s in chosen if s),
+        "nobody-leaves",
+    ]
     by_name = {summary.name: summary for summary in summaries if summary.runs}
     return [by_name[name] for name in dict.fromkeys(names) if name in by_name]
 
 
-def draw_figures(study: Path, report: Path, summaries: Sequence[Summary]) -> dict[str, str]:
+def draw_figures(
+    study: Path, report: Path, summaries: Sequence[Summary], comparison: Comparison
+) -> dict[str, str]:
     """Writes every picture that the results allow into `report`.
 
     Returns:
         The caption of each file, in the order of the report.
     """
     captions = {}
-    shown = showcase(summaries)
+    shown = showcase(summaries, comparison)
     curves = {summary.name: mean_curve(summary) for summary in shown}
     curves = {name: curve for name, curve in curves.items() if curve}
     if curves:

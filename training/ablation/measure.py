@@ -46,7 +46,7 @@ def measure(
             choices on the way.
         name: of these files.
         extractor: what FID and KID look through; None: they are left out.
-        **options: of `tfp_lcma.models.real_nvp`, beyond the recipe's.
+        **options: of the recipe's model, beyond the recipe's.
 
     Raises:
         RunFailedError: the loss or the evaluation is not a number.
@@ -74,7 +74,7 @@ def measure(
         "seconds": seconds,
         "step_seconds": trained.step_seconds,
         "validation": validation,
-        "quality": _draw(model, dataset, seed, folder / "pictures", name, extractor),
+        **_draw(model, dataset, seed, folder / "pictures", name, extractor),
         "history": trained.history,
         "pairs": pair_counts([order.bijectors[-1] for order in splits]) if splits else None,
         "model": file.relative_to(folder).as_posix(),
@@ -88,10 +88,17 @@ def _draw(
     folder: Path,
     name: str,
     extractor: FeatureExtractor | None,
-) -> dict | None:
-    """Draws samples and the exit map; returns how good the samples are, if that can be said."""
+) -> dict:
+    """Draws samples and the exit map.
+
+    Returns:
+        `sample_milliseconds` an image, and `quality`, None where it cannot be said.
+    """
     count = _SHOWN if extractor is None else max(_SHOWN, min(_SAMPLES, len(dataset.train)))
+    model.sample(count, seed=seed)  # traced
+    began = time.perf_counter()
     samples = model.sample(count, seed=seed)
+    found = {"sample_milliseconds": 1e3 * (time.perf_counter() - began) / count, "quality": None}
     background = dataset.train.images[:2048].mean(axis=0) / (dataset.bins - 1)
     pictures.save_exit_map(
         folder / f"{name}-exit-map.png",
@@ -100,11 +107,12 @@ def _draw(
         levels=len(model.flow.flows),
     )
     if not np.isfinite(samples).all():
-        return None
+        return found
     shown = np.floor(samples[:_SHOWN]).astype(np.uint8)
     pictures.save_image_grid(folder / f"{name}-samples.png", shown, bins=dataset.bins)
     if extractor is None:
-        return None
+        return found
     # Training images: those to validate on may show other things.
     rows = np.random.default_rng(0).permutation(len(dataset.train))[:_SAMPLES]
-    return sample_quality(extractor, samples, dataset.train.images[np.sort(rows)])
+    quality = sample_quality(extractor, samples, dataset.train.images[np.sort(rows)])
+    return found | {"quality": quality}

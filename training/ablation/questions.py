@@ -3,20 +3,10 @@
 import dataclasses
 from collections.abc import Sequence
 
-from training.ablation.arms import BASELINE
+from training.ablation.comparisons import Comparison
 from training.ablation.paired import Difference, holm, paired_difference
 from training.ablation.summary import Summary
 
-# An arm, and what it is compared with.
-QUESTIONS = (
-    ("exit-price-level", BASELINE),
-    ("haar", BASELINE),
-    ("karhunen-loeve", BASELINE),
-    ("lcma", BASELINE),
-    ("lcma", "complement"),
-    ("lcma-position-aware", "lcma"),
-    ("exit-price-position-aware", "exit-price"),
-)
 _KINDS = {"data": "split chosen from data", "static": "other static split"}
 _LEVEL = 0.05
 
@@ -51,9 +41,9 @@ def answer(summaries: Sequence[Summary], arm: str, reference: str) -> Answer | N
     return on_validation and Answer(arm, reference, "validation", on_validation)
 
 
-def answers(summaries: Sequence[Summary]) -> list[Answer]:
-    """Returns the answers to those of `QUESTIONS` whose arms were run."""
-    found = (answer(summaries, *question) for question in QUESTIONS)
+def answers(summaries: Sequence[Summary], comparison: Comparison) -> list[Answer]:
+    """Returns the answers to those of a comparison's questions whose arms were run."""
+    found = (answer(summaries, *question) for question in comparison.questions)
     return [one for one in found if one is not None]
 
 
@@ -66,28 +56,39 @@ def best(summaries: Sequence[Summary], kind: str) -> Summary | None:
     return min(arms, key=lambda s: (s.difference.count == 1, s.difference.mean), default=None)
 
 
-def lcma_sentence(summaries: Sequence[Summary]) -> str:
-    """Says whether LCMA beat the static split. One question, asked beforehand: p as it is."""
-    found = answer(summaries, "lcma", BASELINE)
-    if found is None:
-        return f"LCMA was not compared with the static split: lcma and {BASELINE} share no seed."
-    return _verdict(found, "LCMA", found.difference.p, "p")
+def subject_sentences(summaries: Sequence[Summary], comparison: Comparison) -> list[str]:
+    """Says of every subject whether it beat the baseline: asked beforehand, so p is as it is."""
+    sentences = []
+    for arm, subject in comparison.subjects.items():
+        found = answer(summaries, arm, comparison.baseline)
+        if found is None:
+            reason = f"{arm} and {comparison.baseline} share no seed"
+            sentences.append(f"{subject} was not compared with {comparison.called}: {reason}.")
+        else:
+            sentences.append(_verdict(found, subject, comparison.called, found.difference.p, "p"))
+    return sentences
 
 
-def best_sentence(summaries: Sequence[Summary], kind: str) -> str:
-    """Says the same of the best arm of a kind. Chosen among many, so p is corrected for all."""
+def best_sentences(summaries: Sequence[Summary], comparison: Comparison) -> list[str]:
+    """Says the same of the best arm of every kind. Chosen among many: p is corrected for all."""
+    return [_best_sentence(summaries, comparison, kind) for kind in comparison.kinds]
+
+
+def _best_sentence(summaries, comparison, kind):
     chosen = best(summaries, kind)
     if chosen is None:
-        return f"No {_KINDS[kind]} shares a seed with {BASELINE}."
-    found = answer(summaries, chosen.name, BASELINE)
-    p = chosen.corrected_p if found.images == "validation" else _corrected_test(summaries, chosen)
+        return f"No {_KINDS[kind]} shares a seed with {comparison.baseline}."
+    found = answer(summaries, chosen.name, comparison.baseline)
+    p = chosen.corrected_p
+    if found.images == "test":
+        p = _corrected_test(summaries, comparison.baseline, chosen)
     subject = f"The best {_KINDS[kind]} on validation images, {chosen.name},"
-    return _verdict(found, subject, p, "Holm-corrected p")
+    return _verdict(found, subject, comparison.called, p, "Holm-corrected p")
 
 
-def _corrected_test(summaries, chosen):
+def _corrected_test(summaries, baseline, chosen):
     """Returns p of a test comparison, corrected over all finalists."""
-    found = {s.name: answer(summaries, s.name, BASELINE) for s in summaries if s.name != BASELINE}
+    found = {s.name: answer(summaries, s.name, baseline) for s in summaries if s.name != baseline}
     tested = {
         name: a.difference.p
         for name, a in found.items()
@@ -96,13 +97,13 @@ def _corrected_test(summaries, chosen):
     return holm(tested).get(chosen.name)
 
 
-def _verdict(found: Answer, subject: str, p: float | None, p_name: str) -> str:
+def _verdict(found: Answer, subject: str, reference: str, p: float | None, p_name: str) -> str:
     difference = found.difference
     where = f"on {found.images} images"
     seeds = f"{difference.count} seed{'s' if difference.count > 1 else ''}"
     if p is None:
         return (
-            f"{subject} and the static checkerboard differ by {difference.mean:+.4f} "
+            f"{subject} and {reference} differ by {difference.mean:+.4f} "
             f"bits/dim {where}, with {seeds}: no difference is shown by one seed."
         )
     numbers = (
@@ -110,6 +111,6 @@ def _verdict(found: Answer, subject: str, p: float | None, p_name: str) -> str:
         f"(paired standard error, {seeds}, {p_name} {'< 0.001' if p < 0.001 else f'= {p:.3f}'})"
     )
     if p >= _LEVEL:
-        return f"{subject} showed no difference from the static checkerboard: {numbers}."
+        return f"{subject} showed no difference from {reference}: {numbers}."
     outcome = "better" if difference.mean < 0 else "worse"
-    return f"{subject} did {outcome} than the static checkerboard: {numbers}."
+    return f"{subject} did {outcome} than {reference}: {numbers}."

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from tfp_lcma.files import written_whole
 from training.ablation import tables
-from training.ablation.arms import BASELINE
+from training.ablation.comparisons import COMPARISONS
 from training.ablation.figures import draw_figures
-from training.ablation.questions import answers, best_sentence, lcma_sentence
+from training.ablation.questions import answers, best_sentences, subject_sentences
 from training.ablation.scores import ON_SCORES, scores_table
 from training.ablation.summary import Summary, summarize
 from training.results import ResultsFile
@@ -26,23 +26,24 @@ def write_report(study: Path, report: Path) -> Path:
         OSError: the study has no configuration, or the folder cannot be written.
     """
     settings = json.loads((study / "config.json").read_text(encoding="utf-8"))
-    summaries = summarize(study)
+    comparison = COMPARISONS[settings["comparison"]]
+    summaries = summarize(study, comparison.baseline)
     exchange = _exchange(study)
-    captions = draw_figures(study, report, summaries)
-    questions = answers(summaries)
+    captions = draw_figures(study, report, summaries, comparison)
+    questions = answers(summaries, comparison)
+    table = tables.results_table(summaries, comparison.baseline, exchange.get("steps"))
     failures = tables.failures_table(summaries)
     pairs = tables.pairs_table(summaries)
     # Where masked couplings have to do with the pixel grid.
     scores = settings["model"] == "real_nvp" and scores_table(study / "statistics")
     parts = [
-        f"# Who leaves early: an ablation on {settings['name']}",
+        f"# {comparison.title} on {settings['name']}",
         _commands(study),
         _facts(settings, summaries, exchange),
-        lcma_sentence(summaries),
-        best_sentence(summaries, "data"),
-        best_sentence(summaries, "static"),
-        f"## All arms\n\n{tables.results_table(summaries, exchange.get('steps'))}",
-        _how_to_read(settings, summaries),
+        *subject_sentences(summaries, comparison),
+        *best_sentences(summaries, comparison),
+        f"## All arms\n\n{table}",
+        _how_to_read(settings, summaries, comparison.baseline),
         questions and f"## Named questions\n\n{tables.answers_table(questions)}\n\n{_ON_QUESTIONS}",
         failures and f"## Runs that failed\n\n{failures}",
         "## Pictures",
@@ -113,7 +114,7 @@ def _range(numbers) -> str:
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
-def _how_to_read(settings: dict, summaries: Sequence[Summary]) -> str:
+def _how_to_read(settings: dict, summaries: Sequence[Summary], baseline: str) -> str:
     qualities = [row["quality"] for s in summaries for row in s.runs.values() if row["quality"]]
     if qualities:
         quality = (
@@ -132,11 +133,12 @@ def _how_to_read(settings: dict, summaries: Sequence[Summary]) -> str:
         else ""
     )
     return (
-        f"Sorted by the paired difference from {BASELINE}; negative: better. ± is the standard "
+        f"Sorted by the paired difference from {baseline}; negative: better. ± is the standard "
         "error over seeds, of differences over paired seeds: the noise of training, not that of "
         f"choosing images.{clusters} p is of a paired t-test, Holm p is corrected over all arms "
         "of the table. Kinds: static looks at no data, data is chosen from statistics of a "
         "pre-trained flow, control is there for comparison. Test images were read for the "
-        f"finalists only, once. {quality} Seconds are those of the machine at hand, busy or not; "
-        "pre-training with collecting is also given in steps of the baseline, timed in turn."
+        f"finalists only, once. {quality} Seconds and milliseconds are those of the machine at "
+        "hand, busy or not; pre-training with collecting is also given in steps of the baseline, "
+        "timed in turn."
     )

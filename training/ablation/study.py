@@ -7,7 +7,7 @@ from pathlib import Path
 from tfp_lcma.bijectors import level_shapes
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
 from training.ablation.arms import ARMS
-from training.ablation.exchange import baseline_steps
+from training.ablation.exchange import Exchange
 from training.ablation.measure import RunFailedError, measure
 from training.ablation.pretraining import Pretraining, PretrainingFailedError
 from training.ablation.splits import same_splits, split_bijectors
@@ -24,6 +24,7 @@ class Study:
 
     Attributes:
         recipe: data, flow, optimisation; `steps` and `pretrain_steps` are budgets, spent whole.
+        comparison: what it is about, one of `COMPARISONS`.
         dataset: trained on, compared on its validation images.
         folder: everything but the report.
         command: written beside every result that it made.
@@ -32,6 +33,7 @@ class Study:
         verbose: whether progress is shown.
     """
 
+    comparison: str
     recipe: Recipe
     dataset: Dataset
     folder: Path
@@ -87,13 +89,12 @@ class Study:
             run = {key: done[twin][key] for key in done[twin] if key not in ("arm", "seed")}
             run |= {"same_as": twin, "command": self.command}
         else:
-            steps = self.recipe.steps + (self._extra_steps() if arm.more_time else 0)
             run = measure(
                 self.recipe,
                 self.dataset,
                 factorization,
                 seed,
-                steps=steps,
+                steps=self._steps(name),
                 folder=self.folder,
                 name=f"{name}-{seed}",
                 extractor=extractor,
@@ -117,7 +118,10 @@ class Study:
         arm = ARMS[name]
         for other, row in done.items():
             candidate = ARMS[other]
-            alike = (candidate.options, candidate.more_time) == (arm.options, arm.more_time)
+            alike = all(
+                getattr(candidate, what) == getattr(arm, what)
+                for what in ("options", "more_time", "as_long_as")
+            )
             if not alike or "failed" in row or "same_as" in row:
                 continue
             if other not in splits:
@@ -126,10 +130,14 @@ class Study:
                 return other
         return None
 
-    def _extra_steps(self):
-        """Returns how many of the baseline's steps a pre-training takes."""
-        file = self.folder / "exchange.json"
-        return round(baseline_steps(self.recipe, self.dataset, file, self.say)["steps"])
+    def _steps(self, name):
+        """Returns how many steps an arm is trained for."""
+        arm, exchange = ARMS[name], Exchange(self.recipe, self.dataset, self.folder, self.say)
+        if arm.more_time:
+            return self.recipe.steps + round(exchange.of_pretraining()["steps"])
+        if arm.as_long_as:
+            return round(self.recipe.steps * exchange.of_arms(arm.as_long_as, name)["ratio"])
+        return self.recipe.steps
 
     def _pretraining_cost(self, arm, seed):
         """Returns the seconds of the arm's pre-trainings and of collecting statistics."""
@@ -144,6 +152,7 @@ class Study:
     def _claim(self):
         sides = (self.dataset.train, self.dataset.validation, self.dataset.test)
         settings = dataclasses.asdict(self.recipe) | {
+            "comparison": self.comparison,
             "event_shape": list(self.dataset.event_shape),
             "bins": self.dataset.bins,
             "images": [len(side) for side in sides],

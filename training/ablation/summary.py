@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from training.ablation.arms import ARMS, BASELINE, Arm
+from training.ablation.arms import ARMS, Arm
 from training.ablation.paired import Difference, holm, mean_of, paired_difference
 from training.results import ResultsFile
 
@@ -47,11 +47,15 @@ class Summary:
         return None if None in values or not values else mean_of(values).mean
 
 
-def summarize(folder: Path) -> list[Summary]:
+def summarize(folder: Path, baseline: str) -> list[Summary]:
     """Reads a study's results: the arms in order of validation, best first, failures last.
 
     Arms may have different seeds, so the order is that of the paired differences from the
     baseline, not of the means.
+
+    Args:
+        folder: of a study.
+        baseline: name of the arm that all are compared with.
 
     Raises:
         ValueError: a file is damaged.
@@ -60,9 +64,9 @@ def summarize(folder: Path) -> list[Summary]:
     tested = ResultsFile(folder / "test.jsonl").rows()
     found = {name: _gather(name, rows, tested) for name in ARMS}
     found = {name: summary for name, summary in found.items() if summary.runs or summary.failures}
-    baseline = found[BASELINE].validation if BASELINE in found else {}
+    reference = found[baseline].validation if baseline in found else {}
     differences = {
-        name: None if name == BASELINE else paired_difference(summary.validation, baseline)
+        name: None if name == baseline else paired_difference(summary.validation, reference)
         for name, summary in found.items()
     }
     corrected = holm({n: d.p for n, d in differences.items() if d and d.p is not None})
@@ -70,7 +74,7 @@ def summarize(folder: Path) -> list[Summary]:
         dataclasses.replace(summary, difference=differences[name], corrected_p=corrected.get(name))
         for name, summary in found.items()
     ]
-    return sorted(summaries, key=_place)
+    return sorted(summaries, key=lambda summary: _place(summary, baseline))
 
 
 def _gather(name: str, rows: Sequence[dict[str, Any]], tested: Sequence[dict]) -> Summary:
@@ -83,7 +87,7 @@ def _gather(name: str, rows: Sequence[dict[str, Any]], tested: Sequence[dict]) -
     )
 
 
-def _place(summary: Summary) -> float:
-    if summary.name == BASELINE:
+def _place(summary: Summary, baseline: str) -> float:
+    if summary.name == baseline:
         return 0.0
     return summary.difference.mean if summary.difference else float("inf")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfp_lcma.factorizations import PAIRS
-from training.ablation.arms import BASELINE, PRETRAININGS
+from training.ablation.arms import PRETRAININGS
 from training.ablation.paired import Mean, holm, mean_of
 from training.ablation.questions import Answer
 from training.ablation.summary import Summary
@@ -13,17 +13,20 @@ from training.ablation.summary import Summary
 NOTHING = "n/a"
 
 
-def results_table(summaries: Sequence[Summary], pretraining_steps: float | None) -> str:
+def results_table(
+    summaries: Sequence[Summary], baseline: str, pretraining_steps: float | None
+) -> str:
     """Returns one row an arm, in the order given.
 
     Args:
         summaries: the arms.
+        baseline: name of the arm that they are compared with.
         pretraining_steps: how many steps of the baseline one pre-training takes, if known.
     """
     heads = [
         "arm", "what it is", "kind", "seeds", "validation bits/dim", "test bits/dim",
-        f"difference from {BASELINE}", "p", "Holm p", "FID", "KID", "parameters", "s a run",
-        "pre-training",
+        f"difference from {baseline}", "p", "Holm p", "FID", "KID", "parameters", "steps",
+        "s a run", "ms a sample", "pre-training",
     ]  # fmt: skip
     return markdown(heads, [_row(s, pretraining_steps) for s in summaries if s.runs])
 
@@ -119,7 +122,9 @@ def _row(summary: Summary, pretraining_steps: float | None) -> list[str]:
         _number(summary.average(lambda row: (row["quality"] or {}).get("fid")), ".2f"),
         _number(summary.average(lambda row: (row["quality"] or {}).get("kid")), ".4f"),
         _number(summary.average(lambda row: row["parameters"]), ",.0f"),
+        _number(summary.average(lambda row: row["steps"]), ",.0f"),
         _number(summary.average(lambda row: row["seconds"]), ".0f"),
+        _number(summary.average(lambda row: row.get("sample_milliseconds")), ".1f"),
         _pretraining(summary, pretraining_steps),
     ]
 

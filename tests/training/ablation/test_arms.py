@@ -7,7 +7,8 @@ import pytest
 import tfp_lcma as lcma
 from tests.toys import SHAPE, pictures, trained
 from tfp_lcma.factorizations import Factorization
-from training.ablation.arms import ARMS, BASELINE, PRETRAININGS, check_arms
+from training.ablation.arms import ARMS, PRETRAININGS
+from training.ablation.comparisons import COMPARISONS
 from training.ablation.splits import split_bijectors
 from training.recipe import load_recipe
 
@@ -50,8 +51,27 @@ def test_haar_is_static_and_karhunen_loeve_is_chosen_from_data():
 
 
 def test_the_baseline_comes_first_whatever_is_asked_for():
-    assert check_arms(["haar", BASELINE, "haar"], "arms") == (BASELINE, "haar")
-    assert check_arms(["lcma"], "arms") == (BASELINE, "lcma")
-    assert check_arms([], "arms") == ()
+    splits = COMPARISONS["splits"]
+    assert splits.choose(["haar", "checkerboard", "haar"], "arms") == ("checkerboard", "haar")
+    assert splits.choose(["lcma"], "arms") == ("checkerboard", "lcma")
+    assert splits.choose([], "arms") == ()
     with pytest.raises(ValueError, match=r"finalists must be among checkerboard, .*; got 'best'"):
-        check_arms(["best"], "finalists")
+        splits.choose(["best"], "finalists")
+
+
+@pytest.mark.parametrize("name", COMPARISONS)
+def test_a_comparison_names_arms_that_there_are(name):
+    comparison = COMPARISONS[name]
+    assert comparison.baseline in comparison.arms
+    assert not ARMS[comparison.baseline].pretrainings
+    named = {*comparison.subjects, *(arm for question in comparison.questions for arm in question)}
+    assert named <= set(comparison.arms) <= set(ARMS)
+    for arm in comparison.arms:
+        other = ARMS[arm].as_long_as
+        assert other is None or not ARMS[other].pretrainings
+
+
+def test_an_arm_is_possible_where_the_model_has_its_options():
+    possible = COMPARISONS["splits"].possible(load_recipe("digits_glow"))
+    assert "lcma" in possible and "lcma-position-aware" not in possible
+    assert COMPARISONS["exit-priors"].possible(load_recipe("digits_residual"))

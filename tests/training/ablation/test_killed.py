@@ -56,7 +56,7 @@ def finish(process):
 def numbers(folder):
     """All that does not depend on a clock, or on the command's words."""
     lines = (folder / "results.jsonl").read_text().splitlines()
-    clocked = ("seconds", "step_seconds", "pretraining", "command")
+    clocked = ("seconds", "step_seconds", "sample_milliseconds", "pretraining", "command")
     return [{k: v for k, v in json.loads(line).items() if k not in clocked} for line in lines]
 
 

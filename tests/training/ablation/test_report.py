@@ -8,8 +8,9 @@ from PIL import Image
 
 from tests.training.ablation.study_folder import BITS, make_study, result
 from training.ablation import report as reporting
+from training.ablation.comparisons import COMPARISONS
 from training.ablation.figures import mean_curve, showcase
-from training.ablation.questions import answer, answers, best_sentence, lcma_sentence
+from training.ablation.questions import answer, answers, best_sentences, subject_sentences
 from training.ablation.report import write_report
 from training.ablation.summary import summarize
 from training.results import ResultsFile
@@ -23,6 +24,9 @@ def study(tmp_path_factory):
 @pytest.fixture(scope="module")
 def report(study):
     return write_report(study, study / "report").read_text()
+
+
+SPLITS = COMPARISONS["splits"]
 
 
 @pytest.fixture
@@ -43,7 +47,7 @@ def with_test(folder, **bits):
         for seed, value in enumerate(values):
             test = {"bits_per_dimension": value}
             tested.append({"arm": arm, "seed": seed, "command": "finalists", "test": test})
-    return summarize(folder)
+    return summarize(folder, SPLITS.baseline)
 
 
 def test_arms_are_sorted_by_validation_with_their_numbers(report):
@@ -52,7 +56,7 @@ def test_arms_are_sorted_by_validation_with_their_numbers(report):
     assert arms == sorted(BITS, key=lambda arm: np.mean(BITS[arm]))
     assert row_of(report, "lcma") == [
         "lcma", "LCMA, as published", "data", "3", "2.2333 ± 0.0961", "",
-        "+0.1000 ± 0.0115", "0.013", "0.026", "11.00", "0.2500", "1,000", "60",
+        "+0.1000 ± 0.0115", "0.013", "0.026", "11.00", "0.2500", "1,000", "600", "60", "2.5",
         "36 s = 360 steps",
     ]  # fmt: skip
     assert row_of(report, "checkerboard")[6:9] == ["", "", ""]
@@ -79,10 +83,11 @@ def test_questions_are_answered_on_test_where_both_were_read(tmp_path, no_pictur
     assert (on_test.images, on_test.difference.mean) == ("test", pytest.approx(0))
     assert answer(found, "haar", "checkerboard").images == "validation"
     assert answer(found, "lcma", "exit-price") is None
-    asked = [(one.arm, one.reference) for one in answers(found)]
+    asked = [(one.arm, one.reference) for one in answers(found, SPLITS)]
     assert ("lcma", "complement") in asked and ("exit-price-level", "checkerboard") not in asked
-    assert lcma_sentence(found).startswith("LCMA showed no difference from the static checkerboard")
-    assert "on test images" in lcma_sentence(found)
+    (sentence,) = subject_sentences(found, SPLITS)
+    assert sentence.startswith("LCMA showed no difference from the static checkerboard")
+    assert "on test images" in sentence
     text = write_report(tmp_path, tmp_path / "report").read_text()
     assert row_of(text, "lcma")[5] == "2.1000 ± 0.0577"
     assert "finalists\n" in text, "the command that read the test images is told"
@@ -94,14 +99,16 @@ def test_the_best_arm_is_corrected_over_the_finalists_on_test(tmp_path):
     bits = {"haar": [1.9, 2.08, 2.11], "karhunen-loeve": [1.9, 2.05, 2.11]}
     found = with_test(tmp_path, checkerboard=baseline, **bits)
     # p is 0.0346, of two.
-    assert "showed no difference" in best_sentence(found, "data")
-    assert "Holm-corrected p = 0.069" in best_sentence(found, "data")
+    of_data, _ = best_sentences(found, SPLITS)
+    assert "showed no difference" in of_data
+    assert "Holm-corrected p = 0.069" in of_data
 
 
 def test_an_arm_of_one_seed_is_not_called_the_best(tmp_path):
     make_study(tmp_path)
     ResultsFile(tmp_path / "results.jsonl").append(result("exit-price", 0, bits=1.0))
-    assert "karhunen-loeve" in best_sentence(summarize(tmp_path), "data")
+    of_data, _ = best_sentences(summarize(tmp_path, SPLITS.baseline), SPLITS)
+    assert "karhunen-loeve" in of_data
 
 
 def test_one_seed_claims_nothing(tmp_path, no_pictures):
@@ -144,7 +151,7 @@ def test_every_picture_is_there_and_shows_something(study, report):
 
 
 def test_curves_are_means_over_seeds_of_a_handful(study):
-    shown = showcase(summarize(study))
+    shown = showcase(summarize(study, SPLITS.baseline), SPLITS)
     expected = ["checkerboard", "lcma", "haar", "karhunen-loeve", "nobody-leaves"]
     assert [summary.name for summary in shown] == expected
     mean = np.mean(BITS["checkerboard"])
@@ -172,4 +179,26 @@ def test_a_study_without_results_still_has_a_report(tmp_path):
     make_study(tmp_path)
     (tmp_path / "results.jsonl").unlink()
     text = write_report(tmp_path, tmp_path / "report").read_text()
-    assert "LCMA was not compared with the static split" in text
+    assert "LCMA was not compared with the static checkerboard" in text
+
+
+def test_a_comparison_of_priors_has_its_own_baseline_and_questions(tmp_path, no_pictures):
+    folder = make_study(tmp_path, comparison="exit-priors")
+    (folder / "results.jsonl").unlink()
+    bits = {
+        "conditional-gaussian": [2.0, 2.1, 2.3],
+        "conditional-gaussian-as-long": [1.8, 1.91, 2.09],
+        "channel-autoregressive": [1.9, 1.99, 2.21],
+    }
+    for arm, values in bits.items():
+        for seed, value in enumerate(values):
+            ResultsFile(folder / "results.jsonl").append(result(arm, seed, value))
+    text = write_report(folder, folder / "report").read_text()
+    assert text.startswith("# What leaves, and under which prior: a comparison on digits")
+    assert "The channel-autoregressive prior did better than the conditional Gaussian" in text
+    assert "difference from conditional-gaussian" in text
+    asked = text.split("## Named questions")[1]
+    assert row_of(asked, "channel-autoregressive")[1] == "conditional-gaussian"
+    assert (
+        "| channel-autoregressive | conditional-gaussian-as-long | validation | 3 | +0.1" in asked
+    )

@@ -10,8 +10,9 @@ import pytest
 from tests.toys import pictures
 from tests.training.tiny import build_tiny_flow
 from tfp_lcma.factorizations import LogDetStatistics
-from training.ablation import finalists, pretraining, study
-from training.ablation.arms import ARMS, check_arms
+from training.ablation import exchange, finalists, pretraining, study
+from training.ablation.arms import ARMS
+from training.ablation.comparisons import COMPARISONS
 from training.ablation.figures import draw_figures
 from training.ablation.finalists import read_test
 from training.ablation.measure import RunFailedError
@@ -27,6 +28,8 @@ SETTINGS = {
     "steps": 6, "pretrain_steps": 4, "batch_size": 8, "validate_every": 4, "draws": 2,
 }  # fmt: skip
 
+SPLITS = COMPARISONS["splits"]
+
 
 @pytest.fixture(autouse=True)
 def tiny_flows(monkeypatch):
@@ -40,7 +43,7 @@ def dataset():
 
 def toy_study(folder, dataset, **changes):
     recipe = load_recipe("digits", **(SETTINGS | changes))
-    return Study(recipe, dataset, folder, command="try", verbose=False)
+    return Study("splits", recipe, dataset, folder, command="try", verbose=False)
 
 
 def rows(folder, name="results.jsonl"):
@@ -64,7 +67,7 @@ def finished(tmp_path_factory, dataset):
     folder = tmp_path_factory.mktemp("study")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Recipe, "build_flow", build_tiny_flow)
-        arms = check_arms(["lcma", "checkerboard-more-time", "online-lcma"], "arms")
+        arms = SPLITS.choose(["lcma", "checkerboard-more-time", "online-lcma"], "arms")
         toy_study(folder, dataset).run(arms, [0])
     return folder
 
@@ -83,11 +86,11 @@ def test_every_arm_has_a_row_with_its_budget_and_its_curve(finished, dataset):
     assert baseline["pairs"] == [[[0, 0, 4, 0, 0, 0]]]
     assert np.sum(lcma["pairs"]) == 4
     assert min(lcma["pretraining"].values()) > 0
-    exchange = json.loads((finished / "exchange.json").read_text())
-    pretraining = 4 * exchange["step_ratio"] + exchange["collecting"]
-    assert exchange["steps"] == pytest.approx(pretraining)
-    assert exchange["low"] <= exchange["step_ratio"] <= exchange["high"]
-    assert longer["steps"] == 6 + round(pretraining)
+    rates = json.loads((finished / "exchange.json").read_text())
+    worth = 4 * rates["step_ratio"] + rates["collecting"]
+    assert rates["steps"] == pytest.approx(worth)
+    assert rates["low"] <= rates["step_ratio"] <= rates["high"]
+    assert longer["steps"] == 6 + round(worth)
     assert longer["pretraining"] is None
 
 
@@ -98,7 +101,9 @@ def test_an_online_arm_needs_no_pretraining_and_says_what_it_would_have_chosen(f
     steps, shares = ChoiceLog(finished / "choices" / "online-lcma-0.json").curves()[0]
     assert steps == [1, 2]
     np.testing.assert_allclose(shares[-1], np.divide(online["pairs"][0][0], 4))
-    captions = draw_figures(finished, finished / "report", summarize(finished))
+    captions = draw_figures(
+        finished, finished / "report", summarize(finished, SPLITS.baseline), SPLITS
+    )
     assert "online-lcma-choices-level-1.png" in captions
     assert (finished / "report" / "online-lcma-choices-level-1.png").exists()
 
@@ -107,10 +112,10 @@ def test_finished_runs_and_pretrainings_are_not_done_again(finished, dataset, mo
     before = rows(finished)
     again = toy_study(finished, dataset)
     calls = count_calls(monkeypatch, study, "measure")
-    again.run(check_arms(["lcma"], "arms"), [0])
+    again.run(SPLITS.choose(["lcma"], "arms"), [0])
     assert calls == []
     trainings = count_calls(monkeypatch, pretraining, "train")
-    again.run(check_arms(["lcma-low"], "arms"), [0])
+    again.run(SPLITS.choose(["lcma-low"], "arms"), [0])
     assert len(calls) == 1 and trainings == []
     assert rows(finished)[:4] == before
 
@@ -171,6 +176,23 @@ def test_an_arm_that_splits_as_an_earlier_one_shares_its_run(
     shared = find(rows(tmp_path), "complement", 0)
     assert (shared["same_as"], shared["model"]) == ("checkerboard", "checkerboard-0")
     assert shared["validation"] == find(rows(tmp_path), "checkerboard", 0)["validation"]
+
+
+def test_an_arm_may_get_the_time_that_another_takes(tmp_path, dataset, monkeypatch):
+    steps = []
+
+    def measure(*_, name, **others):
+        steps.append(others["steps"])
+        bits = {"bits_per_dimension": 1.0}
+        return {"step_seconds": 0.1, "seconds": 1.0, "validation": bits, "model": name}
+
+    monkeypatch.setattr(study, "measure", measure)
+    monkeypatch.setattr(exchange, "ratio", lambda *_: (2.5, 2.4, 2.6))
+    arms = ["conditional-gaussian", "conditional-gaussian-as-long", "channel-autoregressive"]
+    toy_study(tmp_path, dataset).run(arms, [0, 1])
+    assert steps == [6, 15, 6] * 2
+    (kept,) = tmp_path.glob("exchange-*.json")
+    assert json.loads(kept.read_text()) == {"ratio": 2.5, "low": 2.4, "high": 2.6}
 
 
 def test_a_failed_run_is_recorded_and_the_study_goes_on(tmp_path, dataset, made_up_runs):
