@@ -16,9 +16,12 @@ from tfp_lcma.bijectors import (
     AffineCoupling,
     AffinePreprocessing,
     BatchNorm,
+    CouplingShuffle,
     FlowBijector,
     FlowChain,
+    FrozenShuffle,
     Identity,
+    InvariantShuffle,
     InvertibleConvolution,
     LogitPreprocessing,
     MixtureLogisticCoupling,
@@ -36,6 +39,7 @@ from tfp_lcma.bijectors import (
 from tfp_lcma.factorizations import (
     Channel,
     Checkerboard,
+    EntropyInformed,
     Factorization,
     Haar,
     KarhunenLoeve,
@@ -255,6 +259,9 @@ FLOWS = {
         (3, 4, 2), LipschitzNetwork(4, dtype=dtype), log_det="exact", dtype=dtype
     ),
     "VariablePermutation": lambda dtype: variable_permutation((2, 3, 4)),
+    "InvariantShuffle": lambda dtype: InvariantShuffle((2, 3, 4)),
+    "FrozenShuffle": lambda dtype: FrozenShuffle((2, 3, 4), steps=3),
+    "CouplingShuffle": lambda dtype: CouplingShuffle((2, 3, 8), reverse=True),
     "LogitPreprocessing": lambda dtype: LogitPreprocessing(SHAPE, dtype=dtype),
     "AffinePreprocessing": lambda dtype: AffinePreprocessing(SHAPE, bins=17, dtype=dtype),
     "FlowChain": chain,
@@ -274,6 +281,9 @@ FLOWS = {
     ),
     "MultiScale (online)": lambda dtype: multi_scale(
         dtype, OnlineLikelihoodContribution(), shape=SHAPE, levels=2
+    ),
+    "MultiScale (entropy-informed)": lambda dtype: multi_scale(
+        dtype, EntropyInformed(), shape=SHAPE, levels=2
     ),
     "MultiScale (a user's parts)": lambda dtype: multi_scale(dtype, TopRow(), ShiftedExits()),
     "MultiScale (conditional Gaussian)": lambda dtype: multi_scale(

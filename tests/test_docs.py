@@ -43,3 +43,13 @@ def test_residual_flow_tells_its_standard_error_as_the_page_says():
     estimate = names["estimate"]
     assert estimate.log_det.shape == estimate.standard_error.shape == (3, 4, 4, 1)
     assert estimate.total_standard_error.shape == (3,)
+
+
+def test_sorting_by_content_is_no_density_and_the_invariant_shuffle_is_as_the_page_says():
+    names = {"__name__": "docs"}
+    text = (DOCS / "entropy_informed.md").read_text(encoding="utf-8")
+    for block in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
+        exec(block, names)
+    assert round(names["by_content"], 2) == 1.85
+    assert round(names["by_invariants"], 2) == 1.0
+    assert names["flow"].exit_map.max() == 1

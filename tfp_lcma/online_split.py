@@ -125,10 +125,11 @@ class OnlineSplit(keras.callbacks.Callback):
 
 
 def variable_orders(flow) -> list[VariablePermutation]:
-    """Returns the orders of a multi-scale flow that can change, finest level first."""
+    """Returns the orders of a multi-scale flow that are decided in training, finest level first."""
     if not isinstance(flow, MultiScale) or not flow.routes_change:
         return []
-    return [order.bijectors[-1] for order in flow.orders]
+    orders = [order.bijectors[-1] for order in flow.orders]
+    return [order for order in orders if isinstance(order, VariablePermutation)]
 
 
 def with_online_split(callbacks, flow):

@@ -47,6 +47,9 @@ FIXED: dict[str, Callable[[int], Factorization | None]] = {
     "random-in-block": family.RandomInBlock,
     "haar": lambda seed: family.Haar(),
     "learned-convolution": lambda seed: family.LearnedConvolution(),
+    "entropy-informed": lambda seed: family.EntropyInformed(),
+    "entropy-informed-frozen": lambda seed: family.EntropyInformed("frozen"),
+    "entropy-informed-coupling": lambda seed: family.EntropyInformed("coupling"),
     "none": lambda seed: None,
 }
 NAMES = (*FROM_STATISTICS, *FROM_IMAGES, *ONLINE, *FIXED)

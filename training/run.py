@@ -12,6 +12,7 @@ import tfp_lcma as lcma
 from tfp_lcma.callbacks import ImageSummary
 from tfp_lcma.factorizations import LogDetStatistics
 from tfp_lcma.files import written_whole
+from tfp_lcma.online_split import variable_orders
 from training import evaluation, factorizations, report
 from training.batches import batches
 from training.checkpoint import Checkpointer, PatientStopping
@@ -187,7 +188,7 @@ class Run:
             keras.callbacks.TerminateOnNaN(),
             *self._summaries(phase, dataset),
         ]
-        if flow.routes_change:
+        if variable_orders(flow):
             # Always by the same images: a run that is carried on decides alike.
             log = ChoiceLog(self.folder / "online_choices.json")
             callbacks.append(

@@ -19,6 +19,7 @@ from tfp_lcma.bijectors.probes import probing
 from tfp_lcma.bijectors.reshaping import Permutation, Rearrangement, Squeeze, Unsqueeze
 from tfp_lcma.bijectors.residual import ResidualBlock
 from tfp_lcma.bijectors.rotation import Rotation
+from tfp_lcma.bijectors.shuffle import CouplingShuffle, FrozenShuffle, InvariantShuffle, Shuffle
 from tfp_lcma.bijectors.variable_permutation import VariablePermutation
 from tfp_lcma.networks.actnorm import data_dependent_initialization
 
@@ -29,9 +30,12 @@ __all__ = [
     "AffinePreprocessing",
     "BatchNorm",
     "Coupling",
+    "CouplingShuffle",
     "FlowBijector",
     "FlowChain",
+    "FrozenShuffle",
     "Identity",
+    "InvariantShuffle",
     "InvertibleConvolution",
     "LevelRecord",
     "LogDetEstimate",
@@ -42,6 +46,7 @@ __all__ = [
     "Rearrangement",
     "ResidualBlock",
     "Rotation",
+    "Shuffle",
     "Squeeze",
     "Unsqueeze",
     "VariablePermutation",

@@ -1,5 +1,6 @@
 """Which dimensions leave a multi-scale flow at which level."""
 
+from tfp_lcma.factorizations.entropy import EntropyInformed
 from tfp_lcma.factorizations.exit_price import PAIRS, ExitPrice, pair_prices
 from tfp_lcma.factorizations.factorization import (
     Factorization,
@@ -27,6 +28,7 @@ __all__ = [
     "Channel",
     "Checkerboard",
     "ComplementCheckerboard",
+    "EntropyInformed",
     "ExitPrice",
     "Factorization",
     "Haar",

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 import tfp_lcma as lcma
 from tfp_lcma.factorizations import Factorization
+from tfp_lcma.online_split import variable_orders
 from training.batches import batches
 from training.datasets import Dataset
 from training.online_choices import ChoiceLog
@@ -68,7 +69,7 @@ def train(
     model.compile(optimizer=recipe.build_optimizer(steps))
     watch = _Watch()
     callbacks = [watch]
-    if flow.routes_change and choices is not None:
+    if variable_orders(flow) and choices is not None:
         every = max(flow.factorization.decide_at[-1] // _WATCHES, 1)
         log = ChoiceLog(choices)
         callbacks.append(lcma.OnlineSplit(watch_every=every, on_watch=log.add))

@@ -1,0 +1,83 @@
+"""The entropy-informed split in a model that is trained, saved and exported."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfp_lcma as lcma
+from tests.checks import of_routers
+from tests.toys import fitted, pictures, tiny_model
+from tfp_lcma.bijectors import CouplingShuffle, FrozenShuffle, InvariantShuffle
+from tfp_lcma.factorizations import Channel, EntropyInformed
+
+KINDS = {"invariant": InvariantShuffle, "frozen": FrozenShuffle, "coupling": CouplingShuffle}
+
+
+def model(shuffle, **options):
+    options = {"weight": 1.0} | options
+    made = tiny_model(factorization=EntropyInformed(shuffle, **options))
+    made.initialize(pictures(64))
+    return made
+
+
+def shuffle_of(model):
+    return model.flow.orders[0].bijectors[-1]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_fit_teaches_who_leaves_and_the_model_comes_back(name, tmp_path):
+    made = model(name, steps=8)
+    assert isinstance(shuffle_of(made), KINDS[name])
+    images = pictures(128)
+    before = [v.numpy().copy() for v in of_routers(made.flow)]
+    history = fitted(made, images, epochs=4)
+    assert history["bits_per_dimension"][-1] < history["bits_per_dimension"][0]
+    if name == "frozen":
+        assert shuffle_of(made).settled
+    else:
+        after = [v.numpy() for v in of_routers(made.flow)]
+        assert all(np.any(a != b) for a, b in zip(after, before, strict=True))
+    made.save(tmp_path / "a.keras")
+    again = keras.saving.load_model(tmp_path / "a.keras")
+    np.testing.assert_allclose(again.log_prob(images[:16]), made.log_prob(images[:16]), rtol=1e-6)
+    np.testing.assert_allclose(
+        np.floor(again.decode(made.encode(images[:16]))), images[:16], atol=1
+    )
+    path = lcma.export_saved_model(made, tmp_path / "export")
+    score = tf.saved_model.load(str(path)).signatures["log_prob"](images=tf.constant(images[:16]))
+    np.testing.assert_allclose(score["log_prob"], made.log_prob(images[:16]), rtol=1e-5)
+
+
+def test_the_routers_loss_is_added_with_its_weight_and_leaves_the_likelihood_alone():
+    images = pictures(32)
+    losses = {}
+    for weight in (0.0, 1.0, 3.0):
+        made = model("invariant", weight=weight)
+        logs = made.train_on_batch(images, return_dict=True)
+        losses[weight] = logs["loss"]
+        assert logs["bits_per_dimension"] == pytest.approx(
+            model("invariant", weight=0.0).train_on_batch(images, return_dict=True)[
+                "bits_per_dimension"
+            ],
+            rel=1e-6,
+        )
+    ratio = (losses[3.0] - losses[0.0]) / (losses[1.0] - losses[0.0])
+    assert ratio == pytest.approx(3, rel=1e-3)
+
+
+def test_untrained_it_is_the_channel_split():
+    plain = tiny_model(factorization=Channel())
+    plain.initialize(pictures(64))
+    made = model("invariant")
+    images = pictures(8, seed=5)
+    np.testing.assert_allclose(made.log_prob(images), plain.log_prob(images), rtol=1e-6)
+
+
+def test_arguments_out_of_range_are_refused():
+    with pytest.raises(ValueError, match='shuffle must be "invariant" or'):
+        EntropyInformed("sorted")
+    with pytest.raises(ValueError, match='entropy must be "negentropy" or'):
+        EntropyInformed(entropy="high")
+    with pytest.raises(ValueError, match="steps must be a whole number >= 1"):
+        EntropyInformed("frozen", steps=0).bijector(0, (2, 2, 4))
