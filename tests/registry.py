@@ -299,6 +299,9 @@ FLOWS = {
     "Glow (mixture of logistics)": lambda dtype: lcma.models.glow(
         (4, 4, 1), levels=2, steps=1, width=4, coupling="mixture_logistic", dtype=dtype
     ),
+    "EIW-Flow": lambda dtype: lcma.models.eiw_flow(
+        (4, 4, 1), levels=2, steps=1, width=8, dtype=dtype
+    ),
     "mAR-SCF": lambda dtype: lcma.models.mar_scf(
         (4, 8, 1), levels=2, steps=1, width=4, blocks=1, hidden=2, dtype=dtype
     ),

@@ -16,6 +16,7 @@ MODELS = {
     "real_nvp": lcma.models.real_nvp,
     "glow": lcma.models.glow,
     "mar_scf": lcma.models.mar_scf,
+    "eiw_flow": lcma.models.eiw_flow,
     "residual_flow": lcma.models.residual_flow,
 }
 PREPROCESSING = {

@@ -7,11 +7,9 @@ import keras
 from tfp_lcma.bijectors.multi_scale import MultiScale
 from tfp_lcma.factorizations.factorization import Factorization
 from tfp_lcma.factorizations.static import Channel
-from tfp_lcma.models.couplings import coupling_kind
+from tfp_lcma.models.couplings import coupling_kind, network_maker
 from tfp_lcma.models.split_coupling import split_coupling_flow
 from tfp_lcma.networks.condition import Conditions, check_conditions
-from tfp_lcma.networks.convolutional_network import ConvolutionalNetwork
-from tfp_lcma.networks.gated_network import GatedNetwork
 from tfp_lcma.priors.channel_autoregressive import ChannelAutoregressive
 from tfp_lcma.priors.standard_normal import ExitPrior
 from tfp_lcma.validation import check_count
@@ -89,18 +87,13 @@ def mar_scf(
     conditions = check_conditions(conditions)
     policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
 
-    def network(outputs: int) -> keras.layers.Layer:
-        if coupling == "mixture_logistic":
-            return GatedNetwork(outputs, width, blocks, conditions=conditions, dtype=policy)
-        return ConvolutionalNetwork(outputs, width, conditions, dtype=policy)
-
     prior = ChannelAutoregressive(hidden=hidden, kernel=kernel, dilation=dilation)
     return split_coupling_flow(
         event_shape,
         levels=levels,
         steps=steps,
         coupling=kind,
-        network=network,
+        network=network_maker(coupling, width, blocks, conditions, policy),
         convolution="lu",
         factorization=factorization,
         exit_prior=exit_prior or prior,

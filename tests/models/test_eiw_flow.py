@@ -1,0 +1,80 @@
+"""EIW-Flow: the architecture, and how training moves what leaves."""
+
+import keras
+import numpy as np
+import pytest
+
+import tfp_lcma as lcma
+from tests.checks import close
+from tests.registry import data, move_weights
+from tests.toys import SHAPE, fitted, pictures
+from tfp_lcma.bijectors import (
+    ActNorm,
+    AffineCoupling,
+    InvariantShuffle,
+    InvertibleConvolution,
+    MixtureLogisticCoupling,
+)
+from tfp_lcma.factorizations import Channel, EntropyInformed
+from tfp_lcma.models import eiw_flow, glow
+from tfp_lcma.priors import ConditionalGaussian, StandardNormal
+
+
+def tiny(**changes):
+    keras.utils.set_random_seed(0)
+    return eiw_flow(SHAPE, **({"levels": 2, "steps": 1, "width": 4, "blocks": 1} | changes))
+
+
+def test_every_split_has_a_shuffle_before_it():
+    flow = eiw_flow((8, 8, 3), levels=3, steps=2, width=4)
+    assert [part.event_shape for part in flow.flows] == [(8, 8, 3), (4, 4, 6), (2, 2, 12)]
+    for chain in flow.flows:
+        kinds = [type(part) for part in chain.bijectors[1:-1]]
+        assert kinds == [ActNorm, InvertibleConvolution, AffineCoupling] * 2
+    shuffles = [order.bijectors[-1] for order in flow.orders]
+    assert [type(shuffle) for shuffle in shuffles] == [InvariantShuffle] * 2
+    assert [shuffle.event_shape for shuffle in shuffles] == [(4, 4, 12), (2, 2, 24)]
+    assert flow.factorization == EntropyInformed()
+    assert isinstance(flow.exit_prior, ConditionalGaussian)
+
+
+def test_couplings_may_be_mixtures():
+    flow = tiny(coupling="mixture_logistic")
+    assert any(isinstance(part, MixtureLogisticCoupling) for part in flow.submodules)
+
+
+def test_untrained_it_is_glow():
+    keras.utils.set_random_seed(0)
+    plain = glow(SHAPE, levels=2, steps=1, width=4, dtype="float64", factorization=Channel())
+    flow = tiny(dtype="float64", factorization=Channel())
+    for variable, of_glow in zip(flow.trainable_variables, plain.trainable_variables, strict=True):
+        variable.assign(of_glow)
+    x = data(flow, 3)
+    close(flow.inverse(x), plain.inverse(x), 1e-12, "latents")
+
+
+@pytest.mark.parametrize("factorization", [EntropyInformed("coupling"), Channel(), None], ids=repr)
+def test_any_factorization_and_prior_will_do(factorization):
+    flow = tiny(factorization=factorization, exit_prior=StandardNormal(), dtype="float64")
+    move_weights(flow, 0.1, seed=1)
+    x = data(flow, 2)
+    close(flow.forward(flow.inverse(x)), x, 1e-9, "round trip")
+
+
+def test_training_learns_and_samples_are_images():
+    images = pictures(128)
+    model = lcma.FlowModel(tiny())
+    model.compile(optimizer=keras.optimizers.Adam(0.02))
+    history = fitted(model, images, epochs=4)["bits_per_dimension"]
+    assert history[-1] < history[0] - 0.05
+    (shuffle,) = (order.bijectors[-1] for order in model.flow.orders)
+    assert np.any(shuffle.layers[0].offset.numpy() != 0)
+    samples = model.sample(8, seed=1)
+    back = model.decode(model.encode(samples))
+    np.testing.assert_allclose(back, samples, atol=0.05)
+
+
+def test_arguments_out_of_range_are_refused_by_name():
+    for name in ("levels", "steps", "width", "blocks"):
+        with pytest.raises(ValueError, match=f"{name} must be a whole number >= 1; got 0"):
+            eiw_flow((8, 8, 1), **{name: 0})
