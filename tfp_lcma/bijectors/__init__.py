@@ -8,6 +8,7 @@ from tfp_lcma.bijectors.coupling import (
     channel_mask,
     checkerboard_mask,
 )
+from tfp_lcma.bijectors.entropy_shuffles import CouplingShuffle, FrozenShuffle, InvariantShuffle
 from tfp_lcma.bijectors.flow_bijector import FlowBijector, Identity
 from tfp_lcma.bijectors.flow_chain import FlowChain
 from tfp_lcma.bijectors.log_det_estimate import LogDetEstimate, event_log_det_estimate
@@ -19,7 +20,7 @@ from tfp_lcma.bijectors.probes import probing
 from tfp_lcma.bijectors.reshaping import Permutation, Rearrangement, Squeeze, Unsqueeze
 from tfp_lcma.bijectors.residual import ResidualBlock
 from tfp_lcma.bijectors.rotation import Rotation
-from tfp_lcma.bijectors.shuffle import CouplingShuffle, FrozenShuffle, InvariantShuffle, Shuffle
+from tfp_lcma.bijectors.shuffle import Shuffle
 from tfp_lcma.bijectors.variable_permutation import VariablePermutation
 from tfp_lcma.networks.actnorm import data_dependent_initialization
 

@@ -1,6 +1,6 @@
 """EIW-Flow's answer: the channels of highest entropy leave, as the image itself shows."""
 
-from tfp_lcma.bijectors.shuffle import CouplingShuffle, FrozenShuffle, InvariantShuffle
+from tfp_lcma.bijectors.entropy_shuffles import CouplingShuffle, FrozenShuffle, InvariantShuffle
 from tfp_lcma.factorizations.factorization import Factorization
 from tfp_lcma.factorizations.ranking import check_choice
 from tfp_lcma.networks.channel_router import ENTROPIES

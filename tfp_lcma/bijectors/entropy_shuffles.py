@@ -1,0 +1,212 @@
+"""Shuffles of channels that depend on the image and are bijections all the same. Log-det 0."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from tfp_lcma.bijectors.shuffle import Shuffle, check_shuffle, permute_channels
+from tfp_lcma.networks.channel_router import ChannelRouter, EntropyAverages, invariant_maps
+from tfp_lcma.serialization import register
+
+
+@register
+class InvariantShuffle(Shuffle):
+    """Scores channels by statistics that no permutation of the channels changes.
+
+    ```none
+    scores = router(invariants(x));  z = x, channels reordered by the scores
+    inverse of that: invariants(z) = invariants(x), so the scores are the same
+    ```
+
+    Sorting channels by what is *in* them would not be a bijection: all orders of
+    the same channels would come out alike. Here all of them get one and the
+    same permutation.
+    """
+
+    def __init__(
+        self,
+        event_shape: Sequence[int],
+        *,
+        weight: float = 0.05,
+        entropy: str = "negentropy",
+        reverse: bool = False,
+        name: str | None = None,
+    ):
+        """Creates the shuffle.
+
+        Args:
+          event_shape: `(height, width, channels)`, an even number of channels.
+          weight: Of the loss by which the router learns.
+          entropy: "negentropy" or "log_variance": what the scores learn.
+          reverse: Whether the lowest scores leave.
+          name: Name of the bijector.
+
+        Raises:
+          ValueError: If an argument is none of these.
+        """
+        channels = check_shuffle(event_shape, entropy, 2)
+        self._router = ChannelRouter(channels, 3, weight, entropy)
+        super().__init__(
+            event_shape,
+            entropy=entropy,
+            reverse=reverse,
+            layers=[self._router],
+            name=name,
+        )
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "weight": self._router.weight}
+
+    def scores(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Returns the scores `[batch, channels]` of images, or of what came out of them."""
+        return self._router((invariant_maps(x), x), training=training)
+
+    def _order(self, x, training):
+        return self.partition(self.scores(x, training))
+
+    def _order_back(self, z):
+        return self.partition(self.scores(z))
+
+
+@register
+class FrozenShuffle(Shuffle):
+    """Orders channels by moving averages of their entropies, which stand still after a while.
+
+    The same order for every image; exact at any moment, since both directions
+    read the same averages.
+    """
+
+    routes_change = True
+
+    def __init__(
+        self,
+        event_shape: Sequence[int],
+        *,
+        steps: int = 500,
+        entropy: str = "negentropy",
+        reverse: bool = False,
+        name: str | None = None,
+    ):
+        """Creates the shuffle.
+
+        Args:
+          event_shape: `(height, width, channels)`, an even number of channels.
+          steps: Passes of training after which the order is settled.
+          entropy: "negentropy" or "log_variance": what is averaged.
+          reverse: Whether the lowest averages leave.
+          name: Name of the bijector.
+
+        Raises:
+          ValueError: If an argument is none of these.
+        """
+        channels = check_shuffle(event_shape, entropy, 2)
+        self._averages = EntropyAverages(channels, steps, entropy)
+        super().__init__(
+            event_shape,
+            entropy=entropy,
+            reverse=reverse,
+            layers=[self._averages],
+            name=name,
+        )
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "steps": self._averages.steps}
+
+    @property
+    def settled(self) -> bool:
+        """Whether the order will not change any more."""
+        with tf.init_scope():
+            return bool(self._averages.passes.numpy() >= self._averages.steps)
+
+    def route(self, index):
+        with tf.init_scope():
+            order = tf.argmax(self._order_back(None)[0], axis=-1).numpy()
+        return index[..., np.asarray(order)]
+
+    def _order(self, x, training):
+        order = self._order_back(x)
+        if training:
+            with tf.control_dependencies([order]):
+                self._averages.update(x)
+        return order
+
+    def _order_back(self, z):
+        return self.partition(tf.convert_to_tensor(self._averages.averages.value)[None])
+
+
+@register
+class CouplingShuffle(Shuffle):
+    """Orders one half of the channels by the other half, then that one by the first.
+
+    ```none
+    x = (a, b);  b' = b ordered by router_b(a);  a' = a ordered by router_a(b')
+    z = (a' stays, b' stays, a' leaves, b' leaves)
+    ```
+
+    No channel ever moves between the halves: of either, half leaves.
+    """
+
+    def __init__(
+        self,
+        event_shape: Sequence[int],
+        *,
+        weight: float = 0.05,
+        entropy: str = "negentropy",
+        reverse: bool = False,
+        name: str | None = None,
+    ):
+        """Creates the shuffle.
+
+        Args:
+          event_shape: `(height, width, channels)`, a number of channels divisible by 4.
+          weight: Of the loss by which the routers learn.
+          entropy: "negentropy" or "log_variance": what the scores learn.
+          reverse: Whether the lowest scores leave.
+          name: Name of the bijector.
+
+        Raises:
+          ValueError: If an argument is none of these.
+        """
+        half = check_shuffle(event_shape, entropy, 4) // 2
+        self._routers = [ChannelRouter(half, half, weight, entropy) for _ in range(2)]
+        super().__init__(
+            event_shape,
+            entropy=entropy,
+            reverse=reverse,
+            layers=self._routers,
+            name=name,
+        )
+        quarter = half // 2
+        a, b = np.arange(half), half + np.arange(half)
+        parts = [a[:quarter], b[:quarter], a[quarter:], b[quarter:]]
+        self._gather = np.eye(2 * half)[np.concatenate(parts)][None]
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "weight": self._routers[0].weight}
+
+    def _order(self, x, training):
+        of_a, of_b = self._routers
+        a, b = tf.split(x, 2, axis=-1)
+        order_b = self.partition(of_b((_single(a), b), training=training))
+        ordered = permute_channels(b, order_b)
+        order_a = self.partition(of_a((_single(ordered), a), training=training))
+        return self._whole(order_a, order_b)
+
+    def _order_back(self, z):
+        of_a, of_b = self._routers
+        together = permute_channels(z, tf.constant(np.swapaxes(self._gather, 1, 2), tf.float32))
+        a, b = tf.split(together, 2, axis=-1)
+        order_a = self.partition(of_a((_single(b), a)))
+        a = permute_channels(a, tf.linalg.matrix_transpose(order_a))
+        return self._whole(order_a, self.partition(of_b((_single(a), b))))
+
+    def _whole(self, order_a, order_b):
+        """Returns both halves' permutations as one of all channels."""
+        nothing = tf.zeros_like(order_a)
+        rows = [tf.concat([order_a, nothing], -1), tf.concat([nothing, order_b], -1)]
+        return tf.matmul(tf.constant(self._gather, tf.float32), tf.concat(rows, axis=-2))
+
+
+def _single(values):
+    return tf.cast(values, tf.float32)
