@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import click
 
-from training.datasets import Dataset, load_dataset
+from training.datasets import Dataset
 from training.options import data_options, recipe_option, setting_options, threads_option
 from training.recipe import Recipe, load_recipe
 
@@ -34,13 +34,7 @@ def main(recipe, rounds, data_dir, images, limit, threads, **changes):
         raise click.ClickException(f"rounds must be at least 4; got {rounds}.")
     try:
         settings = load_recipe(recipe, **changes)
-        dataset = load_dataset(
-            settings.source,
-            data_dir=data_dir,
-            images=images,
-            image_size=settings.image_size,
-            limit=limit,
-        )
+        dataset = settings.load_dataset(data_dir=data_dir, images=images, limit=limit)
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from error
     calls = step_functions(settings, dataset)

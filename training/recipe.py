@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 import tfp_lcma as lcma
+from training.datasets import Dataset, load_dataset
 
 _FOLDER = Path(__file__).parent / "recipes"
 MODELS = {
@@ -80,6 +81,10 @@ class Recipe:
     def takes(self, option: str) -> bool:
         """Says whether the recipe's model has an option of that name."""
         return option in inspect.signature(MODELS[self.model]).parameters
+
+    def load_dataset(self, **where) -> Dataset:
+        """Loads the recipe's data: `data_dir`, `images` and `limit` of `load_dataset`."""
+        return load_dataset(self.source, image_size=self.image_size, **where)
 
     def build_flow(self, event_shape, factorization, **options) -> lcma.bijectors.MultiScale:
         """Returns the recipe's flow with fresh weights.

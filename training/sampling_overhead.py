@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import click
 
-from training.datasets import load_dataset
 from training.options import data_options, recipe_option, setting_options, threads_option
 from training.recipe import Recipe, load_recipe
 
@@ -31,13 +30,7 @@ def main(recipe, batch, rounds, data_dir, images, limit, threads, **changes):
 
     try:
         settings = load_recipe(recipe, **changes)
-        dataset = load_dataset(
-            settings.source,
-            data_dir=data_dir,
-            images=images,
-            image_size=settings.image_size,
-            limit=limit,
-        )
+        dataset = settings.load_dataset(data_dir=data_dir, images=images, limit=limit)
         calls = samplers(settings, dataset.event_shape, batch)
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from error

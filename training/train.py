@@ -4,7 +4,6 @@ from pathlib import Path
 
 import click
 
-from training.datasets import load_dataset
 from training.options import data_options, recipe_option, setting_options, threads_option
 from training.recipe import load_recipe
 
@@ -87,13 +86,7 @@ def main(
         settings = load_recipe(
             recipe, steps=steps, pretrain_steps=pretrain_steps or steps, **changes
         )
-        dataset = load_dataset(
-            settings.source,
-            data_dir=data_dir,
-            images=images,
-            image_size=settings.image_size,
-            limit=limit,
-        )
+        dataset = settings.load_dataset(data_dir=data_dir, images=images, limit=limit)
         run = Run(
             recipe=settings,
             factorization=factorization,

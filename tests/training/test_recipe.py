@@ -35,6 +35,7 @@ def test_a_setting_that_the_model_has_not_is_refused():
         ({"steps": 0}, "steps must be at least 1; got 0"),
         ({"batch_size": -2}, "batch_size must be at least 1; got -2"),
         ({"warmup_steps": -1}, "warmup_steps must be at least 0; got -1"),
+        ({"preprocessing": "log"}, "preprocessing must be one of logit, affine; got 'log'"),
         ({"learning_rate": 0.0}, r"learning_rate must be positive; got 0\.0"),
     ],
 )

@@ -248,7 +248,8 @@ class CarryingFlow(FlowBijector):
     """A flow that writes `carry_inverse` and `carry_forward`; the rest follows from them.
 
     For flows of flows, and where the log-det is less than a tensor of the
-    event's shape: one number a channel, or some dimensions' alone.
+    event's shape: one number a channel, or some dimensions' alone. A subclass
+    of such a flow changes `carry_*`: TFP's methods go by these.
     """
 
     def inverse_and_event_log_det(self, x, condition=None, training=False):

@@ -50,9 +50,10 @@ class LevelRecord(NamedTuple):
 class MultiScale(CarryingFlow):
     """A flow in levels, between which a factorization lets dimensions leave.
 
-    Latents come back in the shape of the image. Where the factorization is a
-    permutation each stands where its dimension came from, so the latent looks
-    like the image and `exit_map` is exact; else by the slot it left through.
+    Latents come back in the shape of the image. Where the factorization is one
+    permutation for all images, each stands where its dimension came from, so the
+    latent looks like the image and `exit_map` is exact; else by the slot it left
+    through.
 
     References:
       Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, section 3.6.

@@ -21,7 +21,8 @@ class EntropyInformed(Factorization):
     that stay. Of channels of one variance the first is least where the entropy
     is highest. A shuffle stands before the split and moves those channels into
     the half that leaves; it learns their entropies by a loss of its own, which
-    `FlowModel.fit` adds to the likelihood's. Log-det 0; latents stand by slot.
+    `FlowModel.fit` adds to the likelihood's. Log-det 0. Latents stand by
+    slot, under "frozen" where their dimension came from.
 
     References:
       Entropy-Informed Weighting Channel Normalizing Flow. Its shuffle and

@@ -2,17 +2,13 @@
 
 from collections.abc import Sequence
 
-import keras
-
 from tfp_lcma.bijectors.multi_scale import MultiScale
 from tfp_lcma.factorizations.entropy import EntropyInformed
 from tfp_lcma.factorizations.factorization import Factorization
-from tfp_lcma.models.couplings import coupling_kind, network_maker
 from tfp_lcma.models.split_coupling import split_coupling_flow
-from tfp_lcma.networks.condition import Conditions, check_conditions
+from tfp_lcma.networks.condition import Conditions
 from tfp_lcma.priors.conditional_gaussian import ConditionalGaussian
 from tfp_lcma.priors.standard_normal import ExitPrior
-from tfp_lcma.validation import check_count
 
 
 def eiw_flow(
@@ -67,20 +63,16 @@ def eiw_flow(
       this is. The shuffle and its regulariser are this package's, see
       `EntropyInformed`; so is the choice of what stands in a step.
     """
-    counts = {"levels": levels, "steps": steps, "width": width, "blocks": blocks}
-    for name, value in counts.items():
-        check_count(value, name)
-    kind = coupling_kind(coupling)
-    conditions = check_conditions(conditions)
-    policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
     return split_coupling_flow(
         event_shape,
         levels=levels,
         steps=steps,
-        coupling=kind,
-        network=network_maker(coupling, width, blocks, conditions, policy),
+        width=width,
+        coupling=coupling,
+        gated_blocks=blocks,
         convolution="lu",
         factorization=factorization,
         exit_prior=exit_prior or ConditionalGaussian(),
-        dtype="float64" if policy.variable_dtype == "float64" else "float32",
+        conditions=conditions,
+        dtype=dtype,
     )

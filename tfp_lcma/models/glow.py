@@ -2,18 +2,13 @@
 
 from collections.abc import Sequence
 
-import keras
-
 from tfp_lcma.bijectors.multi_scale import MultiScale
 from tfp_lcma.factorizations.factorization import Factorization
 from tfp_lcma.factorizations.static import Channel
-from tfp_lcma.models.couplings import coupling_kind
 from tfp_lcma.models.split_coupling import split_coupling_flow
-from tfp_lcma.networks.condition import Conditions, check_conditions
-from tfp_lcma.networks.convolutional_network import ConvolutionalNetwork
+from tfp_lcma.networks.condition import Conditions
 from tfp_lcma.priors.conditional_gaussian import ConditionalGaussian
 from tfp_lcma.priors.standard_normal import ExitPrior
-from tfp_lcma.validation import check_count
 
 
 def glow(
@@ -69,23 +64,16 @@ def glow(
       identity, with a scale of one where openai/glow has sigmoid(2), and their
       log-scales are bounded by a learned multiple of tanh.
     """
-    for name, value in {"levels": levels, "steps": steps, "width": width}.items():
-        check_count(value, name)
-    kind = coupling_kind(coupling)
-    conditions = check_conditions(conditions)
-    policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
-
-    def network(outputs: int) -> keras.layers.Layer:
-        return ConvolutionalNetwork(outputs, width, conditions, dtype=policy)
-
     return split_coupling_flow(
         event_shape,
         levels=levels,
         steps=steps,
-        coupling=kind,
-        network=network,
+        width=width,
+        coupling=coupling,
+        gated_blocks=None,
         convolution=convolution,
         factorization=factorization,
         exit_prior=exit_prior or ConditionalGaussian(),
-        dtype="float64" if policy.variable_dtype == "float64" else "float32",
+        conditions=conditions,
+        dtype=dtype,
     )

@@ -2,17 +2,13 @@
 
 from collections.abc import Sequence
 
-import keras
-
 from tfp_lcma.bijectors.multi_scale import MultiScale
 from tfp_lcma.factorizations.factorization import Factorization
 from tfp_lcma.factorizations.static import Channel
-from tfp_lcma.models.couplings import coupling_kind, network_maker
 from tfp_lcma.models.split_coupling import split_coupling_flow
-from tfp_lcma.networks.condition import Conditions, check_conditions
+from tfp_lcma.networks.condition import Conditions
 from tfp_lcma.priors.channel_autoregressive import ChannelAutoregressive
 from tfp_lcma.priors.standard_normal import ExitPrior
-from tfp_lcma.validation import check_count
 
 
 def mar_scf(
@@ -80,22 +76,17 @@ def mar_scf(
       exchange of halves after a mixture coupling is left out: a 1x1 convolution
       follows anyway.
     """
-    counts = {"levels": levels, "steps": steps, "width": width, "blocks": blocks}
-    for name, value in counts.items():
-        check_count(value, name)
-    kind = coupling_kind(coupling)
-    conditions = check_conditions(conditions)
-    policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
-
     prior = ChannelAutoregressive(hidden=hidden, kernel=kernel, dilation=dilation)
     return split_coupling_flow(
         event_shape,
         levels=levels,
         steps=steps,
-        coupling=kind,
-        network=network_maker(coupling, width, blocks, conditions, policy),
+        width=width,
+        coupling=coupling,
+        gated_blocks=blocks,
         convolution="lu",
         factorization=factorization,
         exit_prior=exit_prior or prior,
-        dtype="float64" if policy.variable_dtype == "float64" else "float32",
+        conditions=conditions,
+        dtype=dtype,
     )

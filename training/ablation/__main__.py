@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from training.ablation.comparisons import COMPARISONS
-from training.datasets import load_dataset
 from training.options import data_options, recipe_option, setting_options, threads_option
 from training.recipe import load_recipe
 
@@ -95,13 +94,7 @@ def main(
         every = comparison.possible(settings)
         names = comparison.choose(every if arms is None else _names(arms), "arms")
         chosen = comparison.choose(_names(finalists), "finalists")
-        dataset = load_dataset(
-            settings.source,
-            data_dir=data_dir,
-            images=images,
-            image_size=settings.image_size,
-            limit=limit,
-        )
+        dataset = settings.load_dataset(data_dir=data_dir, images=images, limit=limit)
         study = Study(
             comparison=compare,
             recipe=settings,

@@ -203,25 +203,23 @@ SPLITS: dict[str, Arm] = {
 }
 
 
-def _with_prior(prior, build=family.Channel):
-    return {"build": build, "options": {"exit_prior": prior}}
+def _prior(phrase, prior, **others) -> Arm:
+    return _fixed(phrase, lambda: family.Channel(), options={"exit_prior": prior}, **others)
 
 
 # Priors of what leaves, all on the channel split but for the last two.
 _AUTOREGRESSIVE = priors.ChannelAutoregressive()
 EXIT_PRIORS: dict[str, Arm] = {
-    "conditional-gaussian": _fixed(
-        "mean and scale by one convolution", **_with_prior(priors.ConditionalGaussian())
+    "conditional-gaussian": _prior(
+        "mean and scale by one convolution", priors.ConditionalGaussian()
     ),
-    "conditional-gaussian-as-long": _fixed(
+    "conditional-gaussian-as-long": _prior(
         "the same, for the time that the autoregressive prior takes",
-        **_with_prior(priors.ConditionalGaussian()),
+        priors.ConditionalGaussian(),
         as_long_as="channel-autoregressive",
     ),
-    "standard-normal": _fixed("nothing learned", **_with_prior(priors.StandardNormal())),
-    "channel-autoregressive": _fixed(
-        "channel after channel, hidden 8, kernel 3", **_with_prior(_AUTOREGRESSIVE)
-    ),
+    "standard-normal": _prior("nothing learned", priors.StandardNormal()),
+    "channel-autoregressive": _prior("channel after channel, hidden 8, kernel 3", _AUTOREGRESSIVE),
     "channel-autoregressive-lcma": _lcma(
         "channel after channel, of the pixels that LCMA lets go",
         "standard-normal",
