@@ -2,6 +2,7 @@
 
 from tfp_lcma import bijectors, factorizations, models, networks, priors
 from tfp_lcma.callbacks import LogDetCollector
+from tfp_lcma.channel_watch import ChannelChoices, ChannelWatch, channel_choices
 from tfp_lcma.distribution import FlowDistribution
 from tfp_lcma.factorizations.statistics import LogDetStatistics
 from tfp_lcma.flow_model import FlowModel
@@ -11,12 +12,15 @@ from tfp_lcma.serving import export_saved_model
 __version__ = "0.1.0"
 
 __all__ = [
+    "ChannelChoices",
+    "ChannelWatch",
     "FlowDistribution",
     "FlowModel",
     "LogDetCollector",
     "LogDetStatistics",
     "OnlineSplit",
     "bijectors",
+    "channel_choices",
     "export_saved_model",
     "factorizations",
     "models",

@@ -44,6 +44,7 @@ FIXED: dict[str, Callable[[int], Factorization | None]] = {
     "complement": lambda seed: family.ComplementCheckerboard(),
     "channel": lambda seed: family.Channel(),
     "random": family.Random,
+    "random-channels": family.RandomChannels,
     "random-in-block": family.RandomInBlock,
     "haar": lambda seed: family.Haar(),
     "learned-convolution": lambda seed: family.LearnedConvolution(),

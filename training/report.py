@@ -9,6 +9,7 @@ import tensorflow as tf
 import tfp_lcma as lcma
 from tfp_lcma.factorizations import PAIRS, LogDetStatistics
 from training import pictures
+from training.channel_log import ChannelLog
 from training.datasets import Dataset
 from training.evaluation import condition_of
 from training.online_choices import ChoiceLog
@@ -104,10 +105,28 @@ def draw_online_choices(folder: Path) -> None:
             )
 
 
+def draw_channels(folder: Path) -> None:
+    """Writes which channels a shuffle lets go, at the end and in the course of training."""
+    steps, levels = ChannelLog(folder / "channels.json").history()
+    if not steps:
+        return
+    pictures.save_channel_choices(folder / "channels.png", [looks[-1] for looks in levels])
+    for number, looks in enumerate(levels, start=1):
+        if len(steps) > 1:
+            path = folder / f"channels_{number}.png"
+            pictures.save_channel_history(path, steps, looks, number)
+
+
 def tensorboard_pictures(
-    dataset: Dataset, seed: int
+    dataset: Dataset, seed: int, shuffles: bool
 ) -> dict[str, Callable[[lcma.FlowModel], np.ndarray]]:
-    """Returns what TensorBoard shows of a model in training: a drawing function for each name."""
+    """Returns what TensorBoard shows of a model in training: a drawing function for each name.
+
+    Args:
+        dataset: what it is trained on.
+        seed: of samples and noise.
+        shuffles: whether shuffles stand before its splits.
+    """
     shown = dataset.validation.first(_SAMPLES)
 
     def samples(model):
@@ -129,12 +148,17 @@ def tensorboard_pictures(
         log_dets = model.flow.inverse_event_log_det_jacobian(y, told).numpy()
         return _grey(log_dets.mean(axis=0).sum(axis=-1))
 
-    return {
+    def channels(model):
+        told = condition_of(model, shown)
+        return pictures.draw_channel_choices(lcma.channel_choices(model, shown.images, told))
+
+    drawn = {
         "samples": samples,
         "exit_map": exit_map,
         "event_log_prob": event_log_prob,
         "log_det": log_det,
     }
+    return drawn | ({"channels": channels} if shuffles else {})
 
 
 def _grey(values: np.ndarray) -> np.ndarray:

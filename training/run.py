@@ -10,14 +10,16 @@ import tensorflow as tf
 
 import tfp_lcma as lcma
 from tfp_lcma.callbacks import ImageSummary
-from tfp_lcma.factorizations import LogDetStatistics
+from tfp_lcma.factorizations import EntropyInformed, LogDetStatistics
 from tfp_lcma.files import written_whole
 from tfp_lcma.online_split import variable_orders
 from training import evaluation, factorizations, report
 from training.batches import batches
+from training.channel_log import ChannelLog
 from training.checkpoint import Checkpointer, PatientStopping
 from training.claim import claim
 from training.datasets import Dataset
+from training.evaluation import condition_of
 from training.online_choices import ChoiceLog
 from training.recipe import Recipe
 
@@ -25,7 +27,7 @@ _VALIDATION_IMAGES = 2000
 _ROUND_TRIP_IMAGES = 256
 _LOOKS_PER_PICTURE = 4
 _MEASURED_IMAGES = 2048
-_WATCHES = 8
+_WATCHES, _WATCHED_IMAGES = 8, 512
 
 
 class TrainingFailedError(RuntimeError):
@@ -120,6 +122,7 @@ class Run:
         shown = statistics if pretraining else None
         report.draw_pictures(self.folder, model, dataset, shown, self.seed)
         report.draw_online_choices(self.folder)
+        report.draw_channels(self.folder)
         with written_whole(self.folder / "model.keras") as temporary:
             # Keras insists on its ending.
             named = temporary.with_suffix(".keras")
@@ -182,12 +185,24 @@ class Run:
             f"{self.factorization if factorization else 'none'}, {model.count_params():,} "
             f"parameters, step {state.step} of {steps}"
         )
+        shuffles = isinstance(factorization, EntropyInformed) and recipe.levels > 1
         callbacks = [
             stopping,
             state,
             keras.callbacks.TerminateOnNaN(),
-            *self._summaries(phase, dataset),
+            *self._summaries(phase, dataset, shuffles),
         ]
+        if shuffles:
+            seen = ChannelLog(self.folder / "channels.json")
+            looked_at = dataset.validation.first(_WATCHED_IMAGES)
+            callbacks.append(
+                lcma.ChannelWatch(
+                    looked_at.images,
+                    condition_of(model, looked_at),
+                    log_dir=self.folder / "tensorboard" / phase / "channels",
+                    on_watch=lambda levels: seen.add(state.step, levels),
+                )
+            )
         if variable_orders(flow):
             # Always by the same images: a run that is carried on decides alike.
             log = ChoiceLog(self.folder / "online_choices.json")
@@ -238,14 +253,14 @@ class Run:
             "history": state.history,
         }
 
-    def _summaries(self, phase, dataset):
+    def _summaries(self, phase, dataset, shuffles):
         """The callbacks that write to TensorBoard."""
         log_dir = self.folder / "tensorboard" / phase
         return [
             keras.callbacks.TensorBoard(log_dir, write_graph=False),
             ImageSummary(
                 log_dir / "pictures",
-                report.tensorboard_pictures(dataset, self.seed),
+                report.tensorboard_pictures(dataset, self.seed, shuffles),
                 every=_LOOKS_PER_PICTURE,
             ),
         ]

@@ -25,6 +25,7 @@ from tfp_lcma.factorizations import (
     LikelihoodContribution,
     LikelihoodGain,
     Random,
+    RandomChannels,
     RandomInBlock,
     RotatedExitPrice,
 )
@@ -76,6 +77,7 @@ FAMILY = {
     "ComplementCheckerboard": lambda seed: ComplementCheckerboard(),
     "Channel": lambda seed: Channel(),
     "Random": Random,
+    "RandomChannels": RandomChannels,
     "RandomInBlock": RandomInBlock,
     **{
         named(kind, options): from_statistics(kind, options)

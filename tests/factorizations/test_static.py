@@ -9,6 +9,7 @@ from tfp_lcma.factorizations import (
     Checkerboard,
     ComplementCheckerboard,
     Random,
+    RandomChannels,
     RandomInBlock,
 )
 
@@ -58,7 +59,7 @@ def test_random_in_block_keeps_two_pixels_of_every_channel_of_every_block():
     assert np.any(pairs[..., 0] != pairs[..., 1])
 
 
-@pytest.mark.parametrize("kind", [Random, RandomInBlock])
+@pytest.mark.parametrize("kind", [Random, RandomChannels, RandomInBlock])
 def test_levels_of_one_seed_are_drawn_apart(kind):
     shape = (4, 4, 8)
     first, second = (kind(0).bijector(level, shape).get_config()["index"] for level in (0, 1))

@@ -58,15 +58,18 @@ class InvariantShuffle(Shuffle):
     def get_config(self) -> dict:
         return {**super().get_config(), "weight": self._router.weight}
 
-    def scores(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Returns the scores `[batch, channels]` of images, or of what came out of them."""
-        return self._router((invariant_maps(x), x), training=training)
+    def scores(self, x):
+        # Of what came out, too: it has the same invariants.
+        return self._scores(x, False)
 
     def _order(self, x, training):
-        return self.partition(self.scores(x, training))
+        return self.partition(self._scores(x, training))
 
     def _order_back(self, z):
         return self.partition(self.scores(z))
+
+    def _scores(self, x, training):
+        return self._router((invariant_maps(x), x), training=training)
 
 
 @register
@@ -119,6 +122,9 @@ class FrozenShuffle(Shuffle):
         with tf.init_scope():
             return bool(self._averages.passes.numpy() >= self._averages.steps)
 
+    def scores(self, x):
+        return tf.convert_to_tensor(self._averages.averages.value)[None]
+
     def route(self, index):
         with tf.init_scope():
             order = tf.argmax(self._order_back(None)[0], axis=-1).numpy()
@@ -132,7 +138,7 @@ class FrozenShuffle(Shuffle):
         return order
 
     def _order_back(self, z):
-        return self.partition(tf.convert_to_tensor(self._averages.averages.value)[None])
+        return self.partition(self.scores(z))
 
 
 @register
@@ -185,13 +191,21 @@ class CouplingShuffle(Shuffle):
     def get_config(self) -> dict:
         return {**super().get_config(), "weight": self._routers[0].weight}
 
+    def scores(self, x):
+        return tf.concat(self._route(x, False)[0], axis=-1)
+
     def _order(self, x, training):
+        return self._whole(*self._route(x, training)[1])
+
+    def _route(self, x, training):
+        """Returns scores and orders of both halves."""
         of_a, of_b = self._routers
         a, b = tf.split(x, 2, axis=-1)
-        order_b = self.partition(of_b((_single(a), b), training=training))
+        scores_b = of_b((_single(a), b), training=training)
+        order_b = self.partition(scores_b)
         ordered = permute_channels(b, order_b)
-        order_a = self.partition(of_a((_single(ordered), a), training=training))
-        return self._whole(order_a, order_b)
+        scores_a = of_a((_single(ordered), a), training=training)
+        return (scores_a, scores_b), (self.partition(scores_a), order_b)
 
     def _order_back(self, z):
         of_a, of_b = self._routers

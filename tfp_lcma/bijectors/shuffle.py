@@ -15,8 +15,8 @@ class Shuffle(CarryingFlow):
     The highest scores leave, or under `reverse` the lowest. Either half keeps
     its channels in their order, so that the scores decide nothing but who
     leaves. Scores are computed in float32 whatever the flow's type. A subclass
-    writes `_order` and `_order_back`: for every image the matrix of the
-    permutation, from what goes in and from what comes out.
+    writes `scores`, `_order` and `_order_back`, the last two for every image the
+    matrix of the permutation, from what goes in and from what comes out.
     """
 
     def __init__(
@@ -37,6 +37,10 @@ class Shuffle(CarryingFlow):
             "entropy": self._entropy,
             "reverse": self._reverse,
         }
+
+    def scores(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns the scores of what goes in: `[batch, channels]`, or `[1, channels]` for all."""
+        raise NotImplementedError(f"{type(self).__name__} lacks scores().")
 
     def _order(self, x: tf.Tensor, training: bool) -> tf.Tensor:
         raise NotImplementedError(f"{type(self).__name__} lacks _order().")

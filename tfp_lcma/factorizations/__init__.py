@@ -19,6 +19,7 @@ from tfp_lcma.factorizations.static import (
     Checkerboard,
     ComplementCheckerboard,
     Random,
+    RandomChannels,
     RandomInBlock,
 )
 from tfp_lcma.factorizations.statistics import LogDetStatistics
@@ -39,6 +40,7 @@ __all__ = [
     "LogDetStatistics",
     "OnlineLikelihoodContribution",
     "Random",
+    "RandomChannels",
     "RandomInBlock",
     "RotatedExitPrice",
     "StaticFactorization",

@@ -88,6 +88,22 @@ class Random(Factorization):
 
 
 @register
+class RandomChannels(StaticFactorization):
+    """A random half of the view's entries goes on, the same at every position."""
+
+    def __init__(self, seed: int = 0):
+        """Draws the entries by `seed`."""
+        self._seed = int(seed)
+
+    def get_config(self) -> dict:
+        return {"seed": self._seed}
+
+    def order(self, level, view_shape):
+        order = np.random.default_rng([self._seed, level]).permutation(view_shape[-1])
+        return np.concatenate([np.sort(half) for half in np.split(order, 2)])
+
+
+@register
 class RandomInBlock(StaticFactorization):
     """Of every 2x2 block of every channel two random pixels go on, each half in raster order."""
 

@@ -47,7 +47,7 @@ class Arm:
         as_long_as: another arm, looking at no data like this one, whose training time it gets;
             None: it gets the steps that all get.
         control: whether it is there for comparison, as no split anybody would choose.
-        online: whether it chooses while training.
+        online: whether it chooses while training, or goes on choosing.
     """
 
     phrase: str
@@ -233,4 +233,27 @@ EXIT_PRIORS: dict[str, Arm] = {
     ),
 }
 
-ARMS = SPLITS | EXIT_PRIORS
+
+def _shuffle(phrase, shuffle, **options) -> Arm:
+    def build(statistics, seed, steps):
+        # Averages come to rest half way, so that the flow can get used to their order.
+        choices = {"steps": max(steps // 2, 1)} if shuffle == "frozen" else {}
+        return family.EntropyInformed(shuffle, **choices, **options)
+
+    return Arm(phrase, build, online=True)
+
+
+# Shuffles before the split, and what they are compared with beside arms from above.
+SHUFFLES: dict[str, Arm] = {
+    "random-channels": _random(
+        "a random half of the channels", lambda seed: family.RandomChannels(seed)
+    ),
+    "entropy-invariant": _shuffle("most Gaussian channels of an image leave", "invariant"),
+    "entropy-frozen": _shuffle("most Gaussian channels of all images leave", "frozen"),
+    "entropy-coupling": _shuffle("the same in either half of the channels", "coupling"),
+    "entropy-reversed": _shuffle(
+        "least Gaussian channels of an image leave", "invariant", reverse=True
+    ),
+}
+
+ARMS = SPLITS | EXIT_PRIORS | SHUFFLES

@@ -16,7 +16,7 @@ from training.datasets import Dataset
 from training.online_choices import ChoiceLog
 from training.recipe import Recipe
 
-_VALIDATION_IMAGES = 2000
+_VALIDATION_IMAGES, _FOLLOWED_IMAGES = 2000, 512
 _WATCHES = 6
 
 
@@ -29,12 +29,14 @@ class Trained:
         step_seconds: median time of a step, which one slow moment of the machine does not move;
             0 if there was no step.
         history: one dictionary per look at the validation split.
+        channels: what the splits did to channels at each of these looks, if that was wanted.
         failed: why there is nothing to evaluate; None if there is.
     """
 
     model: lcma.FlowModel
     step_seconds: float
     history: list[dict]
+    channels: list[list[lcma.ChannelChoices]]
     failed: str | None
 
 
@@ -47,6 +49,7 @@ def train(
     steps: int,
     validate: bool = True,
     choices: Path | None = None,
+    follow_channels: bool = False,
     **options,
 ) -> Trained:
     """Trains a fresh flow; the same arguments give the same model.
@@ -59,6 +62,7 @@ def train(
         steps: steps of training; with 0 the flow is only initialised.
         validate: whether to look at the validation split.
         choices: file that gets what a split chosen while training would choose, on the way.
+        follow_channels: whether to look at what the splits do to channels, with each look.
         **options: of the recipe's model, beyond the recipe's.
     """
     # Names and graphs of earlier runs in this process must not pile up.
@@ -73,6 +77,9 @@ def train(
         every = max(flow.factorization.decide_at[-1] // _WATCHES, 1)
         log = ChoiceLog(choices)
         callbacks.append(lcma.OnlineSplit(watch_every=every, on_watch=log.add))
+    channels = lcma.ChannelWatch(dataset.validation.images[:_FOLLOWED_IMAGES], seed=seed)
+    if follow_channels:
+        callbacks.append(channels)
     looks = tf.data.Dataset.from_tensor_slices(dataset.validation.images[:_VALIDATION_IMAGES])
     while len(watch.durations) < steps and watch.failed is None:
         start = len(watch.durations)
@@ -98,7 +105,7 @@ def train(
     if not steps:
         model.initialize(dataset.train.images[: recipe.batch_size])
     step_seconds = float(np.median(watch.durations)) if steps else 0.0
-    return Trained(model, step_seconds, watch.history, watch.failed)
+    return Trained(model, step_seconds, watch.history, channels.history, watch.failed)
 
 
 class _Watch(keras.callbacks.Callback):

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 
-from training.ablation.arms import ARMS, EXIT_PRIORS, SPLITS
+from training.ablation.arms import ARMS, EXIT_PRIORS, SHUFFLES, SPLITS
 from training.recipe import Recipe
 
 
@@ -20,6 +20,8 @@ class Comparison:
             sentences call them.
         kinds: kinds of arms of which the best is named.
         questions: further ones: an arm, and what it is compared with.
+        follows_channels: whether every run looks at which channels leave, and how Gaussian they
+            are.
     """
 
     title: str
@@ -29,6 +31,7 @@ class Comparison:
     subjects: dict[str, str]
     kinds: tuple[str, ...]
     questions: tuple[tuple[str, str], ...]
+    follows_channels: bool = False
 
     def choose(self, names: Sequence[str], argument: str) -> tuple[str, ...]:
         """Returns the names, the baseline first, since everything is compared with it.
@@ -84,5 +87,21 @@ COMPARISONS = {
             ("channel-autoregressive-lcma", "channel-autoregressive"),
             ("standard-normal", "conditional-gaussian"),
         ),
+    ),
+    "shuffles": Comparison(
+        title="Shuffles before the split: a comparison",
+        arms=("channel", *SHUFFLES, "learned-convolution", "lcma-view", "lcma-channel"),
+        baseline="channel",
+        called="the split without a shuffle",
+        subjects={"entropy-invariant": "The invariant shuffle"},
+        kinds=(),
+        questions=(
+            ("entropy-invariant", "channel"),
+            ("entropy-invariant", "random-channels"),
+            ("entropy-invariant", "entropy-reversed"),
+            ("entropy-invariant", "learned-convolution"),
+            ("entropy-invariant", "lcma-view"),
+        ),
+        follows_channels=True,
     ),
 }

@@ -11,6 +11,7 @@ from tfp_lcma.files import written_whole
 from training import evaluation, pictures
 from training.ablation.budget import train
 from training.ablation.splits import pair_counts
+from training.channel_log import to_json
 from training.datasets import Dataset
 from training.quality import FeatureExtractor, sample_quality
 from training.recipe import Recipe
@@ -32,6 +33,7 @@ def measure(
     folder: Path,
     name: str,
     extractor: FeatureExtractor | None = None,
+    follow_channels: bool = False,
     **options,
 ) -> dict:
     """Trains a flow for `steps` steps and returns its numbers, from validation images only.
@@ -46,6 +48,7 @@ def measure(
             choices on the way.
         name: of these files.
         extractor: what FID and KID look through; None: they are left out.
+        follow_channels: whether to look, in training, at what the splits do to channels.
         **options: of the recipe's model, beyond the recipe's.
 
     Raises:
@@ -53,7 +56,16 @@ def measure(
     """
     began = time.perf_counter()
     choices = folder / "choices" / f"{name}.json"
-    trained = train(recipe, dataset, factorization, seed, steps=steps, choices=choices, **options)
+    trained = train(
+        recipe,
+        dataset,
+        factorization,
+        seed,
+        steps=steps,
+        choices=choices,
+        follow_channels=follow_channels,
+        **options,
+    )
     seconds = time.perf_counter() - began
     if trained.failed:
         raise RunFailedError(trained.failed)
@@ -76,6 +88,7 @@ def measure(
         "validation": validation,
         **_draw(model, dataset, seed, folder / "pictures", name, extractor),
         "history": trained.history,
+        "channels": [[to_json(level) for level in look] for look in trained.channels] or None,
         "pairs": pair_counts([order.bijectors[-1] for order in splits]) if splits else None,
         "model": file.relative_to(folder).as_posix(),
     }

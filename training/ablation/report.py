@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tfp_lcma.files import written_whole
 from training.ablation import tables
+from training.ablation.channels import ON_ENTROPIES, draw_channels, entropies_table
 from training.ablation.comparisons import COMPARISONS
 from training.ablation.figures import draw_figures
 from training.ablation.questions import answers, best_sentences, subject_sentences
@@ -30,10 +31,12 @@ def write_report(study: Path, report: Path) -> Path:
     summaries = summarize(study, comparison.baseline)
     exchange = _exchange(study)
     captions = draw_figures(study, report, summaries, comparison)
+    captions |= draw_channels(report, summaries)
     questions = answers(summaries, comparison)
     table = tables.results_table(summaries, comparison.baseline, exchange.get("steps"))
     failures = tables.failures_table(summaries)
     pairs = tables.pairs_table(summaries)
+    entropies = entropies_table(summaries)
     # Where masked couplings have to do with the pixel grid.
     scores = settings["model"] == "real_nvp" and scores_table(study / "statistics")
     parts = [
@@ -45,6 +48,7 @@ def write_report(study: Path, report: Path) -> Path:
         f"## All arms\n\n{table}",
         _how_to_read(settings, summaries, comparison.baseline),
         questions and f"## Named questions\n\n{tables.answers_table(questions)}\n\n{_ON_QUESTIONS}",
+        entropies and f"## How Gaussian what leaves is\n\n{entropies}\n\n{ON_ENTROPIES}",
         failures and f"## Runs that failed\n\n{failures}",
         "## Pictures",
         *(f"![{caption}]({name})\n*{caption}*" for name, caption in captions.items()),

@@ -7,6 +7,7 @@ from pathlib import Path
 from tfp_lcma.bijectors import level_shapes
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
 from training.ablation.arms import ARMS
+from training.ablation.comparisons import COMPARISONS
 from training.ablation.exchange import Exchange
 from training.ablation.measure import RunFailedError, measure
 from training.ablation.pretraining import Pretraining, PretrainingFailedError
@@ -98,6 +99,7 @@ class Study:
                 folder=self.folder,
                 name=f"{name}-{seed}",
                 extractor=extractor,
+                follow_channels=COMPARISONS[self.comparison].follows_channels,
                 **arm.options,
             )
         return run | {"pretraining": self._pretraining_cost(arm, seed)}

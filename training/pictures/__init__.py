@@ -4,6 +4,11 @@ Nothing here opens a window or touches pyplot's state, and a file is either whol
 """
 
 from training.pictures.blocks import save_block_maps, save_share_curves, save_shares
+from training.pictures.channels import (
+    draw_channel_choices,
+    save_channel_choices,
+    save_channel_history,
+)
 from training.pictures.curves import save_training_curves
 from training.pictures.grids import (
     save_image_grid,
@@ -14,7 +19,10 @@ from training.pictures.grids import (
 from training.pictures.maps import save_event_log_prob, save_exit_map, save_log_det_map
 
 __all__ = [
+    "draw_channel_choices",
     "save_block_maps",
+    "save_channel_choices",
+    "save_channel_history",
     "save_event_log_prob",
     "save_exit_map",
     "save_image_grid",
