@@ -28,7 +28,7 @@ def main(recipe, rounds, data_dir, images, limit, threads, **changes):
     from training.threads import use_threads
 
     use_threads(threads)
-    from training.timing import MEASURED_IMAGES, collecting_steps, ratio, timed
+    from training.timing import MEASURED_IMAGES, collecting_steps, ratio_lines
 
     if rounds < 4:
         raise click.ClickException(f"rounds must be at least 4; got {rounds}.")
@@ -38,15 +38,9 @@ def main(recipe, rounds, data_dir, images, limit, threads, **changes):
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from error
     calls = step_functions(settings, dataset)
-    durations = timed(calls, rounds)
-    reference, *others = calls
     click.echo(f"{recipe}: batch {settings.batch_size}, {rounds} rounds, step time over that of a")
-    click.echo(f"  {reference}")
-    for name in others:
-        middle, low, high = ratio(durations[name], durations[reference])
-        click.echo(
-            f"  {name:<28}{middle:.3f}  (95% interval of the median {low:.3f} to {high:.3f})"
-        )
+    for line in ratio_lines(calls, rounds):
+        click.echo(line)
     steps = collecting_steps(settings, dataset)
     click.echo(
         f"collecting statistics of {min(MEASURED_IMAGES, len(dataset.train)):,} images takes as "

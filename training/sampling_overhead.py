@@ -26,7 +26,7 @@ def main(recipe, batch, rounds, data_dir, images, limit, threads, **changes):
     from training.threads import use_threads
 
     use_threads(threads)
-    from training.timing import ratio, timed
+    from training.timing import ratio_lines
 
     try:
         settings = load_recipe(recipe, **changes)
@@ -34,16 +34,10 @@ def main(recipe, batch, rounds, data_dir, images, limit, threads, **changes):
         calls = samplers(settings, dataset.event_shape, batch)
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from error
-    durations = timed(calls, rounds)
-    reference, *others = calls
     shape = "×".join(map(str, dataset.event_shape))
     click.echo(f"{recipe}: {batch} samples of {shape}, {rounds} rounds, time over that of a")
-    click.echo(f"  {reference}")
-    for name in others:
-        middle, low, high = ratio(durations[name], durations[reference])
-        click.echo(
-            f"  {name:<44}{middle:.3f}  (95% interval of the median {low:.3f} to {high:.3f})"
-        )
+    for line in ratio_lines(calls, rounds):
+        click.echo(line)
 
 
 def samplers(

@@ -42,6 +42,19 @@ def ratio(seconds: np.ndarray, reference: np.ndarray, seed: int = 0) -> tuple[fl
     return float(np.median(ratios)), float(low), float(high)
 
 
+def ratio_lines(calls: dict[str, Callable[[], None]], rounds: int) -> list[str]:
+    """Times the calls in turn and returns a line for each: its time over that of the first."""
+    durations = timed(calls, rounds)
+    reference, *others = calls
+    width = max(map(len, others)) + 2
+    lines = [f"  {reference}"]
+    for name in others:
+        middle, low, high = ratio(durations[name], durations[reference])
+        found = f"{middle:.3f}  (95% interval of the median {low:.3f} to {high:.3f})"
+        lines.append(f"  {name:<{width}}{found}")
+    return lines
+
+
 def collecting_steps(recipe: Recipe, dataset: Dataset, rounds: int = 5) -> float:
     """Returns how many pre-training steps it takes as long as to collect statistics once."""
     model = fresh_model(recipe, dataset, None)
