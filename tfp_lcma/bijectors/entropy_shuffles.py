@@ -127,8 +127,8 @@ class FrozenShuffle(Shuffle):
 
     def route(self, index):
         with tf.init_scope():
-            order = tf.argmax(self._order_back(None)[0], axis=-1).numpy()
-        return index[..., np.asarray(order)]
+            order = self._order_back(None)[0].numpy()
+        return index[..., order]
 
     def _order(self, x, training):
         order = self._order_back(x)
@@ -183,10 +183,8 @@ class CouplingShuffle(Shuffle):
             layers=self._routers,
             name=name,
         )
-        quarter = half // 2
-        a, b = np.arange(half), half + np.arange(half)
-        parts = [a[:quarter], b[:quarter], a[quarter:], b[quarter:]]
-        self._gather = np.eye(2 * half)[np.concatenate(parts)][None]
+        # From (a', b') to (both that stay, both that leave); its own inverse.
+        self._slots = np.arange(2 * half).reshape(2, 2, half // 2).swapaxes(0, 1).ravel()
 
     def get_config(self) -> dict:
         return {**super().get_config(), "weight": self._routers[0].weight}
@@ -209,17 +207,15 @@ class CouplingShuffle(Shuffle):
 
     def _order_back(self, z):
         of_a, of_b = self._routers
-        together = permute_channels(z, tf.constant(np.swapaxes(self._gather, 1, 2), tf.float32))
-        a, b = tf.split(together, 2, axis=-1)
+        a, b = tf.split(tf.gather(z, self._slots, axis=-1), 2, axis=-1)
         order_a = self.partition(of_a((_single(b), a)))
-        a = permute_channels(a, tf.linalg.matrix_transpose(order_a))
+        a = permute_channels(a, tf.argsort(order_a, axis=-1))
         return self._whole(order_a, self.partition(of_b((_single(a), b))))
 
     def _whole(self, order_a, order_b):
         """Returns both halves' permutations as one of all channels."""
-        nothing = tf.zeros_like(order_a)
-        rows = [tf.concat([order_a, nothing], -1), tf.concat([nothing, order_b], -1)]
-        return tf.matmul(tf.constant(self._gather, tf.float32), tf.concat(rows, axis=-2))
+        order = tf.concat([order_a, order_b + order_b.shape[-1]], axis=-1)
+        return tf.gather(order, self._slots, axis=-1)
 
 
 def _single(values):

@@ -1,5 +1,6 @@
 """What shuffles of channels have in common: who leaves, image by image, and how it is moved."""
 
+import functools
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -15,8 +16,8 @@ class Shuffle(CarryingFlow):
     The highest scores leave, or under `reverse` the lowest. Either half keeps
     its channels in their order, so that the scores decide nothing but who
     leaves. Scores are computed in float32 whatever the flow's type. A subclass
-    writes `scores`, `_order` and `_order_back`, the last two for every image the
-    matrix of the permutation, from what goes in and from what comes out.
+    writes `scores`, `_order` and `_order_back`, the last two for every image which
+    channel each slot receives, from what goes in and from what comes out.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class Shuffle(CarryingFlow):
         raise NotImplementedError(f"{type(self).__name__} lacks _order_back().")
 
     def partition(self, scores: tf.Tensor) -> tf.Tensor:
-        """Returns the permutation that scores ask for, as matrices `[batch, slot, channel]`.
+        """Returns which channel each slot receives, int32 `[batch, slots]`.
 
         Args:
           scores: `[batch, channels]`; of equal ones the earlier channel stays.
@@ -57,35 +58,54 @@ class Shuffle(CarryingFlow):
         half = scores.shape[-1] // 2
         ranked = tf.argsort(-scores if self._reverse else scores, axis=-1, stable=True)
         stay, leave = tf.sort(ranked[:, :half], axis=-1), tf.sort(ranked[:, half:], axis=-1)
-        return tf.one_hot(tf.concat([stay, leave], axis=-1), scores.shape[-1])
+        return tf.concat([stay, leave], axis=-1)
 
     def carry_inverse(self, x, log_det, condition=None, training=False):
         order = self._order(x, training)
         return permute_channels(x, order), log_det.moved(lambda t: permute_channels(t, order))
 
     def carry_forward(self, z, log_det, condition=None, training=False):
-        back = tf.linalg.matrix_transpose(self._order_back(z))
+        back = tf.argsort(self._order_back(z), axis=-1)
         return permute_channels(z, back), log_det.moved(lambda t: permute_channels(t, back))
 
     def transport_inverse(self, t, x):
         return permute_channels(t, self._order(x, False))
 
     def transport_forward(self, t, z):
-        return permute_channels(t, tf.linalg.matrix_transpose(self._order_back(z)))
+        return permute_channels(t, tf.argsort(self._order_back(z), axis=-1))
 
 
 def permute_channels(values: tf.Tensor, order: tf.Tensor) -> tf.Tensor:
-    """Applies permutations `[batch or 1, slot, channel]` to `[batch, h, w, channel]`.
+    """Gathers channels of `[batch, h, w, channel]` by integers `[batch or 1, slot]`.
 
-    A product with ones and zeros is exact, and so is its gradient, the product
-    with the transpose; XLA compiles both.
+    The gradient gathers by the inverse.
     """
     shape = tf.shape(values)
+    order = tf.broadcast_to(order, (shape[0], values.shape[-1]))
     rows = tf.reshape(values, (shape[0], -1, values.shape[-1]))
-    moved = tf.matmul(rows, tf.cast(order, values.dtype), transpose_b=True)
-    moved = tf.reshape(moved, shape)
+    rows = _permute_rows(values.dtype)(rows, order, tf.argsort(order, axis=-1))
+    moved = tf.reshape(rows, shape)
     moved.set_shape(values.shape)
     return moved
+
+
+@functools.cache
+def _permute_rows(dtype: tf.DType):
+    """Returns a function that permutes the last axis of `[batch, position, channel]`.
+
+    Traced once, since TensorFlow never forgets a custom gradient's graph.
+    """
+
+    @tf.custom_gradient
+    def gather(rows, order, order_back):
+        def gradient(upstream):
+            return tf.gather(upstream, order_back, axis=2, batch_dims=1), None, None
+
+        return tf.gather(rows, order, axis=2, batch_dims=1), gradient
+
+    index = tf.TensorSpec((None, None), tf.int32)
+    rows = tf.TensorSpec((None, None, None), dtype)
+    return tf.function(gather, input_signature=[rows, index, index])
 
 
 def check_shuffle(event_shape: Sequence[int], entropy: str, divisor: int) -> int:
