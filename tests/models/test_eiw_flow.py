@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import tfp_lcma as lcma
 from tests.checks import close, of_routers
@@ -77,6 +78,30 @@ def test_training_learns_and_samples_are_images():
     samples = model.sample(8, seed=1)
     back = model.decode(model.encode(samples))
     np.testing.assert_allclose(back, samples, atol=0.05)
+
+
+def test_likelihood_gives_a_gradient_to_all_but_the_routers():
+    flow = tiny(dtype="float64")
+    move_weights(flow, 0.1, seed=1)
+    x, variables = data(flow, 4), flow.trainable_variables
+    with tf.GradientTape() as tape:
+        log_prob = tf.reduce_sum(lcma.FlowDistribution(flow).log_prob(x))
+    gradients = tape.gradient(log_prob, variables)
+    without = [v.name for v, g in zip(variables, gradients, strict=True) if g is None]
+    assert len(without) == 4, "an offset, a convolution's kernel and bias, a dense kernel"
+    assert all(name.startswith("channel_router") for name in without)
+    assert sum(v.name.startswith("channel_router") for v in variables) == 4
+
+
+def test_xla_compiles_densities_and_samples_to_the_same_numbers():
+    flow = tiny(dtype="float64")
+    move_weights(flow, 0.1, seed=1)
+    distribution, x = lcma.FlowDistribution(flow), data(flow, 6)
+    z = tf.random.stateless_normal((6, *SHAPE), (1, 2), dtype=tf.float64)
+    for function, value in ((distribution.event_log_prob, x), (distribution.decode, z)):
+        plain = tf.function(function)(value)
+        compiled = tf.function(function, jit_compile=True)(value)
+        close(compiled, plain, 1e-9, "compiled")
 
 
 def test_arguments_out_of_range_are_refused_by_name():
