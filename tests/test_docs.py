@@ -53,3 +53,11 @@ def test_sorting_by_content_is_no_density_and_the_invariant_shuffle_is_as_the_pa
     assert round(names["by_content"], 2) == 1.85
     assert round(names["by_invariants"], 2) == 1.0
     assert names["flow"].exit_map.max() == 1
+
+
+def test_exit_priors_build_the_models_of_the_page():
+    names = {"__name__": "docs"}
+    text = (DOCS / "exit_priors.md").read_text(encoding="utf-8")
+    for block in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
+        exec(block, names)
+    assert isinstance(names["flow"].exit_prior, type(names["prior"]))

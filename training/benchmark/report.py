@@ -71,6 +71,9 @@ def write_report(folder: Path, report: Path) -> Path:
 def _facts(settings: dict, rows: Sequence[dict]) -> str:
     others = disturbances(rows)
     facts = {
+        "made by": f"`python -m training.benchmark --threads {settings['threads']} "
+        f"--repetitions {settings['repetitions']}`, with `--cases`, `--implementations` and "
+        "`--rounds` as the tables show; on standard normal numbers",
         "machine": f"{settings['processor']}, {settings['processors']} processors",
         "threads": f"{settings['threads']} for every library",
         "versions": ", ".join(f"{name} {of}" for name, of in versions(rows).items()),
