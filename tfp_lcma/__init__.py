@@ -1,6 +1,6 @@
 """Normalizing flows on images in which the data decide which dimensions leave early."""
 
-from tfp_lcma import bijectors, factorizations, models, networks, priors
+from tfp_lcma import anomaly, bijectors, factorizations, models, networks, priors
 from tfp_lcma.callbacks import LogDetCollector
 from tfp_lcma.channel_watch import ChannelChoices, ChannelWatch, channel_choices
 from tfp_lcma.distribution import FlowDistribution
@@ -19,6 +19,7 @@ __all__ = [
     "LogDetCollector",
     "LogDetStatistics",
     "OnlineSplit",
+    "anomaly",
     "bijectors",
     "channel_choices",
     "export_saved_model",

@@ -1,5 +1,6 @@
 """Options that the command lines share."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,6 +60,19 @@ def threads_option(command: Callable) -> Callable:
     return click.option(
         "--threads", type=int, help="Threads of TensorFlow; 1 makes runs repeat exactly."
     )(command)
+
+
+def command_given(context: click.Context, module: str) -> str:
+    """Returns a module's command as it was given, but for where the data lies on this machine."""
+    words = ["python", "-m", module]
+    for option in context.command.params:
+        name, value = option.name, context.params.get(option.name)
+        if context.get_parameter_source(name) != click.core.ParameterSource.COMMANDLINE:
+            continue
+        words.append(option.opts[0])
+        if not option.is_flag:
+            words.append("DIR" if name in ("data_dir", "images") else str(value))
+    return shlex.join(words)
 
 
 def _override(name, kind, text):

@@ -1,13 +1,18 @@
 """Command line: compare ways to choose who leaves early, at one budget, over several seeds."""
 
 import re
-import shlex
 from pathlib import Path
 
 import click
 
 from training.ablation.comparisons import COMPARISONS
-from training.options import data_options, recipe_option, setting_options, threads_option
+from training.options import (
+    command_given,
+    data_options,
+    recipe_option,
+    setting_options,
+    threads_option,
+)
 from training.recipe import load_recipe
 
 
@@ -100,7 +105,7 @@ def main(
             recipe=settings,
             dataset=dataset,
             folder=run_dir or Path("runs") / "ablation" / recipe,
-            command=_command(context),
+            command=command_given(context, "training.ablation"),
             extractor_file=extractor,
             verbose=not quiet,
         )
@@ -135,19 +140,6 @@ def parse_seeds(text: str) -> list[int]:
 
 def _names(text):
     return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _command(context):
-    """Returns the command as it was given, but for where the data lies on this machine."""
-    words = ["python", "-m", "training.ablation"]
-    for option in context.command.params:
-        name, value = option.name, context.params.get(option.name)
-        if context.get_parameter_source(name) != click.core.ParameterSource.COMMANDLINE:
-            continue
-        words.append(option.opts[0])
-        if not option.is_flag:
-            words.append("DIR" if name in ("data_dir", "images") else str(value))
-    return shlex.join(words)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,11 @@
 Nothing here opens a window or touches pyplot's state, and a file is either whole or absent.
 """
 
+from training.pictures.anomalies import (
+    save_labelled_rows,
+    save_patch_maps,
+    save_score_histograms,
+)
 from training.pictures.blocks import save_block_maps, save_share_curves, save_shares
 from training.pictures.channels import (
     draw_channel_choices,
@@ -27,8 +32,11 @@ __all__ = [
     "save_exit_map",
     "save_image_grid",
     "save_interpolations",
+    "save_labelled_rows",
     "save_log_det_map",
+    "save_patch_maps",
     "save_reconstructions",
+    "save_score_histograms",
     "save_share_curves",
     "save_shares",
     "save_training_curves",
