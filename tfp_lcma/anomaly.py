@@ -98,7 +98,7 @@ def compressed_bits_per_dimension(images: np.ndarray, bins: int = 256) -> np.nda
 
     The length of a black image's file is taken off: headers, which all files of
     a size share, and which for an 8×8 image come to 8.6 bits per dimension. A
-    black image so has 0, another constant one up to a byte or two. Where the rest
+    black image so has 0, another constant one a few bytes. Where the rest
     is more than `log2(bins)` it is that: the length of the pixels as they are,
     which small images of few intensities often stay below and PNG files do not.
 
