@@ -66,8 +66,8 @@ _HOW_TO_READ = (
     "0.5 says nothing, below it the score is the wrong way round. ± is DeLong's standard error "
     "over images, in the form for clusters (an image and its corrupted version are one, crops of "
     "a photograph are one); in parentheses the range over seeds. Typicality is measured from the "
-    "mean of training images. The pixel Gaussian is a baseline without a flow: mean and variance "
-    "of every pixel over the training images, pixels independent."
+    "mean of up to 2,048 training images. The pixel Gaussian is a baseline without a flow: mean "
+    "and variance of every pixel over the same images, pixels independent."
 )
 _ON_MEANS = (
     "Mean bits per dimension, of the flow and of the PNG file without its header (the length of a "

@@ -17,14 +17,12 @@ class Area(NamedTuple):
         standard_error: over images, mean over the seeds.
         lowest: of the seeds.
         highest: of the seeds.
-        seeds: how many.
     """
 
     value: float
     standard_error: float
     lowest: float
     highest: float
-    seeds: int
 
     @property
     def reversed(self) -> bool:
@@ -32,21 +30,16 @@ class Area(NamedTuple):
         return self.value + _ERRORS * self.standard_error < 0.5
 
     def __str__(self) -> str:
-        """Value, error and, of several seeds, the range."""
-        text = f"{self.value:.3f} ± {self.standard_error:.3f}"
-        return text if self.seeds == 1 else f"{text} ({self.lowest:.3f} to {self.highest:.3f})"
+        """Value, error and, where seeds differ, their range."""
+        text, lowest, highest = (f"{x:.3f}" for x in (self.value, self.lowest, self.highest))
+        seeds = "" if lowest == highest else f" ({lowest} to {highest})"
+        return f"{text} ± {self.standard_error:.3f}{seeds}"
 
 
 def area(pairs: Iterable[Sequence[float]]) -> Area:
     """Returns the areas of all seeds, pairs of value and standard error, as one."""
     values, errors = np.array(list(pairs), np.float64).T
-    return Area(
-        float(values.mean()),
-        float(errors.mean()),
-        float(values.min()),
-        float(values.max()),
-        len(values),
-    )
+    return Area(*(float(x) for x in (values.mean(), errors.mean(), values.min(), values.max())))
 
 
 def outlier_areas(rows: Sequence[dict], score: str) -> dict[str, Area]:

@@ -73,6 +73,7 @@ def save_score_histograms(
         raise ValueError("there must be scores of inliers and of outliers; got none")
     figure = new_figure(3.0 * len(inliers), 1.55 * len(outliers) + 0.4)
     panels = figure.subplots(len(outliers), len(inliers), squeeze=False)
+    first = next(iter(outliers))
     for row, (name, scores) in zip(panels, outliers.items(), strict=True):
         for axes, (score, own) in zip(row, inliers.items(), strict=True):
             both = np.concatenate([own, scores[score]])
@@ -89,7 +90,7 @@ def save_score_histograms(
                 axes.hist(
                     np.clip(values, low, high), 40, range=(low, high), weights=weights, **style
                 )
-            heading = f"{score}\n" if row is panels[0] else ""
+            heading = f"{score}\n" if name == first else ""
             axes.set_title(heading + titles[name, score], fontsize=7.5)
             axes.set(yticks=[])
             axes.tick_params(labelsize=7)
