@@ -1,5 +1,8 @@
 """Anomaly scores and maps: what they are of, which way they point, what they refuse."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -98,3 +101,18 @@ def test_window_averages_over_the_pixels_that_there_are():
 def test_other_arguments_are_refused_by_name(function, arguments, message):
     with pytest.raises(ValueError, match=message):
         getattr(anomaly, function)(*arguments)
+
+
+def test_documentation_runs_as_it_stands():
+    text = (Path(__file__).parents[1] / "docs" / "anomaly_scores.md").read_text(encoding="utf-8")
+    names = {
+        "model": trained(),
+        "images": np.concatenate([pictures(20, seed=6), np.zeros((1, 4, 4, 1), np.uint8)]),
+        "training_images": pictures(64),
+        "validation_images": pictures(64, seed=5),
+    }
+    for block in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
+        exec(block, names)
+    assert names["flagged"][-1] and names["flagged"][:-1].mean() < 0.5
+    assert names["where"].shape == (21, 4, 4)
+    assert names["typicality"].shape == names["corrected"].shape == (21,)
