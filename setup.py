@@ -15,6 +15,9 @@ TRAINING = [
     "tensorflow-datasets>=4.9.9",
 ]
 
+# The protos of TensorFlow Serving's requests, of the version of TensorFlow.
+SERVING = ["tensorflow-serving-api>=2.19"]
+
 setup(
     name="tfp_lcma",
     version="0.1.0",
@@ -33,7 +36,15 @@ setup(
     ],
     extras_require={
         "training": TRAINING,
-        "dev": [*TRAINING, "hypothesis>=6.100", "pytest>=8", "pytest-xdist>=3.6", "ruff>=0.9"],
+        "serving": SERVING,
+        "dev": [
+            *TRAINING,
+            *SERVING,
+            "hypothesis>=6.100",
+            "pytest>=8",
+            "pytest-xdist>=3.6",
+            "ruff>=0.9",
+        ],
         "bench": ["nflows>=0.14", "normflows>=1.7", "torch>=2.5"],
     },
 )

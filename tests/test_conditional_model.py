@@ -204,23 +204,6 @@ def test_a_saved_model_answers_alike(tmp_path):
     )
 
 
-def test_signatures_of_an_export_take_the_condition(tmp_path):
-    path = lcma.export_saved_model(trained(), tmp_path)
-    signatures = tf.saved_model.load(str(path)).signatures
-    told = tf.constant(LABELS[:5], tf.int32)
-    answer = signatures["serving_default"](images=tf.constant(IMAGES[:5]), condition=told)
-    np.testing.assert_allclose(
-        answer["log_prob"], trained().log_prob(IMAGES[:5], LABELS[:5]), rtol=1e-5
-    )
-    seeds = tf.constant([[1, 0], [2, 0]], tf.int32)
-    one, other = (
-        signatures["sample"](seed=seeds, condition=tf.constant(k))["images"]
-        for k in ([0, 1], [0, 0])
-    )
-    np.testing.assert_allclose(one[0], other[0], atol=1e-3)
-    assert np.abs(one[1] - other[1]).max() > 5
-
-
 # --- what is refused ---
 
 

@@ -54,3 +54,22 @@ FIXED: dict[str, Callable[[int], Factorization | None]] = {
     "none": lambda seed: None,
 }
 NAMES = (*FROM_STATISTICS, *FROM_IMAGES, *ONLINE, *FIXED)
+
+
+def build(
+    name: str, *, steps: int, seed: int, statistics: LogDetStatistics | None = None
+) -> Factorization | None:
+    """Returns the factorization of a name.
+
+    Args:
+        name: one of `NAMES`.
+        steps: of the training; a third of them go before a choice made while training.
+        seed: of what is drawn.
+        statistics: for those of `FROM_STATISTICS` and `FROM_IMAGES`.
+    """
+    if name in FROM_STATISTICS or name in FROM_IMAGES:
+        return (FROM_STATISTICS | FROM_IMAGES)[name](statistics)
+    if name in ONLINE:
+        # A third of the training to measure by, two thirds to make use of it.
+        return ONLINE[name](max(steps // 3, 1), seed)
+    return FIXED[name](seed)

@@ -22,6 +22,7 @@ from training.datasets import Dataset
 from training.evaluation import condition_of
 from training.online_choices import ChoiceLog
 from training.recipe import Recipe
+from training.trained import told
 
 _VALIDATION_IMAGES = 2000
 _ROUND_TRIP_IMAGES = 256
@@ -82,6 +83,8 @@ class Run:
             "bins": dataset.bins,
             "images": [len(s) for s in (dataset.train, dataset.validation, dataset.test)],
         }
+        if self.labels:
+            settings["classes"] = dataset.classes
         claim(self.folder, settings)
         finished = self.folder / "metrics.json"
         if finished.exists():
@@ -90,16 +93,11 @@ class Run:
         statistics, pretraining = None, None
         if self.factorization in factorizations.FROM_STATISTICS:
             statistics, pretraining = self._pretrain(dataset)
-            factorization = factorizations.FROM_STATISTICS[self.factorization](statistics)
         elif self.factorization in factorizations.FROM_IMAGES:
             statistics = self._statistics_of_images(dataset)
-            factorization = factorizations.FROM_IMAGES[self.factorization](statistics)
-        elif self.factorization in factorizations.ONLINE:
-            # A third of the training to measure by, two thirds to make use of it.
-            decide_at = max(self.recipe.steps // 3, 1)
-            factorization = factorizations.ONLINE[self.factorization](decide_at, self.seed)
-        else:
-            factorization = factorizations.FIXED[self.factorization](self.seed)
+        factorization = factorizations.build(
+            self.factorization, steps=self.recipe.steps, seed=self.seed, statistics=statistics
+        )
         model, training = self._fit("training", dataset, factorization, self.recipe.steps)
         metrics = {
             "recipe": self.recipe.name,
@@ -129,7 +127,10 @@ class Run:
             model.save(named)
             named.rename(temporary)
         if self.export is not None:
-            metrics["export"] = str(lcma.export_saved_model(model, self.export))
+            version = lcma.export_saved_model(
+                model, self.export, recipe=settings, metrics=told(metrics)
+            )
+            metrics["export"] = str(version)
         _write_json(finished, metrics)
         return metrics
 

@@ -1,8 +1,5 @@
 """mAR-SCF: the architecture, sampling against density, training and export."""
 
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -114,28 +111,6 @@ def test_noise_of_all_levels_can_be_walked_through_straight_or_along_the_arc(tra
         assert np.allclose(walk[:, 1], middle, atol=0.1) == (not spherical)
     # Levels that left early are walked through like the last: their noise changes too.
     assert np.abs(first - last)[:, trained.flow.exit_map == 0].max() > 0.1
-
-
-def test_export_answers_alike_in_a_process_that_knows_neither_tfp_nor_this_package(
-    trained, tmp_path
-):
-    path = lcma.export_saved_model(trained, tmp_path / "model")
-    images = pictures(8)
-    np.save(tmp_path / "images.npy", images)
-    probe = f"""
-import numpy as np, sys, tensorflow as tf
-signatures = tf.saved_model.load({str(path)!r}).signatures
-images = tf.constant(np.load({str(tmp_path / "images.npy")!r}))
-np.save({str(tmp_path / "scores.npy")!r}, signatures["log_prob"](images=images)["log_prob"])
-seed = tf.constant([[1, 0], [2, 0]])
-np.save({str(tmp_path / "samples.npy")!r}, signatures["sample"](seed=seed)["images"])
-assert not {{"tensorflow_probability", "tfp_lcma"}} & set(sys.modules)
-"""
-    subprocess.run([sys.executable, "-c", probe], cwd=tmp_path, check=True, capture_output=True)
-    scores, samples = (np.load(tmp_path / f"{name}.npy") for name in ("scores", "samples"))
-    np.testing.assert_allclose(scores, trained.log_prob(images), rtol=1e-5)
-    here = tf.saved_model.load(str(path)).signatures["sample"](seed=tf.constant([[1, 0], [2, 0]]))
-    np.testing.assert_allclose(samples, here["images"], atol=256e-3)
 
 
 def test_arguments_out_of_range_are_refused_by_name():

@@ -10,6 +10,7 @@ from PIL import Image
 
 from tfp_lcma.factorizations import LogDetStatistics
 from training.train import main
+from training.trained import load_trained
 
 
 def call(*arguments):
@@ -86,7 +87,13 @@ def test_labels_condition_the_flow_from_training_to_pictures(tmp_path):
     assert 0 <= metrics["classification"]["accuracy"] <= 1
     with Image.open(tmp_path / "run" / "samples.png") as picture:
         assert picture.height > picture.width  # ten rows, one a class, of eight samples each
-    assert (tmp_path / "export" / "1" / "saved_model.pb").exists()
+    card = json.loads((tmp_path / "export" / "1" / "assets.extra" / "model.json").read_text())
+    assert card["conditions"] == 10
+    assert card["recipe"]["name"] == "digits_glow"
+    assert card["metrics"]["classification"] == metrics["classification"]
+    # From the checkpoint alone, as of a run that was killed.
+    (tmp_path / "run" / "model.keras").unlink()
+    assert load_trained(tmp_path / "run").model.conditions == 10
 
 
 def test_a_split_chosen_from_the_images_needs_no_pre_training(tmp_path):

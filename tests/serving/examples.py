@@ -1,0 +1,174 @@
+"""Small models of every family, requests to each of their signatures, and Python's own answers."""
+
+import functools
+import io
+
+import keras
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+import tfp_lcma as lcma
+from tests.registry import move_weights
+from tests.toys import pictures, tiny_flow
+from tfp_lcma import noise
+from tfp_lcma.factorizations import Checkerboard
+
+SHAPE = (4, 4, 1)
+CLASSES = 3
+BINS = 17
+ROWS = 3
+FLOWS = {
+    "glow_with_classes": lambda: lcma.models.glow(
+        SHAPE, levels=2, steps=1, width=4, conditions=CLASSES
+    ),
+    "real_nvp_with_vectors": lambda: lcma.models.real_nvp(
+        SHAPE, levels=2, width=4, blocks=1, factorization=Checkerboard(), conditions=(2,)
+    ),
+    "mar_scf": lambda: lcma.models.mar_scf(SHAPE, levels=1, steps=1, width=4, blocks=1, hidden=2),
+    "eiw_flow": lambda: lcma.models.eiw_flow(SHAPE, levels=2, steps=1, width=4),
+    "residual_flow": lambda: lcma.models.residual_flow(
+        SHAPE, levels=1, steps=1, width=4, inference_terms=2, inference_probes=1
+    ),
+}
+NAMES = ("toy", *FLOWS)
+SIGNATURES = [
+    "decode",
+    "encode",
+    "event_log_prob",
+    "event_log_prob_encoded",
+    "event_log_prob_float",
+    "event_log_prob_with_seed",
+    "interpolate",
+    "log_prob",
+    "log_prob_encoded",
+    "log_prob_float",
+    "log_prob_with_seed",
+    "sample",
+    "sample_with_temperature",
+]
+
+
+@functools.cache
+def example(name: str) -> lcma.FlowModel:
+    """A model whose weights have moved; tests must not change it."""
+    keras.utils.set_random_seed(0)
+    if name == "toy":
+        model = lcma.FlowModel(tiny_flow(SHAPE, levels=1))
+    else:
+        model = lcma.FlowModel(FLOWS[name](), bins=BINS)
+    model.initialize(pictures(64, SHAPE, bins=model.bins), conditions(model, 64))
+    move_weights(model.flow, 0.05, seed=1)
+    return model
+
+
+def conditions(model, rows):
+    """What a model is told beside so many images, or None."""
+    if model.conditions is None:
+        return None
+    random = np.random.default_rng(2)
+    if isinstance(model.conditions, int):
+        return random.integers(0, model.conditions, rows).astype(np.int32)
+    return random.normal(size=(rows, *model.conditions)).astype(np.float32)
+
+
+def png(image):
+    """The file of a grey image `[h, w, 1]`."""
+    file = io.BytesIO()
+    Image.fromarray(image[..., 0]).save(file, "PNG")
+    return file.getvalue()
+
+
+def requests(model) -> dict[str, dict[str, np.ndarray]]:
+    """A request of `ROWS` rows to every signature of a model."""
+    random = np.random.default_rng(3)
+    images = pictures(ROWS, SHAPE, seed=5, bins=model.bins)
+    floats, others = (
+        (pictures(ROWS, SHAPE, seed=seed, bins=model.bins) + random.random((ROWS, *SHAPE))).astype(
+            np.float32
+        )
+        for seed in (6, 7)
+    )
+    # The first word is that of the model's own seed, by which rows share the lengths of series.
+    seed = np.array([[0, 1], [0, -7], [0, 2**30]], np.int32)
+    files = np.array([png(image) for image in images], object)
+    found = {
+        "sample": {"seed": seed},
+        "sample_with_temperature": {
+            "seed": seed,
+            "temperature": np.array([0.0, 0.5, 1.25], np.float32),
+        },
+        "encode": {"images": floats},
+        "decode": {"latents": random.normal(size=(ROWS, *SHAPE)).astype(np.float32)},
+        "interpolate": {
+            "first": floats,
+            "second": others,
+            "weight": np.array([0.0, 0.25, 1.0], np.float32),
+        },
+    }
+    for name in ("log_prob", "event_log_prob"):
+        found |= {
+            name: {"images": images},
+            f"{name}_with_seed": {"images": images, "seed": seed},
+            f"{name}_float": {"images": floats},
+            f"{name}_encoded": {"image_bytes": files},
+        }
+    told = conditions(model, ROWS)
+    return found if told is None else {k: v | {"condition": told} for k, v in found.items()}
+
+
+def python_answer(model, name, request) -> dict[str, np.ndarray]:
+    """What the Python model says to a request; for images, their continuous intensities."""
+    request = dict(request)
+    told = request.pop("condition", None)
+    if "image_bytes" in request:
+        with_pixels = [
+            np.array(Image.open(io.BytesIO(f)))[..., None] for f in request["image_bytes"]
+        ]
+        request = {"images": np.stack(with_pixels)}
+    if name.startswith(("log_prob", "event_log_prob")):
+        kind = "event_log_prob" if name.startswith("event") else "log_prob"
+        if name.endswith("_float"):
+            total = getattr(model.distribution, kind)(request["images"], condition=told).numpy()
+        else:
+            seeds = request.get("seed", [[model.seed, 0]] * ROWS)
+            total = np.concatenate(
+                [
+                    getattr(model, kind)(
+                        request["images"][i : i + 1],
+                        None if told is None else told[i : i + 1],
+                        seed=int(seed[0]) + (int(seed[1]) << 32),
+                    )
+                    for i, seed in enumerate(seeds)
+                ]
+            )
+        if kind == "event_log_prob":
+            return {kind: total}
+        return {kind: total, "bits_per_dimension": -total / (np.prod(SHAPE) * np.log(2))}
+    if name == "encode":
+        return {"latents": model.encode(request["images"], told)}
+    if name == "interpolate":
+        walks = model.interpolate(request["first"], request["second"], told, steps=5)
+        steps = (4 * request["weight"]).astype(int)
+        images = np.stack([walk[step] for walk, step in zip(walks, steps, strict=True)])
+    elif name == "decode":
+        images = model.decode(request["latents"], told)
+    else:
+        z = noise.normal_rows(tf.constant(request["seed"]), SHAPE, model.flow.dtype).numpy()
+        z *= request.get("temperature", np.ones(ROWS, np.float32))[:, None, None, None]
+        images = model.decode(z, told)
+    answer = {"images": np.clip(images, 0, np.nextafter(np.float32(model.bins), 0))}
+    return answer | ({"converged": np.ones(ROWS, bool)} if model.flow.iterates else {})
+
+
+def assert_alike(got, expected, relative=1e-5):
+    """Compares two answers, relative to the largest number of an array."""
+    assert set(got) == set(expected)
+    for name, value in expected.items():
+        assert got[name].shape == value.shape, name
+        if value.dtype == bool:
+            assert np.array_equal(got[name], value), name
+        else:
+            assert got[name].dtype == np.float32, name
+            error = np.abs(got[name] - value).max() / np.abs(value).max()
+            assert error <= relative, f"{name} is off by {error:.1e}"

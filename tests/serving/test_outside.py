@@ -1,0 +1,128 @@
+"""Exported models answer in a process that knows nothing of this package, as Python does."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.serving.examples import (
+    NAMES,
+    SHAPE,
+    SIGNATURES,
+    assert_alike,
+    example,
+    python_answer,
+    requests,
+)
+from tfp_lcma import export_saved_model
+
+# Beside every family: the first of them in other forms.
+VARIANTS = {
+    "bfloat16": ("real_nvp_with_vectors", {"network_dtype": "bfloat16"}),
+    "compiled": ("toy", {"jit_compile": True}),
+}
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """The folder of every exported model, by name."""
+    folder = tmp_path_factory.mktemp("saved_models")
+    forms = {name: (name, {}) for name in NAMES} | VARIANTS
+    return {
+        form: export_saved_model(example(name), folder / form, **options)
+        for form, (name, options) in forms.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def outside(exported, tmp_path_factory):
+    """The folder in which the other process left its answers."""
+    folder = tmp_path_factory.mktemp("outside")
+    (folder / "models.json").write_text(json.dumps({k: str(v) for k, v in exported.items()}))
+    for form in exported:
+        model = example(VARIANTS.get(form, (form,))[0])
+        flat = {
+            f"{name}/{given}": value
+            for name, request in requests(model).items()
+            for given, value in request.items()
+        }
+        np.savez(folder / f"{form}.npz", **flat)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    script = Path(__file__).parent / "outside.py"
+    done = subprocess.run(
+        [sys.executable, str(script), str(folder)],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-5000:]
+    return folder
+
+
+def answers(folder, form, how):
+    """Every signature's answer, by its name."""
+    with np.load(folder / f"{form}_answers.npz") as file:
+        paths = [path.split("/") for path in file.files]
+        return {
+            name: {n[2]: file["/".join(n)] for n in paths if n[:2] == [how, name]}
+            for name in {path[1] for path in paths if path[0] == how}
+        }
+
+
+def test_serving_needs_tensorflow_alone(outside):
+    assert json.loads((outside / "foreign.json").read_text()) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_signature_answers_as_the_python_model(name, outside):
+    model = example(name)
+    got = answers(outside, name, "together")
+    assert sorted(got) == SIGNATURES
+    for signature, request in requests(model).items():
+        assert_alike(got[signature], python_answer(model, signature, request))
+
+
+@pytest.mark.parametrize("form", [*NAMES, *VARIANTS])
+def test_one_request_of_many_rows_is_many_requests_of_one(form, outside):
+    alone = answers(outside, form, "alone")
+    for signature, expected in answers(outside, form, "together").items():
+        assert_alike(alone[signature], expected)
+
+
+def test_compiled_signatures_answer_as_plain_ones(outside):
+    plain = answers(outside, "toy", "together")
+    for signature, got in answers(outside, "compiled", "together").items():
+        assert_alike(got, plain[signature])
+
+
+def test_networks_in_bfloat16_are_close_but_not_the_same(outside):
+    plain = answers(outside, "real_nvp_with_vectors", "together")
+    got = answers(outside, "bfloat16", "together")
+    for signature, expected in plain.items():
+        assert_alike(got[signature], expected, relative=2e-2)
+    assert np.any(got["log_prob"]["log_prob"] != plain["log_prob"]["log_prob"])
+
+
+@pytest.mark.parametrize("signature", SIGNATURES)
+def test_saved_model_cli_runs_every_signature(signature, outside):
+    model = example("toy")
+    got = answers(outside, "toy", "command")[signature]
+    assert_alike(got, python_answer(model, signature, requests(model)[signature]))
+
+
+def test_saved_model_cli_shows_signatures_and_finds_nothing_dangerous(outside):
+    said = json.loads((outside / "said.json").read_text())
+    for signature in ("serving_default", *SIGNATURES):
+        assert f"signature_def['{signature}']" in said["show"]
+    rows = f"(-1, {', '.join(map(str, SHAPE))})"
+    for line in ("inputs['images']", "inputs['image_bytes']", "DT_UINT8", "DT_STRING", rows):
+        assert line in said["show"]
+    assert "outputs['bits_per_dimension']" in said["show"]
+    assert "does not contain the default denylisted ops" in said["scan"]

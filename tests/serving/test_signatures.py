@@ -1,0 +1,227 @@
+"""Signatures one by one, in this process: what they refuse, what XLA makes of them."""
+
+import io
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from tests.serving.examples import (
+    BINS,
+    FLOWS,
+    NAMES,
+    SHAPE,
+    SIGNATURES,
+    assert_alike,
+    example,
+    requests,
+)
+from tfp_lcma.serving.signatures import build_signatures
+
+
+@pytest.fixture(scope="module")
+def signatures():
+    """By the name of a model, its signatures by their names; each is traced when first asked."""
+    return {name: {s.name: s for s in build_signatures(example(name))} for name in NAMES}
+
+
+def ask(signature, **request):
+    answer = signature.function(*(tf.constant(request[name]) for name in signature.inputs))
+    return {name: value.numpy() for name, value in answer.items()}
+
+
+# --- the table ---
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_table_says_what_is_taken_and_returned(name, signatures):
+    assert sorted(signatures[name]) == SIGNATURES
+    for signature in signatures[name].values():
+        concrete = signature.function.get_concrete_function()
+        assert set(concrete.structured_outputs) == set(signature.outputs)
+        for output, field in signature.outputs.items():
+            tensor = concrete.structured_outputs[output]
+            assert tensor.dtype == field.dtype, (signature.name, output)
+            assert tensor.shape.as_list() == [None, *field.shape], (signature.name, output)
+        for field in (*signature.inputs.values(), *signature.outputs.values()):
+            assert field.meaning
+
+
+def test_iterating_flows_say_what_converged_and_no_others(signatures):
+    for name in NAMES:
+        told = "converged" in signatures[name]["sample"].outputs
+        assert told == (name == "residual_flow")
+
+
+def test_signatures_share_four_passes(signatures):
+    """The graph of a flow stands in an export once for each kind of question."""
+    convolutions = 0
+    seen = set()
+    for signature in signatures["toy"].values():
+        graph = signature.function.get_concrete_function().graph.as_graph_def()
+        for function in graph.library.function:
+            if function.signature.name not in seen:
+                seen.add(function.signature.name)
+                convolutions += sum(node.op == "Conv2D" for node in function.node_def)
+    assert convolutions == 4 * 2  # two couplings, in each of the four
+
+
+# --- what makes no sense is no number ---
+
+
+@pytest.mark.parametrize("name", ["log_prob", "log_prob_with_seed", "event_log_prob"])
+def test_intensities_that_do_not_exist_are_nan_in_their_row_alone(name, signatures):
+    signature = signatures["eiw_flow"][name]
+    request = requests(example("eiw_flow"))[name]
+    expected = ask(signature, **request)
+    images = request["images"].copy()
+    images[1, 2, 3, 0] = BINS
+    for output, got in ask(signature, **(request | {"images": images})).items():
+        assert np.isnan(got[1]).all()
+        for row in (0, 2):
+            np.testing.assert_array_equal(got[row], expected[output][row])
+
+
+@pytest.mark.parametrize("value", [-0.25, BINS, 1e30, np.nan, np.inf, -np.inf])
+def test_floats_that_are_no_intensities_are_nan_in_their_row_alone(value, signatures):
+    for name, given in (
+        ("log_prob_float", "images"),
+        ("encode", "images"),
+        ("interpolate", "second"),
+    ):
+        request = requests(example("residual_flow"))[name]
+        expected = ask(signatures["residual_flow"][name], **request)
+        images = request[given].copy()
+        images[1, 0, 0, 0] = value
+        got = ask(signatures["residual_flow"][name], **(request | {given: images}))
+        for output, array in got.items():
+            if output == "converged":
+                assert array.tolist() == [True, False, True]
+                continue
+            assert np.isnan(array[1]).all(), (name, output)
+            for row in (0, 2):
+                np.testing.assert_allclose(array[row], expected[output][row], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "value"),
+    [
+        ("sample_with_temperature", "temperature", -0.1),
+        ("sample_with_temperature", "temperature", np.nan),
+        ("sample_with_temperature", "temperature", np.inf),
+        ("interpolate", "weight", 1.5),
+        ("interpolate", "weight", -0.5),
+        ("interpolate", "weight", np.nan),
+        ("decode", "latents", np.inf),
+        ("decode", "latents", np.nan),
+    ],
+)
+def test_other_numbers_out_of_range_are_nan_in_their_row_alone(name, given, value, signatures):
+    request = requests(example("toy"))[name]
+    expected = ask(signatures["toy"][name], **request)["images"]
+    changed = request[given].copy()
+    changed[1] = value
+    got = ask(signatures["toy"][name], **(request | {given: changed}))["images"]
+    assert np.isnan(got[1]).all()
+    for row in (0, 2):
+        np.testing.assert_allclose(got[row], expected[row], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("model", "bad"), [("glow_with_classes", 3), ("glow_with_classes", -1),
+                       ("real_nvp_with_vectors", np.nan)]
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["log_prob", "sample", "encode"])
+def test_conditions_that_do_not_exist_are_nan_in_their_row_alone(model, bad, name, signatures):
+    request = requests(example(model))[name]
+    condition = request["condition"].copy()
+    condition[1] = bad
+    for got in ask(signatures[model][name], **(request | {"condition": condition})).values():
+        assert np.isnan(got[1]).all()
+        assert np.isfinite(got[[0, 2]]).all()
+
+
+def test_samples_stay_below_the_number_of_intensities(signatures):
+    far = 50 * np.ones((2, *SHAPE), np.float32) * [[[[1]]], [[[-1]]]]
+    got = ask(signatures["eiw_flow"]["decode"], latents=far.astype(np.float32))["images"]
+    assert got.min() >= 0 and got.max() < BINS
+
+
+def test_seeds_draw_other_noise_and_the_same_seed_the_same(signatures):
+    images = np.repeat(requests(example("toy"))["log_prob"]["images"][:1], 4, axis=0)
+    seed = np.array([[1, 0], [2, 0], [1, 1], [1, 0]], np.int32)
+    got = ask(signatures["toy"]["log_prob_with_seed"], images=images, seed=seed)["log_prob"]
+    assert len(set(got[:3].tolist())) == 3
+    np.testing.assert_allclose(got[3], got[0], rtol=1e-6)
+
+
+def test_no_rows_are_no_answers(signatures):
+    for name in ("log_prob", "log_prob_encoded", "sample"):
+        request = {k: v[:0] for k, v in requests(example("toy"))[name].items()}
+        for value in ask(signatures["toy"][name], **request).values():
+            assert len(value) == 0
+
+
+# --- files ---
+
+
+def file(size, kind, mode="L"):
+    contents = io.BytesIO()
+    Image.new(mode, size, 100).save(contents, kind)
+    return contents.getvalue()
+
+
+def test_jpeg_files_are_read_too(signatures):
+    contents = file(SHAPE[1::-1], "JPEG")
+    pixels = np.full((1, *SHAPE), 100, np.uint8)
+    got = ask(signatures["toy"]["log_prob_encoded"], image_bytes=np.array([contents], object))
+    assert_alike(got, ask(signatures["toy"]["log_prob"], images=pixels))
+
+
+def test_colour_files_become_grey_and_palettes_are_resolved(signatures):
+    for mode in ("RGB", "P", "RGBA"):
+        contents = np.array([file(SHAPE[1::-1], "PNG", mode)], object)
+        got = ask(signatures["toy"]["log_prob_encoded"], image_bytes=contents)
+        assert np.isfinite(got["log_prob"]).all()
+
+
+@pytest.mark.parametrize(
+    ("contents", "message"),
+    [
+        (file((5, 4), "PNG"), "image_bytes must be files of 4 x 4 pixels"),
+        (file((4, 3), "JPEG"), "image_bytes must be files of 4 x 4 pixels"),
+        (file((4, 4), "PNG")[:-20], "PNG"),
+        (file((4, 4), "JPEG")[:-40], "JPEG"),
+        (b"", "image"),
+        (b"not an image", "image"),
+    ],
+)
+def test_files_that_are_no_such_image_are_errors(contents, message, signatures):
+    files = np.array([png_of_right_size(), contents], object)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        ask(signatures["toy"]["log_prob_encoded"], image_bytes=files)
+
+
+def png_of_right_size():
+    return file(SHAPE[1::-1], "PNG")
+
+
+# --- XLA ---
+
+
+def test_every_numeric_signature_compiles_and_answers_alike(signatures):
+    compiled = {s.name: s for s in build_signatures(example("toy"), jit_compile=True)}
+    for name, request in requests(example("toy")).items():
+        if name.endswith("_encoded"):
+            continue  # decodes outside of what is compiled; asked from outside
+        assert compiled[name].function._jit_compile
+        assert_alike(ask(compiled[name], **request), ask(signatures["toy"][name], **request))
+
+
+@pytest.mark.parametrize("model", FLOWS)
+def test_the_passes_of_every_flow_compile_and_answer_alike(model, signatures):
+    compiled = {s.name: s for s in build_signatures(example(model), jit_compile=True)}
+    for name in ("log_prob", "event_log_prob_float", "interpolate"):
+        request = requests(example(model))[name]
+        assert_alike(ask(compiled[name], **request), ask(signatures[model][name], **request))

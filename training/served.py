@@ -1,0 +1,67 @@
+"""An exported version in a plain TensorFlow session, which is what TensorFlow Serving runs."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+# What TensorFlow lists among the signatures but nobody may ask.
+_OWN = "__saved_model"
+
+
+class Served:
+    """Loads a SavedModel without any of the Python objects it was made of.
+
+    Attributes:
+        signatures: TensorFlow's own `SignatureDef` of every signature, by name.
+    """
+
+    def __init__(self, version: Path):
+        """Loads the version in a folder; `close` gives its memory back."""
+        self._session = tf.compat.v1.Session(graph=tf.Graph())
+        with self._session.graph.as_default():
+            loaded = tf.compat.v1.saved_model.loader.load(
+                self._session, [tf.saved_model.SERVING], str(version)
+            )
+        self.signatures = {
+            name: definition
+            for name, definition in loaded.signature_def.items()
+            if not name.startswith(_OWN)
+        }
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self) -> None:
+        """Ends the session."""
+        self._session.close()
+
+    def ask(self, name: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+        """Returns the outputs of a signature, by name.
+
+        Raises:
+            ValueError: there is no such signature, or it takes other inputs.
+        """
+        if name not in self.signatures:
+            known = ", ".join(sorted(self.signatures))
+            raise ValueError(f"signature must be one of {known}; got {name!r}.")
+        definition = self.signatures[name]
+        if set(inputs) != set(definition.inputs):
+            raise ValueError(
+                f"{name} takes {', '.join(sorted(definition.inputs))}; got "
+                f"{', '.join(sorted(inputs)) or 'nothing'}."
+            )
+        feed = {definition.inputs[key].name: value for key, value in inputs.items()}
+        outputs = {key: info.name for key, info in definition.outputs.items()}
+        return self._session.run(outputs, feed)
+
+    def prepared(self, name: str, given: str, wanted: str) -> Callable[[np.ndarray], np.ndarray]:
+        """Returns the shortest way from one input of a signature to one of its outputs."""
+        definition = self.signatures[name]
+        return self._session.make_callable(
+            definition.outputs[wanted].name, [definition.inputs[given].name]
+        )
