@@ -15,8 +15,12 @@ TRAINING = [
     "tensorflow-datasets>=4.9.9",
 ]
 
-# The protos of TensorFlow Serving's requests, of the version of TensorFlow.
-SERVING = ["tensorflow-serving-api>=2.19"]
+SERVING = [
+    "click>=8.1",
+    "grpcio>=1.66",
+    "pillow>=10",
+    "tensorflow-serving-api>=2.19",  # the protos, of the version of TensorFlow
+]
 
 setup(
     name="tfp_lcma",
@@ -45,6 +49,8 @@ setup(
             "pytest-xdist>=3.6",
             "ruff>=0.9",
         ],
+        # With Debian's chromium and chromium-driver, tests of the page in a browser.
+        "test-browser": ["selenium>=4.30"],
         "bench": ["nflows>=0.14", "normflows>=1.7", "torch>=2.5"],
     },
 )

@@ -1,0 +1,134 @@
+"""An exported SavedModel in a session of TensorFlow's C++ runtime."""
+
+from pathlib import Path
+
+import grpc
+import numpy as np
+import tensorflow as tf
+
+from training.serve.checks import check_inputs
+from training.serve.errors import RequestError, from_session, shown
+from training.serve.model_card import ModelCard, read_card
+from training.serve.signatures import Signature, read_signatures
+
+DEFAULT_SIGNATURE = "serving_default"
+
+
+def latest_version(directory: Path) -> Path:
+    """Returns the folder of the largest version, as TensorFlow Serving chooses it.
+
+    Args:
+        directory: a model's folder, `<name>/`, whose numeric subfolders are its versions.
+
+    Raises:
+        ValueError: there is no version in it.
+    """
+    versions = []
+    if directory.is_dir():
+        versions = [path for path in directory.iterdir() if path.name.isdecimal()]
+    if not versions:
+        raise ValueError(
+            f"{directory} must hold versions of an exported model, like {directory}/1; "
+            f"{'it holds none' if directory.is_dir() else 'it is not a folder'}."
+        )
+    return max(versions, key=lambda path: int(path.name))
+
+
+class ServedModel:
+    """The largest version of a model, ready to be asked. Threads may ask at the same time.
+
+    Attributes:
+        name: that of the model's folder.
+        version: which version is loaded.
+        definitions: the signatures as protos, by name.
+        signatures: the same, read.
+        card: the export's model card; None if it has none.
+    """
+
+    def __init__(self, directory: Path):
+        """Loads a model.
+
+        Args:
+            directory: the model's folder, `<name>/`, with `<version>/` in it.
+
+        Raises:
+            ValueError: there is no version, or it cannot be loaded.
+        """
+        directory = Path(directory).resolve()
+        export = latest_version(directory)
+        self.name, self.version = directory.name, int(export.name)
+        self.card: ModelCard | None = read_card(export)
+        graph = tf.Graph()
+        self._session = tf.compat.v1.Session(graph=graph)
+        try:
+            with graph.as_default():
+                loaded = tf.compat.v1.saved_model.loader.load(self._session, ["serve"], str(export))
+        except (OSError, RuntimeError, tf.errors.OpError) as error:
+            self._session.close()
+            raise ValueError(f"{export} cannot be loaded as a SavedModel: {error}") from error
+        # Session.run is safe for many threads on a graph that no longer grows.
+        graph.finalize()
+        self.definitions = dict(loaded.signature_def)
+        self.signatures: dict[str, Signature] = read_signatures(self.definitions)
+
+    def check_servable(self, name: str, version: int | None = None) -> None:
+        """Checks that a request means this model.
+
+        Raises:
+            RequestError: it means another model or version.
+        """
+        if name != self.name or version not in (None, self.version):
+            raise RequestError(
+                f"{shown(name)}{'' if version is None else f', version {version},'} is not served "
+                f"here; {self.name}, version {self.version}, is.",
+                grpc.StatusCode.NOT_FOUND,
+            )
+
+    def signature(self, name: str) -> Signature:
+        """Returns a signature by name.
+
+        Raises:
+            RequestError: there is none of that name; TensorFlow Serving's code for it.
+        """
+        if name not in self.signatures:
+            raise RequestError(
+                f"signature must be one of {', '.join(self.signatures)}; got {shown(name)}.",
+                grpc.StatusCode.FAILED_PRECONDITION,
+            )
+        return self.signatures[name]
+
+    def predict(
+        self, name: str, inputs: dict[str, np.ndarray], outputs: list[str] | None = None
+    ) -> dict[str, np.ndarray]:
+        """Runs a signature.
+
+        Args:
+            name: the signature's.
+            inputs: a value for every input of the signature.
+            outputs: which outputs to compute; all of them if empty or None.
+
+        Returns:
+            The outputs by name.
+
+        Raises:
+            RequestError: the request does not fit the signature, or the session refuses it.
+        """
+        signature = self.signature(name)
+        for key in outputs or ():
+            if key not in signature.outputs:
+                raise RequestError(
+                    f"outputs of {name} are {', '.join(signature.outputs)}; got {shown(key)}."
+                )
+        check_inputs(name, signature, inputs, self.card)
+        feeds = {signature.inputs[key].graph_name: value for key, value in inputs.items()}
+        fetches = {key: signature.outputs[key].graph_name for key in outputs or signature.outputs}
+        try:
+            return self._session.run(fetches, feeds)
+        except tf.errors.OpError as error:
+            raise from_session(error) from error
+        except RuntimeError as error:  # what a closed session raises
+            raise RequestError("the server is stopping.", grpc.StatusCode.UNAVAILABLE) from error
+
+    def close(self) -> None:
+        """Frees the session; requests after that are answered with an error."""
+        self._session.close()

@@ -1,0 +1,84 @@
+"""What a SavedModel's signatures take and give."""
+
+import dataclasses
+
+import tensorflow as tf
+from tensorflow.core.protobuf import meta_graph_pb2
+
+# TensorFlow's own, for its loader; not for clients.
+_INTERNAL = "__saved_model_init_op"
+
+
+@dataclasses.dataclass(frozen=True)
+class Tensor:
+    """An input or an output of a signature.
+
+    Attributes:
+        graph_name: name in the graph, to feed or to fetch.
+        dtype: TensorFlow's.
+        shape: size of every dimension, None where any size will do; None if even the number
+            of dimensions is not fixed.
+    """
+
+    graph_name: str
+    dtype: tf.DType
+    shape: tuple[int | None, ...] | None
+
+    @classmethod
+    def of(cls, info: meta_graph_pb2.TensorInfo) -> "Tensor":
+        """Returns what a signature's entry describes."""
+        shape = tf.TensorShape(info.tensor_shape)
+        return cls(
+            info.name,
+            tf.as_dtype(info.dtype),
+            None if shape.rank is None else tuple(shape.as_list()),
+        )
+
+    @property
+    def batched(self) -> bool:
+        """Whether the first dimension counts rows."""
+        return bool(self.shape) and self.shape[0] is None
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        """Whether a value of that shape may be fed."""
+        if self.shape is None:
+            return True
+        return len(shape) == len(self.shape) and all(
+            wanted in (None, got) for wanted, got in zip(self.shape, shape, strict=True)
+        )
+
+    def __str__(self) -> str:
+        """Returns the dtype and shape as messages say it: `uint8 [n, 8, 8, 1]`."""
+        return f"{self.dtype.name} {shape_text(self.shape)}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Signature:
+    """A function of the model that clients can call.
+
+    Attributes:
+        inputs: what it takes, by name.
+        outputs: what it gives, by name.
+    """
+
+    inputs: dict[str, Tensor]
+    outputs: dict[str, Tensor]
+
+
+def read_signatures(definitions) -> dict[str, Signature]:
+    """Returns the signatures that clients may call, of a meta graph's `signature_def`."""
+    return {
+        name: Signature(
+            {key: Tensor.of(info) for key, info in sorted(definition.inputs.items())},
+            {key: Tensor.of(info) for key, info in sorted(definition.outputs.items())},
+        )
+        for name, definition in sorted(definitions.items())
+        if name != _INTERNAL
+    }
+
+
+def shape_text(shape: tuple[int | None, ...] | None) -> str:
+    """Returns a shape as messages say it: `[n, 8, 8, 1]`."""
+    if shape is None:
+        return "of any shape"
+    return f"[{', '.join('n' if size is None else str(size) for size in shape)}]"
