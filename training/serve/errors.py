@@ -35,10 +35,14 @@ class RequestError(Exception):
 
 
 def from_session(error) -> RequestError:
-    """Returns a `tf.errors.OpError` as an error for the client: its first line, no node names."""
-    # The lines that follow the first, and what is in double brackets, speak of the graph.
-    message = (error.message or type(error).__name__).split("\n")[0].split("[[")[0].strip()
-    return RequestError(message, _CODES.get(error.error_code, grpc.StatusCode.INTERNAL))
+    """Returns a session's `tf.errors.OpError` as an error for the client, without its traces."""
+    # A session raises its error anew with the trace of the graph's making put before the
+    # message, which the first one has. Further lines and double brackets are names of nodes.
+    message = getattr(error.__context__, "message", error.message).split("\n")[0].split("[[")[0]
+    return RequestError(
+        f"the model refused the request: {message.strip() or type(error).__name__}",
+        _CODES.get(error.error_code, grpc.StatusCode.INTERNAL),
+    )
 
 
 def shown(value: object, length: int = 60) -> str:

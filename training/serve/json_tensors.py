@@ -39,28 +39,25 @@ def to_array(name: str, value: Any, dtype: tf.DType) -> np.ndarray:
     wanted, convert = _kind(dtype)
     flat: list[Any] = []
 
-    def gather(part, place):
+    def refused(place, expected, got):
         at = f" at [{', '.join(map(str, place))}]" if place else ""
-        if isinstance(part, list):
-            if len(place) == len(shape):
-                raise RequestError(f"{name}{at} must be {wanted}; got a list.")
-            size = shape[len(place)]
-            if len(part) != size:
-                raise RequestError(
-                    f"{name}{at} must be a list of {size}, as the first of its kind is; "
-                    f"got a list of {len(part)}."
-                )
-            for index, item in enumerate(part):
-                gather(item, (*place, index))
+        return RequestError(f"{name}{at} must be {expected}; got {got}.")
+
+    def gather(part, place):
+        if len(place) == len(shape):
+            converted = None if isinstance(part, list) else convert(part)
+            if converted is None:
+                raise refused(place, wanted, "a list" if isinstance(part, list) else shown(part))
+            flat.append(converted)
             return
-        if len(place) < len(shape):
-            raise RequestError(
-                f"{name}{at} must be a list of {shape[len(place)]}; got {shown(part)}."
-            )
-        converted = convert(part)
-        if converted is None:
-            raise RequestError(f"{name}{at} must be {wanted}; got {shown(part)}.")
-        flat.append(converted)
+        size = shape[len(place)]
+        if not isinstance(part, list):
+            raise refused(place, f"a list of {size}", shown(part))
+        if len(part) != size:
+            expected = f"a list of {size}, as the first of its kind is"
+            raise refused(place, expected, f"a list of {len(part)}")
+        for index, item in enumerate(part):
+            gather(item, (*place, index))
 
     gather(value, ())
     array = np.empty(len(flat), dtype.as_numpy_dtype)
@@ -102,11 +99,15 @@ def _kind(dtype: tf.DType) -> tuple[str, Callable[[Any], Any]]:
     if not dtype.is_integer:
         raise RequestError(f"values of type {dtype.name} cannot be sent as JSON.")
 
+    # TensorFlow's own limits take long to ask for.
+    limits = np.iinfo(dtype.as_numpy_dtype)
+    lowest, highest = int(limits.min), int(limits.max)
+
     def read_integer(value):
-        fits = _is_number(value, int) and dtype.min <= value <= dtype.max
+        fits = _is_number(value, int) and lowest <= value <= highest
         return value if fits else None
 
-    return f"a whole number from {dtype.min} to {dtype.max}", read_integer
+    return f"a whole number from {lowest} to {highest}", read_integer
 
 
 def _read_float(value):
