@@ -25,7 +25,7 @@ def latest_version(directory: Path) -> Path:
     """
     versions = []
     if directory.is_dir():
-        versions = [path for path in directory.iterdir() if path.name.isdecimal()]
+        versions = [path for path in directory.iterdir() if path.name.isdecimal() and path.is_dir()]
     if not versions:
         raise ValueError(
             f"{directory} must hold versions of an exported model, like {directory}/1; "

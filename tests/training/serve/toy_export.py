@@ -13,11 +13,14 @@ BINS = 17
 
 
 class ToyExport(tf.Module):
-    """The signatures of an unconditional export, or of one with classes."""
+    """The signatures of an unconditional export, or of one with classes.
 
-    def __init__(self, shape=(8, 8, 1), classes=None):
+    One that iterates says of every second sample that it did not converge.
+    """
+
+    def __init__(self, shape=(8, 8, 1), classes=None, iterates=False):
         super().__init__()
-        self.shape, self.classes = shape, classes
+        self.shape, self.classes, self.iterates = shape, classes, iterates
         self.scale = tf.Variable(
             np.linspace(0.5, 1.5, np.prod(shape)).reshape(shape), dtype="float32"
         )
@@ -29,9 +32,14 @@ class ToyExport(tf.Module):
         log_det = -tf.math.log(u * (1 - u)) - tf.math.log(self.scale * BINS)
         return -0.5 * z**2 - 0.5 * np.log(2 * np.pi) + log_det
 
-    def _image(self, z, condition=None):
+    def _images(self, z, condition=None):
         x = BINS * tf.sigmoid(z * self.scale + self._shift(condition))
-        return tf.minimum(x, np.nextafter(np.float32(BINS), np.float32(0)))
+        images = tf.minimum(x, np.nextafter(np.float32(BINS), np.float32(0)))
+        if not self.iterates:
+            return {"images": images}
+        converged = tf.range(tf.shape(z)[0]) % 2 == 0
+        images = tf.where(converged[:, None, None, None], images, np.nan)
+        return {"images": images, "converged": converged}
 
     def _shift(self, condition):
         if condition is None:
@@ -100,11 +108,10 @@ class ToyExport(tf.Module):
             )
 
         def sample(seed, condition=None):
-            return {"images": self._image(self._noise(seed), condition)}
+            return self._images(self._noise(seed), condition)
 
         def sample_with_temperature(seed, temperature, condition=None):
-            z = self._noise(seed) * temperature[:, None, None, None]
-            return {"images": self._image(z, condition)}
+            return self._images(self._noise(seed) * temperature[:, None, None, None], condition)
 
         made["sample"] = self._concrete(sample, [seed, *told])
         made["sample_with_temperature"] = self._concrete(
@@ -118,9 +125,9 @@ class ToyExport(tf.Module):
         return tf.function(lambda *args: function(*args)).get_concrete_function(*specs)
 
 
-def write_export(folder, version=1, shape=(8, 8, 1), classes=None):
+def write_export(folder, version=1, shape=(8, 8, 1), classes=None, iterates=False):
     """Writes `folder/version` with its model card; returns `folder`."""
-    module = ToyExport(shape, classes)
+    module = ToyExport(shape, classes, iterates)
     module.functions = module.signatures()
     tf.saved_model.save(module, str(folder / str(version)), signatures=module.functions)
     extra = folder / str(version) / "assets.extra"
