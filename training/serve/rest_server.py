@@ -5,19 +5,22 @@ What it leaves open is closed below: bodies are bounded before they are read, id
 connections time out, and every error is JSON.
 """
 
+import contextlib
 import http.server
 import logging
+import re
 import socket
+import sys
 import time
 from http import HTTPStatus
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from training.serve.errors import RequestError, shown
 from training.serve.model import ServedModel
 from training.serve.rest_api import Answer, HttpError, answer
 
 # Enough for a client that has begun to send a body too large to read the answer to it.
-_LINGER_SECONDS, _LINGER_BYTES = 2.0, 1 << 28
+_LINGER_SECONDS, _LINGER_BYTES = 10.0, 1 << 28
 
 
 class RestServer(http.server.ThreadingHTTPServer):
@@ -39,14 +42,42 @@ class RestServer(http.server.ThreadingHTTPServer):
         """
         self.model, self.max_request_bytes = model, max_request_bytes
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._open: set[socket.socket] = set()
         try:
             super().__init__((host, port), _Handler)
         except (OSError, OverflowError) as error:
             raise OSError(f"cannot listen on {host}, port {port}: {error}") from error
 
+    def stop(self, grace: float) -> None:
+        """Stops to listen, and to read from connections that are kept; answers what it has read.
+
+        Args:
+            grace: seconds that requests under way have to end.
+        """
+        self.shutdown()
+        self.server_close()
+        end = time.monotonic() + grace
+        for connection in list(self._open):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RD)
+        while self._open and time.monotonic() < end:
+            time.sleep(0.01)
+
+    def get_request(self):
+        """Takes a connection."""
+        connection, address = super().get_request()
+        self._open.add(connection)
+        return connection, address
+
+    def shutdown_request(self, request):
+        """Ends a connection."""
+        self._open.discard(request)
+        super().shutdown_request(request)
+
     def handle_error(self, request, client_address):
         """Keeps quiet about clients that went away; anything else goes to the log."""
-        logging.debug("connection of %s ended early", client_address, exc_info=True)
+        if not isinstance(sys.exc_info()[1], OSError):
+            logging.exception("the connection of %s failed", client_address)
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -63,17 +94,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _serve(self):
         try:
-            try:
-                body = self._body()
-                path = unquote(urlsplit(self.path).path)
-                reply = answer(self.server.model, self.command, path, body)
-            except (RequestError, ConnectionError, TimeoutError):
-                raise
-            except Exception as error:
-                logging.exception("%s %s failed", self.command, self.path)
-                raise HttpError(500, "the server failed; its log says how.") from error
+            path = unquote(self.path.partition("?")[0])
+            reply = answer(self.server.model, self.command, path, self._body())
         except RequestError as error:
             reply = Answer.of_error(error)
+        except OSError:  # the client went away, or fell asleep
+            raise
+        except Exception:
+            logging.exception("%s %s failed", self.command, self.path)
+            reply = Answer.of_error(HttpError(500, "the server failed; its log says how."))
         self._send(reply)
 
     def _body(self):
@@ -96,7 +125,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         text = self.headers.get("Content-Length")
         if text is None and self.command == "POST":
             raise self._unread(411, "the body must come with its Content-Length.")
-        if text is not None and not (text.isascii() and text.isdigit()):
+        if text is not None and not re.fullmatch("[0-9]{1,18}", text):
             raise self._unread(400, f"Content-Length must be a whole number; got {shown(text)}.")
         return int(text or 0)
 

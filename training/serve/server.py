@@ -55,8 +55,7 @@ class TryOutServer:
     def stop(self) -> None:
         """Stops to listen, gives requests under way a little time, and returns."""
         stopped = self._grpc.stop(_GRACE_SECONDS)
-        self._rest.shutdown()
-        self._rest.server_close()
+        self._rest.stop(_GRACE_SECONDS)
         self._thread.join()
         stopped.wait()
 

@@ -7,20 +7,33 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from tests.training.serve.clients import Rest
 from training.serve.__main__ import main
+from training.serve.errors import RequestError
 from training.serve.model import ServedModel, latest_version
 from training.serve.server import TryOutServer
 
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_serves_on_loopback_until_it_is_told_to_stop(number, export, tmp_path):
+@pytest.fixture
+def kept_signals():
+    """Puts back the handlers that the command replaces."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
+def test_it_serves_on_loopback_until_ctrl_c(export, tmp_path):
     command = [sys.executable, "-X", "importtime", "-m", "training.serve", str(export)]
     log = tmp_path / "log"
     with log.open("w") as file:
@@ -40,7 +53,7 @@ def test_it_serves_on_loopback_until_it_is_told_to_stop(number, export, tmp_path
         connection = http.client.HTTPConnection(address, timeout=60)
         connection.request("GET", "/v1/models/digits")
         assert b"AVAILABLE" in connection.getresponse().read()
-        process.send_signal(number)
+        process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=60)
     finally:
         process.kill()
@@ -52,39 +65,43 @@ def test_it_serves_on_loopback_until_it_is_told_to_stop(number, export, tmp_path
     assert not {name.split(".")[0] for name in imported} & {"tensorflow_probability", "tfp_lcma"}
 
 
+def test_it_stops_when_it_is_terminated(export, kept_signals, monkeypatch):
+    start = TryOutServer.__init__
+
+    def start_and_terminate(*args):
+        start(*args)
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+
+    monkeypatch.setattr(TryOutServer, "__init__", start_and_terminate)
+    result = CliRunner().invoke(main, [str(export), "--rest-port", "0", "--grpc-port", "0"])
+    assert result.exit_code == 0
+    assert result.output.endswith("Ctrl-C stops it.\nStopping.\n")
+
+
 def test_it_listens_on_loopback_only_unless_told_otherwise(server):
-    others = [info[4][0] for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)]
-    elsewhere = [host for host in others if not host.startswith("127.")]
-    if not elsewhere:
-        pytest.skip("this machine has no address but loopback")
     for address in (server.rest_address, server.grpc_address):
         host, port = address.split(":")
         assert host == "127.0.0.1"
         socket.create_connection((host, int(port)), timeout=5).close()
         with pytest.raises(OSError):
-            socket.create_connection((elsewhere[0], int(port)), timeout=5)
+            # Also loopback, but reached only by who listens on every address.
+            socket.create_connection(("127.0.0.2", int(port)), timeout=5)
 
 
-def test_a_busy_port_is_told(export, server):
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    try:
-        port = server.rest_address.split(":")[1]
-        result = CliRunner().invoke(main, [str(export), "--rest-port", port, "--grpc-port", "0"])
+def test_a_busy_port_is_told(export, server, kept_signals):
+    rest, grpc = (address.split(":")[1] for address in (server.rest_address, server.grpc_address))
+    for rest_port, grpc_port, busy in ((rest, "0", rest), ("0", grpc, grpc)):
+        result = CliRunner().invoke(
+            main, [str(export), "--rest-port", rest_port, "--grpc-port", grpc_port]
+        )
         assert result.exit_code == 1
-        assert f"cannot listen on 127.0.0.1, port {port}: " in result.output
-        port = server.grpc_address.split(":")[1]
-        result = CliRunner().invoke(main, [str(export), "--rest-port", "0", "--grpc-port", port])
-        assert result.exit_code == 1
-        assert f"cannot listen on 127.0.0.1, port {port}: " in result.output
-    finally:
-        for number, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
-            signal.signal(number, handler)
+        assert f"cannot listen on 127.0.0.1, port {busy}: " in result.output
 
 
 def test_help_says_what_it_is_not_for():
     result = CliRunner().invoke(main, ["--help"])
     assert "For trying out, not for production" in result.output
-    assert re.search(r"--host TEXT .*\s.*\[default: 127\.0\.0\.1\]", result.output)
+    assert "[default: 127.0.0.1]" in result.output
 
 
 @pytest.mark.parametrize("made", [(), ("latest",)])
@@ -119,10 +136,16 @@ def test_a_damaged_model_card_is_refused(tmp_path):
         ServedModel(tmp_path)
 
 
-def test_a_stopped_server_answers_nobody_and_its_model_says_so(export):
+def test_a_stopped_server_answers_nobody_not_even_on_a_connection_that_was_kept(export):
     model = ServedModel(export)
     with TryOutServer(model, rest_port=0, grpc_port=0) as server:
+        kept = Rest(server.rest_address)
+        assert kept.request("GET", "/v1/models/digits")[0] == 200
+        open_socket = kept.connection.sock
         host, port = server.rest_address.split(":")
+    assert open_socket.recv(1) == b""
     with pytest.raises(OSError):
         socket.create_connection((host, int(port)), timeout=5)
     model.close()
+    with pytest.raises(RequestError, match="the server is stopping"):
+        model.predict("sample", {"seed": np.array([[1, 2]], np.int32)})

@@ -178,6 +178,7 @@ def test_bodies_that_do_not_fit_are_bad_requests_with_a_message(name, rest):
     "method, path, status, message",
     [
         ("GET", "/v2", 404, "nothing is at '/v2'"),
+        ("GET", "//[", 404, "nothing is at '/['"),
         ("GET", "/page/../__main__.py", 404, "nothing is at"),
         ("GET", "/page/%2e%2e/__main__.py", 404, "nothing is at"),
         ("GET", "/v1/models/letters", 404, "'letters' is not served here; digits, version 10"),
@@ -207,7 +208,7 @@ def test_too_many_rows_are_told_how_many_are_allowed(rest):
     assert "up to 1024 rows; got 1025" in answer["error"]
 
 
-@pytest.mark.parametrize("size", [LIMIT + 1, 50_000_000])
+@pytest.mark.parametrize("size", [LIMIT + 1, 20_000_000])
 def test_a_body_beyond_the_limit_is_refused_and_the_client_learns_why(size, rest):
     status, answer = rest.request("POST", "/v1/models/digits:predict", b" " * size)
     assert status == 413
@@ -237,6 +238,7 @@ def raw(server, text, more=b""):
         ("Transfer-Encoding: chunked\n", 411),
         ("Content-Length: -5\n", 400),
         ("Content-Length: many\n", 400),
+        (f"Content-Length: {'9' * 5000}\n", 400),
         ("Content-Length: 999999999999\n", 413),
         (f"Content-Length: {LIMIT + 1}\nExpect: 100-continue\n", 413),
         ("Content-Length: 2\nContent-Encoding: gzip\n", 415),
