@@ -101,7 +101,7 @@ def test_a_busy_port_is_told(export, server, kept_signals):
 def test_help_says_what_it_is_not_for():
     result = CliRunner().invoke(main, ["--help"])
     assert "For trying out, not for production" in result.output
-    assert "[default: 127.0.0.1]" in result.output
+    assert "[default: 127.0.0.1]" in " ".join(result.output.split())
 
 
 @pytest.mark.parametrize("made", [(), ("latest",)])
