@@ -4,13 +4,15 @@ TensorFlow Serving leaves values to the graph, which answers an image of NaNs wi
 Here a person is told instead.
 """
 
+from collections.abc import Sequence
+
 import grpc
 import numpy as np
 
 from training.serve.encoded_images import check_encoded
 from training.serve.errors import RequestError, shown
 from training.serve.model_card import ModelCard
-from training.serve.signatures import Signature, shape_text
+from training.serve.signatures import Signature, Tensor
 
 # Rows of one request. A sample's row is eight bytes and may take seconds.
 MAX_ROWS = 1024
@@ -35,8 +37,7 @@ def check_inputs(
         wanted = signature.inputs[key]
         if value.dtype != wanted.dtype.as_numpy_dtype:
             raise RequestError(f"{key} must be {wanted}; got {value.dtype.name}.")
-        if not wanted.fits(value.shape):
-            raise RequestError(f"{key} must be {wanted}; got shape {shape_text(value.shape)}.")
+        check_shape(key, wanted, value.shape)
     rows = {key: len(inputs[key]) for key, wanted in signature.inputs.items() if wanted.batched}
     if len(set(rows.values())) > 1:
         counts = ", ".join(f"{key} has {count}" for key, count in rows.items())
@@ -48,6 +49,16 @@ def check_inputs(
         )
     for key, value in inputs.items():
         _check_values(key, value, card)
+
+
+def check_shape(key: str, wanted: Tensor, shape: Sequence[int]) -> None:
+    """Checks the shape of an input.
+
+    Raises:
+        RequestError: it is not what the signature takes.
+    """
+    if not wanted.fits(shape):
+        raise RequestError(f"{key} must be {wanted}; got shape {shown(list(shape))}.")
 
 
 def _check_names(name, signature, inputs):

@@ -19,8 +19,10 @@ from tensorflow_serving.apis import (
 )
 
 from training.serve import descriptions
+from training.serve.checks import check_shape
 from training.serve.errors import RequestError, shown
 from training.serve.model import DEFAULT_SIGNATURE, ServedModel
+from training.serve.signatures import Tensor
 
 _WORKERS = 8
 
@@ -88,7 +90,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         wanted = self._model.signature(name).inputs
         # Inputs that the signature does not have are refused by name.
         inputs = {
-            key: _to_array(key, tensor, wanted[key].dtype, self._max_bytes)
+            key: _to_array(key, tensor, wanted[key], self._max_bytes)
             if key in wanted
             else np.empty(0)
             for key, tensor in request.inputs.items()
@@ -127,26 +129,25 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
 def _check_servable(model: ServedModel, spec: model_pb2.ModelSpec) -> None:
     model.check_servable(spec.name, spec.version.value if spec.HasField("version") else None)
     if spec.version_label:
-        raise RequestError(
-            f"versions have no labels here; got {shown(spec.version_label)}.",
-        )
+        raise RequestError(f"versions have no labels here; got {shown(spec.version_label)}.")
 
 
 def _to_array(
-    name: str, tensor: tensor_pb2.TensorProto, dtype: tf.DType, max_bytes: int
+    name: str, tensor: tensor_pb2.TensorProto, wanted: Tensor, max_bytes: int
 ) -> np.ndarray:
     """Returns the value of a message, which may claim any shape and hold any bytes."""
-    if tensor.dtype != dtype.as_datatype_enum:
+    if tensor.dtype != wanted.dtype.as_datatype_enum:
         try:
             got = tf.as_dtype(tensor.dtype).name
         except TypeError:
             got = f"type {tensor.dtype}"
-        raise RequestError(f"{name} must be {dtype.name}; got {got}.")
+        raise RequestError(f"{name} must be {wanted.dtype.name}; got {got}.")
     shape = [dimension.size for dimension in tensor.tensor_shape.dim]
     if tensor.tensor_shape.unknown_rank or min(shape, default=0) < 0:
         raise RequestError(f"{name} must say its shape; got {shown(shape)}.")
+    check_shape(name, wanted, shape)
     # A single value may stand for a whole tensor, so that a short message can be a vast tensor.
-    size = math.prod(shape) * max(np.dtype(dtype.as_numpy_dtype).itemsize, 1)
+    size = math.prod(shape) * np.dtype(wanted.dtype.as_numpy_dtype).itemsize
     if size > max_bytes:
         raise RequestError(
             f"{name} may have up to {max_bytes} bytes; got shape {shape}, which is {size}.",

@@ -1,5 +1,6 @@
 """An exported SavedModel in a session of TensorFlow's C++ runtime."""
 
+import os
 from pathlib import Path
 
 import grpc
@@ -54,7 +55,7 @@ class ServedModel:
         Raises:
             ValueError: there is no version, or it cannot be loaded.
         """
-        directory = Path(directory).resolve()
+        directory = Path(os.path.abspath(directory))  # a link keeps its own name
         export = latest_version(directory)
         self.name, self.version = directory.name, int(export.name)
         self.card: ModelCard | None = read_card(export)

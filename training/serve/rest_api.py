@@ -26,6 +26,7 @@ _PAGE = {
         _TYPES[path.suffix],
     )
     for path in (Path(__file__).parent / "page").iterdir()
+    if path.suffix in _TYPES
 }
 _HEADERS = {
     "Cache-Control": "no-store",

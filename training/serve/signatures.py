@@ -1,6 +1,7 @@
 """What a SavedModel's signatures take and give."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
@@ -39,7 +40,7 @@ class Tensor:
         """Whether the first dimension counts rows."""
         return bool(self.shape) and self.shape[0] is None
 
-    def fits(self, shape: tuple[int, ...]) -> bool:
+    def fits(self, shape: Sequence[int]) -> bool:
         """Whether a value of that shape may be fed."""
         if self.shape is None:
             return True
@@ -49,7 +50,10 @@ class Tensor:
 
     def __str__(self) -> str:
         """Returns the dtype and shape as messages say it: `uint8 [n, 8, 8, 1]`."""
-        return f"{self.dtype.name} {shape_text(self.shape)}"
+        if self.shape is None:
+            return f"{self.dtype.name} of any shape"
+        sizes = ", ".join("n" if size is None else str(size) for size in self.shape)
+        return f"{self.dtype.name} [{sizes}]"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,10 +79,3 @@ def read_signatures(definitions) -> dict[str, Signature]:
         for name, definition in sorted(definitions.items())
         if name != _INTERNAL
     }
-
-
-def shape_text(shape: tuple[int | None, ...] | None) -> str:
-    """Returns a shape as messages say it: `[n, 8, 8, 1]`."""
-    if shape is None:
-        return "of any shape"
-    return f"[{', '.join('n' if size is None else str(size) for size in shape)}]"

@@ -41,6 +41,15 @@ def rest(server):
     return Rest(server.rest_address)
 
 
+@pytest.fixture
+def lives_on(rest):
+    """Asks once more at the end of a test."""
+    yield
+    rest.connection.close()
+    image = np.zeros((8, 8, 1), np.uint8)
+    assert rest.predict({"instances": [image.tolist()]})[0] == 200
+
+
 @pytest.fixture(scope="module")
 def grpc_client(server):
     client = Grpc(server.grpc_address)

@@ -17,10 +17,10 @@ selenium = pytest.importorskip(
     "selenium", reason='selenium is not installed: pip install ".[test-browser]"'
 )
 from selenium import webdriver  # noqa: E402
-from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.support.select import Select  # noqa: E402
-from selenium.webdriver.support.wait import WebDriverWait  # noqa: E402
+
+from tests.training.serve.browser import Browser  # noqa: E402
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(
@@ -32,12 +32,6 @@ FLAGS = [
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--window-size=900,1600",
 ]  # fmt: skip
-# Intensities from 0 to 1 of what a canvas shows.
-READ = """
-    const canvas = document.querySelector(arguments[0]);
-    const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
-    return {size: [canvas.height, canvas.width], data: Array.from(data)};
-"""
 
 
 @pytest.fixture(scope="module")
@@ -62,49 +56,6 @@ def colour(tmp_path_factory):
     with TryOutServer(model, rest_port=0, grpc_port=0) as server:
         yield server, Session(folder / "1")
     model.close()
-
-
-class Browser:
-    """What a person does."""
-
-    def __init__(self, driver):
-        self.driver = driver
-
-    def open(self, server):
-        self.driver.get(f"http://{server.rest_address}/")
-        self.until(lambda: self.find("tools").is_displayed())
-
-    def find(self, name):
-        return self.driver.find_element(By.ID, name)
-
-    def text(self, name):
-        return self.find(name).text
-
-    def until(self, condition):
-        return WebDriverWait(self.driver, 60).until(lambda _: condition())
-
-    def draw(self):
-        """A stroke from the upper left to the lower right."""
-        board = self.find("drawing")
-        side = board.size["width"]
-        start = ActionChains(self.driver).move_to_element_with_offset(board, -side / 4, -side / 4)
-        start.click_and_hold().move_by_offset(side // 2, side // 2).release().perform()
-
-    def pixels(self, selector):
-        """RGBA of a canvas, uint8 [height, width, 4]."""
-        shown = self.driver.execute_script(READ, selector)
-        return np.array(shown["data"], np.uint8).reshape(*shown["size"], 4)
-
-    def slide(self, name, value):
-        self.driver.execute_script(
-            "arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('input'))",
-            self.find(name),
-            value,
-        )
-
-    def complaints(self):
-        """What the browser's console says."""
-        return [entry["message"] for entry in self.driver.get_log("browser")]
 
 
 def intensities(pixels, channels=1):
