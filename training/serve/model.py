@@ -11,6 +11,7 @@ from training.serve.checks import check_inputs
 from training.serve.errors import RequestError, from_session, shown
 from training.serve.model_card import ModelCard, read_card
 from training.serve.signatures import Signature, read_signatures
+from training.served import Served
 
 DEFAULT_SIGNATURE = "serving_default"
 
@@ -59,17 +60,11 @@ class ServedModel:
         export = latest_version(directory)
         self.name, self.version = directory.name, int(export.name)
         self.card: ModelCard | None = read_card(export)
-        graph = tf.Graph()
-        self._session = tf.compat.v1.Session(graph=graph)
         try:
-            with graph.as_default():
-                loaded = tf.compat.v1.saved_model.loader.load(self._session, ["serve"], str(export))
+            self._served = Served(export)
         except (OSError, RuntimeError, tf.errors.OpError) as error:
-            self._session.close()
             raise ValueError(f"{export} cannot be loaded as a SavedModel: {error}") from error
-        # Session.run is safe for many threads on a graph that no longer grows.
-        graph.finalize()
-        self.definitions = dict(loaded.signature_def)
+        self.definitions = self._served.signatures
         self.signatures: dict[str, Signature] = read_signatures(self.definitions)
 
     def check_servable(self, name: str, version: int | None = None) -> None:
@@ -106,7 +101,7 @@ class ServedModel:
         Args:
             name: the signature's.
             inputs: a value for every input of the signature.
-            outputs: which outputs to compute; all of them if empty or None.
+            outputs: which outputs to return; all of them if empty or None.
 
         Returns:
             The outputs by name.
@@ -121,15 +116,14 @@ class ServedModel:
                     f"outputs of {name} are {', '.join(signature.outputs)}; got {shown(key)}."
                 )
         check_inputs(name, signature, inputs, self.card)
-        feeds = {signature.inputs[key].graph_name: value for key, value in inputs.items()}
-        fetches = {key: signature.outputs[key].graph_name for key in outputs or signature.outputs}
         try:
-            return self._session.run(fetches, feeds)
+            answer = self._served.ask(name, **inputs)
         except tf.errors.OpError as error:
             raise from_session(error) from error
         except RuntimeError as error:  # what a closed session raises
             raise RequestError("the server is stopping.", grpc.StatusCode.UNAVAILABLE) from error
+        return {key: answer[key] for key in outputs or signature.outputs}
 
     def close(self) -> None:
         """Frees the session; requests after that are answered with an error."""
-        self._session.close()
+        self._served.close()

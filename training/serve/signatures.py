@@ -1,13 +1,10 @@
 """What a SavedModel's signatures take and give."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
-
-# TensorFlow's own, for its loader; not for clients.
-_INTERNAL = "__saved_model_init_op"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,13 +12,11 @@ class Tensor:
     """An input or an output of a signature.
 
     Attributes:
-        graph_name: name in the graph, to feed or to fetch.
         dtype: TensorFlow's.
         shape: size of every dimension, None where any size will do; None if even the number
             of dimensions is not fixed.
     """
 
-    graph_name: str
     dtype: tf.DType
     shape: tuple[int | None, ...] | None
 
@@ -29,11 +24,8 @@ class Tensor:
     def of(cls, info: meta_graph_pb2.TensorInfo) -> "Tensor":
         """Returns what a signature's entry describes."""
         shape = tf.TensorShape(info.tensor_shape)
-        return cls(
-            info.name,
-            tf.as_dtype(info.dtype),
-            None if shape.rank is None else tuple(shape.as_list()),
-        )
+        known = None if shape.rank is None else tuple(shape.as_list())
+        return cls(tf.as_dtype(info.dtype), known)
 
     @property
     def batched(self) -> bool:
@@ -69,13 +61,14 @@ class Signature:
     outputs: dict[str, Tensor]
 
 
-def read_signatures(definitions) -> dict[str, Signature]:
-    """Returns the signatures that clients may call, of a meta graph's `signature_def`."""
+def read_signatures(
+    definitions: Mapping[str, meta_graph_pb2.SignatureDef],
+) -> dict[str, Signature]:
+    """Returns signatures, of their protos by name."""
     return {
         name: Signature(
             {key: Tensor.of(info) for key, info in sorted(definition.inputs.items())},
             {key: Tensor.of(info) for key, info in sorted(definition.outputs.items())},
         )
         for name, definition in sorted(definitions.items())
-        if name != _INTERNAL
     }
