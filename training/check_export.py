@@ -175,17 +175,19 @@ def _answers_alike(served, request, number):
 
     name = request.model_spec.signature_name
     inputs = {key: tf.make_ndarray(value) for key, value in request.inputs.items()}
-    rows = {len(value) for value in inputs.values()}
+    (rows,) = {len(value) for value in inputs.values()}
     for key, value in served.ask(name, **inputs).items():
         where = f"{WARM_UP}, request {number}: {key} of {name}"
-        if {len(value)} != rows:
+        if len(value) != rows:
             yield f"{where} has {len(value)} rows; asked for {rows}."
         if not np.isfinite(value).all():
             yield f"{where} is not finite."
 
 
 def _first_line(error):
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    # Of TensorFlow's errors, without the names of nodes before them.
+    said = str(error).rpartition("}} ")[2].strip()
+    return (said or type(error).__name__).splitlines()[0]
 
 
 if __name__ == "__main__":

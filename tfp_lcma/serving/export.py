@@ -34,7 +34,7 @@ def export_saved_model(
 ) -> Path:
     """Writes `model` as the next version under `directory`.
 
-    All signatures are over batches of any size, with the rows first; images are
+    All signatures are over batches of one row or more, with the rows first; images are
     `[n, h, w, c]`:
 
     | signature | inputs | outputs |
