@@ -12,7 +12,6 @@ import tfp_lcma as lcma
 from tests.registry import move_weights
 from tests.toys import pictures, tiny_flow
 from tfp_lcma import noise
-from tfp_lcma.factorizations import Checkerboard
 
 SHAPE = (4, 4, 1)
 CLASSES = 3
@@ -23,7 +22,7 @@ FLOWS = {
         SHAPE, levels=2, steps=1, width=4, conditions=CLASSES
     ),
     "real_nvp_with_vectors": lambda: lcma.models.real_nvp(
-        SHAPE, levels=2, width=4, blocks=1, factorization=Checkerboard(), conditions=(2,)
+        SHAPE, levels=1, width=4, blocks=1, conditions=(2,)
     ),
     "mar_scf": lambda: lcma.models.mar_scf(SHAPE, levels=1, steps=1, width=4, blocks=1, hidden=2),
     "eiw_flow": lambda: lcma.models.eiw_flow(SHAPE, levels=2, steps=1, width=4),

@@ -34,7 +34,8 @@ def ask(signature, **request):
 # --- the table ---
 
 
-@pytest.mark.parametrize("name", NAMES)
+# Without a condition, with one, and by iteration.
+@pytest.mark.parametrize("name", ["toy", "glow_with_classes", "residual_flow"])
 def test_table_says_what_is_taken_and_returned(name, signatures):
     assert sorted(signatures[name]) == SIGNATURES
     for signature in signatures[name].values():
@@ -215,6 +216,6 @@ def test_every_numeric_signature_compiles_and_answers_alike(signatures):
 @pytest.mark.parametrize("model", FLOWS)
 def test_the_passes_of_every_flow_compile_and_answer_alike(model, signatures):
     compiled = {s.name: s for s in build_signatures(example(model), jit_compile=True)}
-    for name in ("log_prob", "event_log_prob_float", "interpolate"):
+    for name in ("log_prob", "decode"):
         request = requests(example(model))[name]
         assert_alike(ask(compiled[name], **request), ask(signatures[model][name], **request))
