@@ -156,7 +156,7 @@ def _draw(study: Path, report: Path, seed: int, bins: int) -> dict[str, str]:
     _draw_histograms(report / "histograms.png", kept)
     _draw_maps(report / "maps.png", kept, bins)
     return {
-        "sets.png": "The first images of every set that is scored.",
+        "sets.png": "A few images of every set that is scored.",
         "histograms.png": f"Scores of test images and of some of the outliers, seed {seed}.",
         "maps.png": "Images with a pasted patch, framed, and maps; below each its ROC-AUC, "
         f"seed {seed}. Every map has a scale of its own.",

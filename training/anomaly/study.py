@@ -109,7 +109,10 @@ class Study:
             f"score/{name}/{score}": values[score] for name, values in scores.items()
             for score in SCORES
         }  # fmt: skip
-        arrays |= {f"image/{s.name}": s.images[:_SHOWN_IMAGES] for s in sets}
+        for images in sets:
+            # Evenly spaced: the same of every set that is made of the test images.
+            chosen = np.linspace(0, len(images.images) - 1, _SHOWN_IMAGES).astype(int)
+            arrays[f"image/{images.name}"] = images.images[np.unique(chosen)]
         for patches in pasted:
             arrays[f"patched/{patches.kind}"] = patches.images[:_SHOWN_PATCHES]
             arrays[f"mask/{patches.kind}"] = patches.masks[:_SHOWN_PATCHES]
