@@ -28,8 +28,10 @@ def main(path):
     its signatures with the card's and asks every warm-up request. Names whatever
     is wrong.
     """
+    from training.served import latest_version
+
     try:
-        version = latest_version(path)
+        version = path if (path / "saved_model.pb").exists() else latest_version(path)
     except ValueError as error:
         raise click.ClickException(str(error)) from error
     problems = list(check_files(version))
@@ -45,20 +47,6 @@ def main(path):
         f"{version}: files, {len(card['signatures'])} signatures and "
         f"{card['warm_up_requests']} warm-up requests are in order."
     )
-
-
-def latest_version(path: Path) -> Path:
-    """Returns `path` if it is a version, or the largest of the versions in it.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    if (path / "saved_model.pb").exists():
-        return path
-    versions = [child for child in path.iterdir() if child.name.isdecimal() and child.is_dir()]
-    if not versions:
-        raise ValueError(f"path must be an exported version, or a folder of some; got {path}.")
-    return max(versions, key=lambda version: int(version.name))
 
 
 def check_files(version: Path) -> Iterator[str]:

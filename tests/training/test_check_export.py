@@ -111,7 +111,7 @@ def test_the_latest_version_is_checked_and_a_folder_without_any_is_refused(copy,
     assert f"{copy} is damaged" in check(copy.parent).output
     result = check(tmp_path)
     assert result.exit_code == 1
-    assert "path must be an exported version" in result.output
+    assert "must hold versions of an exported model" in result.output
 
 
 # --- what only the content can tell ---

@@ -11,29 +11,9 @@ from training.serve.checks import check_inputs
 from training.serve.errors import RequestError, from_session, shown
 from training.serve.model_card import ModelCard, read_card
 from training.serve.signatures import Signature, read_signatures
-from training.served import Served
+from training.served import Served, latest_version
 
 DEFAULT_SIGNATURE = "serving_default"
-
-
-def latest_version(directory: Path) -> Path:
-    """Returns the folder of the largest version, as TensorFlow Serving chooses it.
-
-    Args:
-        directory: a model's folder, `<name>/`, whose numeric subfolders are its versions.
-
-    Raises:
-        ValueError: there is no version in it.
-    """
-    versions = []
-    if directory.is_dir():
-        versions = [path for path in directory.iterdir() if path.name.isdecimal() and path.is_dir()]
-    if not versions:
-        raise ValueError(
-            f"{directory} must hold versions of an exported model, like {directory}/1; "
-            f"{'it holds none' if directory.is_dir() else 'it is not a folder'}."
-        )
-    return max(versions, key=lambda path: int(path.name))
 
 
 class ServedModel:

@@ -17,8 +17,9 @@ from click.testing import CliRunner
 from tests.training.serve.clients import Rest
 from training.serve.__main__ import main
 from training.serve.errors import RequestError
-from training.serve.model import ServedModel, latest_version
+from training.serve.model import ServedModel
 from training.serve.server import TryOutServer
+from training.served import latest_version
 
 ROOT = Path(__file__).parents[3]
 
