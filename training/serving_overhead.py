@@ -29,7 +29,7 @@ def main(recipe, batch, rounds, data_dir, images, limit, threads, **changes):
     from training.threads import use_threads
 
     use_threads(threads)
-    from training.timing import ratio, timed
+    from training.timing import ratio_lines
 
     try:
         settings = load_recipe(recipe, **changes)
@@ -39,15 +39,9 @@ def main(recipe, batch, rounds, data_dir, images, limit, threads, **changes):
     batch = min(batch, len(dataset.train))
     with tempfile.TemporaryDirectory() as folder:
         calls = scorers(settings, dataset, batch, Path(folder))
-    durations = timed(calls, rounds)
-    reference, *others = calls
     click.echo(f"{recipe}: log_prob of {batch} images, {rounds} rounds, time over that of the")
-    click.echo(f"  {reference}")
-    for name in others:
-        middle, low, high = ratio(durations[name], durations[reference])
-        click.echo(
-            f"  {name:<44}{middle:.3f}  (95% interval of the median {low:.3f} to {high:.3f})"
-        )
+    for line in ratio_lines(calls, rounds):
+        click.echo(line)
 
 
 def scorers(
