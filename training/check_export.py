@@ -163,7 +163,10 @@ def _answers_alike(served, request, number):
 
     name = request.model_spec.signature_name
     inputs = {key: tf.make_ndarray(value) for key, value in request.inputs.items()}
-    (rows,) = {len(value) for value in inputs.values()}
+    rows, *others = {len(value) for value in inputs.values()}
+    if others:
+        yield f"{WARM_UP}, request {number}: inputs of {name} differ in their rows."
+        return
     for key, value in served.ask(name, **inputs).items():
         where = f"{WARM_UP}, request {number}: {key} of {name}"
         if len(value) != rows:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from click.testing import CliRunner
+from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from tests.serving.examples import example
 from tfp_lcma import export_saved_model
@@ -155,6 +157,20 @@ def test_warm_up_requests_that_the_model_does_not_answer_are_named(served, copy,
     found = "\n".join(check_warm_up(served, path, card))
     assert "request 0: log_prob of log_prob is not finite" in found
     assert "request 0: bits_per_dimension of log_prob has 2 rows; asked for 1" in found
+
+
+def test_warm_up_requests_with_inputs_of_different_rows_are_named(served, copy):
+    path, card = copy / WARM_UP, read_card(copy)
+    request = predict_pb2.PredictRequest()
+    request.model_spec.signature_name = "sample_with_temperature"
+    request.inputs["seed"].CopyFrom(tf.make_tensor_proto(np.zeros((2, 2), np.int32)))
+    request.inputs["temperature"].CopyFrom(tf.make_tensor_proto(np.ones(3, np.float32)))
+    log = prediction_log_pb2.PredictLog(request=request)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        writer.write(prediction_log_pb2.PredictionLog(predict_log=log).SerializeToString())
+    found, count = check_warm_up(served, path, card)
+    assert found.endswith("request 0: inputs of sample_with_temperature differ in their rows.")
+    assert "has 1 requests" in count
 
 
 def test_a_card_whose_table_is_not_the_models_is_found_out(served, copy):
