@@ -113,7 +113,8 @@ def test_context_is_shown_to_the_network_at_its_place():
     context[0, 0] = 1
     network = built_network(context=context)
     out = network(tf.zeros((2, 4, 4, 2)))
-    assert np.array_equal(out[0], out[1])
+    # Two equal rows of a batch may differ in the last bits: kernels work on blocks of rows.
+    np.testing.assert_allclose(out[0], out[1], rtol=0, atol=1e-6)
     assert np.any(np.abs(out[0, 0, 0] - out[0, 0, 3]) > 1e-4)
 
 
