@@ -1,5 +1,5 @@
 # make demo   train on digits, compare, draw and export: a few minutes on two cores
-# make test   lint and tests
+# make test   lint, types and tests
 PYTHON ?= $(shell for p in python3.11 python3.12 python3; do $$p -c pass 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,6 +13,7 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 # Paper-sized models: one real training step of each.

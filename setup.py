@@ -1,5 +1,6 @@
 """Package metadata of tfp_lcma. Tool settings live in pyproject.toml."""
 
+import runpy
 from pathlib import Path
 
 from setuptools import find_packages, setup
@@ -24,13 +25,14 @@ SERVING = [
 
 setup(
     name="tfp_lcma",
-    version="0.1.0",
-    description="Normalizing flows on images in which the data decide which dimensions leave early",
+    version=runpy.run_path("tfp_lcma/version.py")["__version__"],
+    description="Normalizing flows on images: the data decide which dimensions are factored out",
     long_description=Path("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11,<3.13",
     packages=find_packages(include=["tfp_lcma", "tfp_lcma.*"]),
+    package_data={"tfp_lcma": ["py.typed"]},
     install_requires=[
         "keras>=3.12",
         "numpy>=2.0",
@@ -45,6 +47,7 @@ setup(
             *TRAINING,
             *SERVING,
             "hypothesis>=6.100",
+            "mypy>=1.13",
             "pytest>=8",
             "pytest-xdist>=3.6",
             "ruff>=0.9",

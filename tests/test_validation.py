@@ -7,8 +7,7 @@ import tensorflow as tf
 
 from tests.toys import pictures, tiny_flow, tiny_model, trained
 from tfp_lcma import FlowModel
-from tfp_lcma.bijectors.normalization import ActNorm
-from tfp_lcma.bijectors.preprocessing import LogitPreprocessing
+from tfp_lcma.bijectors import ActNorm, LogitPreprocessing
 from tfp_lcma.models import real_nvp
 from tfp_lcma.validation import check_count, check_images
 

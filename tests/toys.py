@@ -6,11 +6,9 @@ import keras
 import numpy as np
 
 from tfp_lcma import FlowModel
-from tfp_lcma.bijectors.coupling import AffineCoupling, checkerboard_mask
-from tfp_lcma.bijectors.flow_chain import FlowChain
-from tfp_lcma.bijectors.multi_scale import MultiScale, level_shapes
-from tfp_lcma.bijectors.normalization import ActNorm
+from tfp_lcma.bijectors import ActNorm, Coupling, FlowChain, Mask, checkerboard_mask
 from tfp_lcma.factorizations import Checkerboard
+from tfp_lcma.multi_scale import MultiScale, level_shapes
 
 SHAPE = (4, 4, 1)
 DIMENSIONS = 16
@@ -33,10 +31,11 @@ def tiny_flow(
     norm=ActNorm,
     regularizer=None,
     dtype="float32",
+    memory="keep",
 ):
     """Two normalised couplings a level, each with one convolution: a second to trace and train."""
     flows = []
-    for level, level_shape in enumerate(level_shapes(shape, levels, factorization is not None)):
+    for level, level_shape in enumerate(level_shapes(shape, levels, factorization)):
         parts = []
         for parity in (0, 1):
             network = keras.layers.Conv2D(
@@ -47,10 +46,10 @@ def tiny_flow(
                 kernel_regularizer=regularizer,
                 dtype=dtype,
             )
-            mask = checkerboard_mask(level_shape, parity)
-            parts += [norm(level_shape, dtype=dtype), AffineCoupling(mask, network, dtype=dtype)]
+            board = Mask(checkerboard_mask(level_shape, parity))
+            parts += [norm(level_shape, dtype=dtype), Coupling(board, network, dtype=dtype)]
         flows.append(FlowChain(parts))
-    return MultiScale(flows, factorization, exit_prior)
+    return MultiScale(flows, factorization, exit_prior, memory=memory)
 
 
 def tiny_model(bins=256, optimizer=None, **flow):
@@ -72,7 +71,7 @@ def fitted(model, images=None, epochs=2, **kwargs):
 
 @functools.cache
 def trained():
-    """A trained model in which nobody leaves early; tests must not change it."""
+    """A trained model without a split; tests must not change it."""
     model = tiny_model()
     fitted(model, pictures(256), epochs=12)
     return model
@@ -80,7 +79,7 @@ def trained():
 
 @functools.cache
 def trained_split():
-    """A trained model in which half leave after the first level; tests must not change it."""
+    """A trained model in which half is factored out early; tests must not change it."""
     model = tiny_model(factorization=Checkerboard())
     fitted(model, pictures(256), epochs=4)
     return model

@@ -1,4 +1,4 @@
-"""Noise that is a function of an image, a seed or a row, never of the batch around it."""
+"""Random numbers that are functions of a row's own seed, never of the batch around it."""
 
 from collections.abc import Sequence
 
@@ -7,8 +7,6 @@ import tensorflow as tf
 
 # An algorithm named outright gives the same bits on CPUs and GPUs.
 _PHILOX = 1
-# Odd, so that multiplying by it is a bijection of the 32-bit integers.
-_DRAW_STRIDE = 0x3C6EF35F
 # Binary digits of a uniform number: as many as its type resolves below one.
 _DIGITS = {tf.float32: 24, tf.float64: 53}
 
@@ -29,42 +27,26 @@ def seed_pair(seed: int | Sequence[int]) -> tf.Tensor:
     return tf.constant(words.view(np.int32))
 
 
-def image_seeds(images: tf.Tensor, seed: tf.Tensor, draw: int | tf.Tensor = 0) -> tf.Tensor:
-    """Returns a seed for every image, a hash of its pixels and of `seed`.
+def uniform_rows(seeds: tf.Tensor, shape: Sequence[int], dtype: tf.DType) -> tf.Tensor:
+    """Returns `[n, *shape]` uniform in [0, 1), each row a function of its own seed.
+
+    All rows at once, by hashing seed and position.
 
     Args:
-      images: `[n, height, width, channels]` of whole numbers.
-      seed: int32[2], or `[n, 2]`, one for every image.
-      draw: Which of several draws for the same image.
-
-    Returns:
-      int32 `[n, 2]`.
+      seeds: int32 `[n, 2]`.
+      shape: Of one row.
+      dtype: float32, of 24 binary digits, or float64, of 53.
     """
-    size = int(np.prod(images.shape[1:]))
-    pixels = tf.reshape(tf.cast(images, tf.int32), (-1, size, 1))
-    weights = np.random.default_rng(0).integers(-(2**31), 2**31, (size, 2)) | 1
-    hashes = tf.reduce_sum(pixels * tf.constant(weights.astype(np.int32)), axis=1)
-    return hashes + seed + tf.cast(draw, tf.int32) * _DRAW_STRIDE
-
-
-def dequantize(images: tf.Tensor, seed: tf.Tensor, draw: int | tf.Tensor, dtype) -> tf.Tensor:
-    """Returns whole parts of images plus uniform noise, a function of image, seed and draw."""
-    uniform = uniform_rows(image_seeds(images, seed, draw), images.shape[1:], dtype)
-    return tf.floor(tf.cast(images, dtype)) + uniform
-
-
-def dequantize_batch(images: tf.Tensor, seed: tf.Tensor, dtype) -> tf.Tensor:
-    """Returns whole parts of images plus uniform noise, a function of the seed alone."""
-    return tf.floor(tf.cast(images, dtype)) + uniform_batch(tf.shape(images), seed, dtype)
-
-
-def uniform_rows(seeds: tf.Tensor, shape: Sequence[int], dtype: tf.DType) -> tf.Tensor:
-    """Returns `[n, *shape]` uniform in [0, 1), each row from its own seed of int32 `[n, 2]`."""
-    return tf.map_fn(
-        lambda row: uniform_batch(shape, row, dtype),
-        seeds,
-        fn_output_signature=tf.TensorSpec(shape, dtype),
-    )
+    digits = _DIGITS[dtype]
+    if dtype == tf.float64:
+        high = tf.cast(_hashed(seeds, shape, 1), tf.uint64)
+        low = tf.cast(_hashed(seeds, shape, 2), tf.uint64)
+        bits = tf.bitwise.bitwise_or(tf.bitwise.left_shift(high, tf.constant(32, tf.uint64)), low)
+    else:
+        bits = _hashed(seeds, shape, 1)
+    shift = 8 * bits.dtype.size - digits
+    whole = tf.bitwise.right_shift(bits, tf.constant(shift, bits.dtype))
+    return tf.reshape(tf.cast(whole, dtype) * 2.0**-digits, (-1, *shape))
 
 
 def normal_rows(seeds: tf.Tensor, shape: Sequence[int], dtype: tf.DType) -> tf.Tensor:
@@ -97,25 +79,29 @@ def uniform_batch(shape: tf.Tensor, seed: tf.Tensor, dtype: tf.DType) -> tf.Tens
     return tf.cast(whole, dtype) * 2.0**-digits
 
 
-def sign_rows(seeds: tf.Tensor, shape: Sequence[int], salt: int, dtype: tf.DType) -> tf.Tensor:
+def sign_rows(seeds: tf.Tensor, shape: Sequence[int], salt, dtype: tf.DType) -> tf.Tensor:
     """Returns `[n, *shape]` of -1 and 1, each row a function of its own seed and of `salt`.
 
-    All rows at once, by hashing seed and position: no loop over rows as in
-    `uniform_rows`, which would be run for every block of a residual flow.
+    All rows at once, by hashing seed and position.
 
     Args:
       seeds: int32 `[n, 2]`.
       shape: Of one row.
-      salt: Whole number; other salts give independent signs for the same seeds.
+      salt: Whole number, or an int32 scalar; other salts give independent signs for the same seeds.
       dtype: Of the signs.
     """
-    words = tf.bitcast(seeds, tf.uint32)
-    salt = tf.constant(salt & 0xFFFFFFFF, tf.uint32)
-    first = _scramble(words[:, :1] + _scramble(words[:, 1:] + _scramble(salt)))
-    position = tf.cast(tf.range(int(np.prod(shape))), tf.uint32)
-    bits = _scramble(_scramble(tf.bitwise.bitwise_xor(position, first)) + words[:, 1:])
+    bits = _hashed(seeds, shape, salt)
     highest = tf.cast(tf.bitwise.right_shift(bits, tf.constant(31, tf.uint32)), dtype)
     return tf.reshape(2 * highest - 1, (-1, *shape))
+
+
+def _hashed(seeds: tf.Tensor, shape: Sequence[int], salt) -> tf.Tensor:
+    """Returns 32 random bits for every position of every row, uint32 `[n, size]`."""
+    words = tf.bitcast(seeds, tf.uint32)
+    salt = tf.bitcast(tf.cast(salt, tf.int32), tf.uint32)
+    first = _scramble(words[:, :1] + _scramble(words[:, 1:] + _scramble(salt)))
+    position = tf.cast(tf.range(int(np.prod(shape))), tf.uint32)
+    return _scramble(_scramble(tf.bitwise.bitwise_xor(position, first)) + words[:, 1:])
 
 
 def _scramble(words: tf.Tensor) -> tf.Tensor:

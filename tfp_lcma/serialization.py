@@ -36,3 +36,17 @@ def revived(config: dict, custom_objects: dict | None = None) -> dict:
         return value
 
     return {name: revive(value) for name, value in config.items()}
+
+
+def anew(built):
+    """Returns an object like another, with variables of its own, from its configuration."""
+    return keras.saving.deserialize_keras_object(
+        _unshared(keras.saving.serialize_keras_object(built))
+    )
+
+
+def _unshared(config):
+    """Takes away the numbers by which Keras finds objects that it is just rebuilding elsewhere."""
+    if isinstance(config, dict):
+        return {k: _unshared(v) for k, v in config.items() if k != "shared_object_id"}
+    return [_unshared(v) for v in config] if isinstance(config, list) else config

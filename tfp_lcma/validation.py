@@ -56,8 +56,10 @@ def check_count(value, argument: str) -> int:
     return count
 
 
-def check_condition(condition, conditions, count: int, argument: str) -> np.ndarray | None:
-    """Returns what a model is told beside its images as an array, or says what is wrong with it.
+def check_condition(
+    condition, conditions: int | tuple[int] | None, count: int, argument: str
+) -> np.ndarray | None:
+    """Returns what a model is conditioned on as an array, or says what is wrong with it.
 
     Args:
       condition: Classes `[count]` or one for all; or vectors `[count, k]` or one
@@ -79,9 +81,14 @@ def check_condition(condition, conditions, count: int, argument: str) -> np.ndar
                 f"{argument} must be None: the model was built without conditions; got one."
             )
         return None
-    classes = isinstance(conditions, int)
-    shape = () if classes else conditions
-    wanted = f"{conditions} classes, whole numbers" if classes else f"vectors of {shape[0]} numbers"
+    shape: tuple[int, ...]
+    dtype: type[np.number]
+    if isinstance(conditions, int):
+        shape, kinds, dtype = (), "ui", np.int32
+        wanted = f"{conditions} classes, whole numbers"
+    else:
+        shape, kinds, dtype = conditions, "uif", np.float32
+        wanted = f"vectors of {conditions[0]} numbers"
     if condition is None:
         raise ValueError(f"{argument} must be given: the model is conditioned on {wanted}.")
     condition = np.asarray(condition)
@@ -91,17 +98,16 @@ def check_condition(condition, conditions, count: int, argument: str) -> np.ndar
             f"{argument} must have shape [{expected}], or {list(shape)} for all images; got "
             f"{list(condition.shape)}."
         )
-    if condition.dtype.kind not in ("ui" if classes else "uif"):
+    if condition.dtype.kind not in kinds:
         raise ValueError(f"{argument} must hold {wanted}; got dtype {condition.dtype}.")
-    if classes and (condition.min() < 0 or condition.max() >= conditions):
+    if isinstance(conditions, int) and (condition.min() < 0 or condition.max() >= conditions):
         raise ValueError(
             f"{argument} must lie in [0, {conditions}), one of {conditions} classes; got values "
             f"from {condition.min()} to {condition.max()}."
         )
     if not np.isfinite(condition).all():
         raise ValueError(f"{argument} must be finite; got NaN or infinity.")
-    condition = condition.astype(np.int32 if classes else np.float32)
-    return np.broadcast_to(condition, (count, *shape)).copy()
+    return np.broadcast_to(condition.astype(dtype), (count, *shape)).copy()
 
 
 def check_training_images(images: np.ndarray, bins: int, argument: str) -> None:
@@ -113,7 +119,9 @@ def check_training_images(images: np.ndarray, bins: int, argument: str) -> None:
         )
 
 
-def check_dataset_spec(dataset: tf.data.Dataset, event_shape, argument: str) -> None:
+def check_dataset_spec(
+    dataset: tf.data.Dataset, event_shape: tuple[int, int, int], argument: str
+) -> None:
     """Raises a ValueError if a dataset's elements cannot be batches of images of this shape."""
     spec = dataset.element_spec
     image_spec = spec[0] if isinstance(spec, tuple) else spec

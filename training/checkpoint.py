@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfp_lcma.online_split import variable_orders
+from tfp_lcma.keras_model.online_split import variable_orders
 
 
 class PatientStopping(keras.callbacks.EarlyStopping):

@@ -1,4 +1,4 @@
-"""How often rounding decides who leaves: near-ties of a trained model's shuffles.
+"""How often rounding decides what is factored out: near-ties of a trained model's shuffles.
 
 python -m training.near_ties --recipe fashion_mnist_eiw --model runs/fashion_mnist_eiw/model.keras
 """
@@ -29,9 +29,9 @@ _BATCH = 250
 @data_options
 @threads_option
 def main(recipe, model, count, one_by_one, data_dir, images, image_size, limit, threads):
-    """Counts the images of which other channels leave in decoding than in encoding.
+    """Counts the images of which decoding factors out other channels than encoding.
 
-    And those of which other channels leave when they are alone than in a batch.
+    And those of which other channels are factored out alone than in a batch.
     """
     from training.threads import use_threads
 
@@ -47,11 +47,11 @@ def main(recipe, model, count, one_by_one, data_dir, images, image_size, limit, 
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"{model}, {len(shown):,} images:")
-    click.echo(f"  other channels leave in decoding: {decoded:,}")
+    click.echo(f"  other channels are factored out in decoding: {decoded:,}")
     click.echo(f"  largest error of encoding and decoding, of the range: {worst:.2g}")
     if one_by_one:
         done = min(one_by_one, len(shown))
-        click.echo(f"  of {done:,}, other channels leave when alone in a batch: {alone:,}")
+        click.echo(f"  of {done:,}, other channels are factored out alone in a batch: {alone:,}")
 
 
 def near_ties(model, images: np.ndarray, one_by_one: int) -> tuple[int, float, int]:
@@ -81,17 +81,17 @@ def near_ties(model, images: np.ndarray, one_by_one: int) -> tuple[int, float, i
 
     @tf.function(reduce_retracing=True)
     def route(batch):
-        x = noise.dequantize(batch, noise.seed_pair(0), 0, flow.dtype)
+        x = model.dequantization.of_images(batch, noise.seed_pair(0), 0, flow.dtype)
         y = prepare.inverse_and_log_det(x)[0]
         sent = tf.broadcast_to(tf.constant(numbers, flow.dtype), tf.shape(y))
-        return x, y, flow.transport_inverse(sent, y)
+        return x, y, flow.move_inverse(sent, y)
 
     @tf.function(reduce_retracing=True)
     def there_and_back(batch):
         x, y, arrived = route(batch)
         z = flow.inverse_and_log_det(y)[0]
         back = prepare.forward_and_log_det(flow.forward_and_log_det(z)[0])[0]
-        wrong = tf.reduce_any(flow.transport_forward(arrived, z) != numbers, axis=(1, 2, 3))
+        wrong = tf.reduce_any(flow.move_forward(arrived, z) != numbers, axis=(1, 2, 3))
         return arrived, wrong, tf.reduce_max(tf.abs(back - x))
 
     decoded, worst, alone = 0, 0.0, 0

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 import tfp_lcma as lcma
+from tfp_lcma.multi_scale import MultiScale
 from training.datasets import Dataset, load_dataset
 
 _FOLDER = Path(__file__).parent / "recipes"
@@ -86,12 +87,12 @@ class Recipe:
         """Loads the recipe's data: `data_dir`, `images` and `limit` of `load_dataset`."""
         return load_dataset(self.source, image_size=self.image_size, **where)
 
-    def build_flow(self, event_shape, factorization, **options) -> lcma.bijectors.MultiScale:
+    def build_flow(self, event_shape, factorization, **options) -> MultiScale:
         """Returns the recipe's flow with fresh weights.
 
         Args:
             event_shape: shape of an image.
-            factorization: who leaves early; None: nobody.
+            factorization: which dimensions are factored out; None: none before the end.
             **options: further options of the recipe's model.
 
         Raises:
@@ -105,7 +106,7 @@ class Recipe:
             event_shape, factorization=factorization, **self.flow, **penalty, **options
         )
 
-    def build_model(self, flow: lcma.bijectors.MultiScale, bins: int, seed: int) -> lcma.FlowModel:
+    def build_model(self, flow: MultiScale, bins: int, seed: int) -> lcma.FlowModel:
         """Returns the flow as a model of images of so many intensities, not yet compiled."""
         preprocessing = PREPROCESSING[self.preprocessing](flow.event_shape, bins=bins)
         return lcma.FlowModel(flow, preprocessing=preprocessing, seed=seed)

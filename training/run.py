@@ -9,10 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 import tfp_lcma as lcma
-from tfp_lcma.callbacks import ImageSummary
 from tfp_lcma.factorizations import EntropyInformed, LogDetStatistics
 from tfp_lcma.files import written_whole
-from tfp_lcma.online_split import variable_orders
+from tfp_lcma.keras_model.online_split import variable_orders
 from training import evaluation, factorizations, report
 from training.batches import batches
 from training.channel_log import ChannelLog
@@ -22,7 +21,7 @@ from training.datasets import Dataset
 from training.evaluation import condition_of
 from training.online_choices import ChoiceLog
 from training.recipe import Recipe
-from training.trained import told
+from training.trained import results_in
 
 _VALIDATION_IMAGES = 2000
 _ROUND_TRIP_IMAGES = 256
@@ -70,7 +69,7 @@ class Run:
             OSError: the folder cannot be written.
             TrainingFailedError: the loss became NaN; the last good checkpoint is kept.
         """
-        lcma.bijectors.level_shapes(dataset.event_shape, self.recipe.levels, splits=True)
+        lcma.multi_scale.level_shapes(dataset.event_shape, self.recipe.levels, None)
         if self.labels and dataset.classes is None:
             raise ValueError(
                 f"labels must be left out: the data set {dataset.name} has no classes."
@@ -128,14 +127,14 @@ class Run:
             named.rename(temporary)
         if self.export is not None:
             version = lcma.export_saved_model(
-                model, self.export, recipe=settings, metrics=told(metrics)
+                model, self.export, recipe=settings, metrics=results_in(metrics)
             )
             metrics["export"] = str(version)
         _write_json(finished, metrics)
         return metrics
 
     def _pretrain(self, dataset):
-        """Returns the statistics of a flow in which nobody leaves, training it if need be."""
+        """Returns the statistics of a flow without a split, training it if need be."""
         path = self.folder / "statistics.npz"
         model, summary = self._fit("pretraining", dataset, None, self.recipe.pretrain_steps)
         if path.exists():
@@ -160,8 +159,8 @@ class Run:
     def _model(self, dataset, factorization):
         """Returns a fresh model, the same for the same seed."""
         keras.utils.set_random_seed(self.seed)
-        told = {"conditions": dataset.classes} if self.labels else {}
-        flow = self.recipe.build_flow(dataset.event_shape, factorization, **told)
+        conditions = {"conditions": dataset.classes} if self.labels else {}
+        flow = self.recipe.build_flow(dataset.event_shape, factorization, **conditions)
         return self.recipe.build_model(flow, dataset.bins, self.seed)
 
     def _measured(self, dataset):
@@ -259,7 +258,7 @@ class Run:
         log_dir = self.folder / "tensorboard" / phase
         return [
             keras.callbacks.TensorBoard(log_dir, write_graph=False),
-            ImageSummary(
+            lcma.ImageSummary(
                 log_dir / "pictures",
                 report.tensorboard_pictures(dataset, self.seed, shuffles),
                 every=_LOOKS_PER_PICTURE,

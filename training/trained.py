@@ -47,10 +47,10 @@ def load_trained(folder: Path) -> Trained:
     except (OSError, TypeError, ValueError, LookupError) as error:
         raise ValueError(f"{saved} cannot be read ({type(error).__name__}: {error}).") from error
     finished = folder / "metrics.json"
-    return Trained(model, settings, told(_read(finished)) if finished.exists() else {})
+    return Trained(model, settings, results_in(_read(finished)) if finished.exists() else {})
 
 
-def told(metrics: dict[str, Any]) -> dict[str, Any]:
+def results_in(metrics: dict[str, Any]) -> dict[str, Any]:
     """Returns the results in `metrics.json`, without the course of the training."""
     return {name: value for name, value in metrics.items() if name not in _COURSE}
 

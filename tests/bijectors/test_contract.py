@@ -2,17 +2,34 @@
 
 import pytest
 
-from tests.checks import CHECKS, check_finite, check_round_trips
-from tests.registry import FLOWS, built
+from tests.checks import (
+    CHECKS,
+    REPEATED_CHECKS,
+    TRACING_CHECKS,
+    check_finite,
+    check_round_trips,
+)
+from tests.registry import FLOWS, LOOPED, UNROLLED, built, steps_of
+
+# Eagerly a repeated flow does the same, in a loop or not.
+CASES = [
+    (name, check) for name in FLOWS for check in (TRACING_CHECKS if name in UNROLLED else CHECKS)
+]
 
 
-@pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize("name", FLOWS)
+@pytest.mark.parametrize(("name", "check"), CASES)
 def test_flow_keeps_the_contract(name, check):
     CHECKS[check](built(name, "float64"))
 
 
 @pytest.mark.parametrize("check", [check_round_trips, check_finite])
-@pytest.mark.parametrize("name", FLOWS)
+@pytest.mark.parametrize("name", [name for name in FLOWS if name not in UNROLLED])
 def test_flow_keeps_the_contract_in_float32(name, check):
     check(built(name, "float32"))
+
+
+@pytest.mark.parametrize("check", REPEATED_CHECKS)
+@pytest.mark.parametrize("name", [*LOOPED, *UNROLLED])
+def test_repeated_steps_are_the_steps(name, check):
+    flow = built(name, "float64")
+    REPEATED_CHECKS[check](flow, steps_of(flow, (LOOPED | UNROLLED)[name]))

@@ -6,40 +6,53 @@ import keras
 import pytest
 import tensorflow as tf
 
-from tests.checks import CHECKS
-from tests.registry import SHAPE, coupling, move_weights, shuffled
+from tests.checks import CHECKS, REPEATED_CHECKS, check_no_second_derivative
+from tests.registry import (
+    SHAPE,
+    Given,
+    OursGivenTwoNumbers,
+    move_weights,
+    repeated,
+    settled,
+    shuffled,
+    steps_of,
+)
 from tfp_lcma.bijectors import (
     ActNorm,
-    AffineCoupling,
+    BatchNorm,
+    Coupling,
+    EventLogDet,
     FlowBijector,
     FlowChain,
     Permutation,
-    checkerboard_mask,
+    Repeated,
+    checkerboard,
 )
+from tfp_lcma.networks import Residual
 from tfp_lcma.networks.actnorm import ActNormLayer
+from tfp_lcma.networks.scope import standing_in
 
 
 class Around(FlowBijector):
-    """A flow that writes the one-pass methods, by those of another."""
+    """A flow that passes on to another, and distorts what comes back."""
 
     def __init__(self, part):
         super().__init__(part.event_shape, dtype=part.dtype)
         self.part = part
 
-    def inverse_and_event_log_det(self, x, condition=None, training=False):
-        return self.part.inverse_and_event_log_det(x, condition, training)
+    def carry_inverse(self, x, log_det, context):
+        return self.part.carry_inverse(x, log_det, context)
 
-    def forward_and_event_log_det(self, z, condition=None, training=False):
-        return self.part.forward_and_event_log_det(z, condition, training)
-
-    def transport_inverse(self, t, x):
-        return self.part.transport_inverse(t, x)
-
-    def transport_forward(self, t, z):
-        return self.part.transport_forward(t, z)
+    def carry_forward(self, z, log_det, context):
+        return self.part.carry_forward(z, log_det, context)
 
     def route(self, index):
         return self.part.route(index)
+
+    def own_event_log_det(self, carry, value, context):
+        """What the part alone does and adds, per dimension."""
+        out, own = carry(value, EventLogDet(tf.zeros_like(value)), context)
+        return out, own.values
 
 
 class AroundActNorm(Around):
@@ -47,7 +60,7 @@ class AroundActNorm(Around):
 
 
 class AroundCoupling(Around):
-    wrapped = AffineCoupling
+    wrapped = Coupling
 
 
 class AroundPermutation(Around):
@@ -55,88 +68,97 @@ class AroundPermutation(Around):
 
 
 class WrongSign(AroundActNorm):
-    def inverse_and_event_log_det(self, x, condition=None, training=False):
-        z, log_det = super().inverse_and_event_log_det(x, condition, training)
-        return z, -log_det
+    def carry_inverse(self, x, log_det, context):
+        z, own = self.own_event_log_det(self.part.carry_inverse, x, context)
+        return z, log_det.plus(-own)
 
-    def forward_and_event_log_det(self, z, condition=None, training=False):
-        x, log_det = super().forward_and_event_log_det(z, condition, training)
-        return x, -log_det
+    def carry_forward(self, z, log_det, context):
+        x, own = self.own_event_log_det(self.part.carry_forward, z, context)
+        return x, log_det.plus(-own)
 
 
 class ZeroLogDet(AroundCoupling):
-    def inverse_and_event_log_det(self, x, condition=None, training=False):
-        z, log_det = super().inverse_and_event_log_det(x, condition, training)
-        return z, tf.zeros_like(log_det)
+    def carry_inverse(self, x, log_det, context):
+        return super().carry_inverse(x, log_det, context)[0], log_det
 
-    def forward_and_event_log_det(self, z, condition=None, training=False):
-        x, log_det = super().forward_and_event_log_det(z, condition, training)
-        return x, tf.zeros_like(log_det)
+    def carry_forward(self, z, log_det, context):
+        return super().carry_forward(z, log_det, context)[0], log_det
 
 
 class SummedTooEarly(AroundActNorm):
-    def inverse_and_event_log_det(self, x, condition=None, training=False):
-        z, log_det = super().inverse_and_event_log_det(x, condition, training)
-        return z, tf.reduce_sum(log_det, axis=(1, 2, 3))
+    def carry_inverse(self, x, log_det, context):
+        z, log_det = super().carry_inverse(x, log_det, context)
+        if isinstance(log_det, EventLogDet) and log_det.values is not None:
+            log_det = type(log_det)(tf.reduce_sum(log_det.values, axis=(1, 2, 3)))
+        return z, log_det
 
 
 class InverseSlightlyOff(AroundCoupling):
-    def forward_and_event_log_det(self, z, condition=None, training=False):
-        x, log_det = super().forward_and_event_log_det(z, condition, training)
+    def carry_forward(self, z, log_det, context):
+        x, log_det = super().carry_forward(z, log_det, context)
         return x + 1e-5, log_det
 
 
 class OneDirectionForgetsLogDet(AroundActNorm):
-    def forward_and_event_log_det(self, z, condition=None, training=False):
-        x, log_det = super().forward_and_event_log_det(z, condition, training)
-        return x, 0.99 * log_det
+    def carry_forward(self, z, log_det, context):
+        x, own = self.own_event_log_det(self.part.carry_forward, z, context)
+        return x, log_det.plus(0.99 * own)
 
 
 class WrongCustomGradient(AroundActNorm):
-    def inverse_and_event_log_det(self, x, condition=None, training=False):
+    def carry_inverse(self, x, log_det, context):
         @tf.custom_gradient
         def negated(value):
             return value, lambda upstream: -upstream
 
-        z, log_det = super().inverse_and_event_log_det(x, condition, training)
+        z, log_det = super().carry_inverse(x, log_det, context)
         return negated(z), log_det
 
 
-class TransportMissing(AroundPermutation):
-    transport_inverse = FlowBijector.transport_inverse
-    transport_forward = FlowBijector.transport_forward
+class MoveMissing(AroundPermutation):
+    def carry_inverse(self, x, log_det, context):
+        return super().carry_inverse(x, log_det, context)[0], log_det
+
+    def carry_forward(self, z, log_det, context):
+        return super().carry_forward(z, log_det, context)[0], log_det
 
 
-class TransportBackwards(Permutation):
-    def transport_inverse(self, t, x):
-        return self._restore(t)
+class MoveBackwards(Permutation):
+    def carry_inverse(self, x, log_det, context):
+        return self._arrange(x), log_det.moved(self._restore)
 
 
-class TransportCountsTwice(AroundActNorm):
-    def transport_inverse(self, t, x):
-        return 2 * t
+class MoveCountsTwice(AroundActNorm):
+    def carry_inverse(self, x, log_det, context):
+        return super().carry_inverse(x, log_det.moved(lambda t: 2 * t), context)
 
 
-class CarryForgetsTheTransport(FlowChain):
-    def carry_inverse(self, x, log_det, condition=None, training=False):
+class ChainForgetsTheMove(FlowChain):
+    def carry_inverse(self, x, log_det, context):
         for bijector in self.bijectors:
-            x, added = bijector.inverse_and_event_log_det(x, condition, training)
-            log_det = log_det.plus(added)
+            x, own = bijector.inverse_and_event_log_det(x, context=context)
+            log_det = log_det.plus(own)
         return x, log_det
 
 
+class SumIsOfAnotherLogDet(AroundActNorm):
+    def carry_inverse(self, x, log_det, context):
+        z, after = super().carry_inverse(x, log_det, context)
+        return z, after if isinstance(log_det, EventLogDet) else log_det
+
+
 class NetworkEvaluatedTwice(AroundCoupling):
-    def inverse_and_event_log_det(self, x, condition=None, training=False):
-        z, _ = super().inverse_and_event_log_det(x, condition, training)
-        return z, super().inverse_and_event_log_det(x, condition, training)[1]
+    def carry_inverse(self, x, log_det, context):
+        z, _ = super().carry_inverse(x, log_det, context)
+        return z, super().carry_inverse(x, log_det, context)[1]
 
 
-class LogDetNotDeposited(AffineCoupling):
+class LogDetNotDeposited(Coupling):
     def _inverse(self, y, **kwargs):
         return self._one_pass(self.inverse_and_log_det, y, kwargs)[0]
 
 
-class CachedInEagerMode(AffineCoupling):
+class CachedInEagerMode(Coupling):
     def _uncached(self, value):
         return value
 
@@ -146,30 +168,30 @@ class NumberFrozenWhenBuilt(AroundActNorm):
         super().__init__(part)
         self._frozen = tf.constant(0.3, part.dtype)
 
-    def inverse_and_event_log_det(self, x, condition=None, training=False):
-        return x * tf.exp(self._frozen), tf.zeros_like(x) + self._frozen
+    def carry_inverse(self, x, log_det, context):
+        return x * tf.exp(self._frozen), log_det.plus(tf.zeros_like(x) + self._frozen)
 
-    def forward_and_event_log_det(self, z, condition=None, training=False):
-        return z * tf.exp(-self._frozen), tf.zeros_like(z) - self._frozen
+    def carry_forward(self, z, log_det, context):
+        return z * tf.exp(-self._frozen), log_det.plus(tf.zeros_like(z) - self._frozen)
 
 
 class LayerNotListed(FlowBijector):
-    """Holds a layer that neither TFP nor Keras is told of."""
+    """Holds a layer that neither TFP nor Keras can see."""
 
     def __init__(self, event_shape, *, dtype="float32", name=None):
         super().__init__(event_shape, dtype=dtype, name=name)
         self._hidden = ActNormLayer(event_shape[-1], dtype=dtype)
 
-    def inverse_and_event_log_det(self, x, condition=None, training=False):
-        return x + self._hidden.shift.value, tf.zeros_like(x)
+    def carry_inverse(self, x, log_det, context):
+        return x + self._hidden.shift.value, log_det
 
-    def forward_and_event_log_det(self, z, condition=None, training=False):
-        return z - self._hidden.shift.value, tf.zeros_like(z)
+    def carry_forward(self, z, log_det, context):
+        return z - self._hidden.shift.value, log_det
 
 
 class DependsOnItsBatch(AroundActNorm):
-    def inverse_and_event_log_det(self, x, condition=None, training=False):
-        z, log_det = super().inverse_and_event_log_det(x, condition, training)
+    def carry_inverse(self, x, log_det, context):
+        z, log_det = super().carry_inverse(x, log_det, context)
         return z - tf.reduce_mean(x, axis=0, keepdims=True), log_det
 
 
@@ -180,14 +202,13 @@ class OneBatchDimensionOnly(ActNorm):
 
 
 class UnboundedLogScale(AroundActNorm):
-    def forward_and_event_log_det(self, z, condition=None, training=False):
-        log_scale = tf.square(z)
-        return z * tf.exp(10 * log_scale), log_scale
+    def carry_forward(self, z, log_det, context):
+        return z * tf.exp(10 * tf.square(z)), log_det.plus(tf.square(z))
 
 
 class OtherwiseInAGraph(AroundActNorm):
-    def inverse_and_event_log_det(self, x, condition=None, training=False):
-        z, log_det = super().inverse_and_event_log_det(x, condition, training)
+    def carry_inverse(self, x, log_det, context):
+        z, log_det = super().carry_inverse(x, log_det, context)
         return (z if tf.executing_eagerly() else z + 1e-6), log_det
 
 
@@ -196,10 +217,154 @@ class OwnLogDetMethod(ActNorm):
         return 2 * super()._inverse_log_det_jacobian(y, **kwargs)
 
 
+class DensityWithoutTheNormalisation(ActNorm):
+    def log_density(self, x, log_det, context):
+        z, log_det = self.carry_inverse(x, log_det, context)
+        return -0.5 * tf.reduce_sum(z**2, axis=(1, 2, 3)) + log_det.values
+
+
 @keras.saving.register_keras_serializable(package="tests")
 class ConfigurationForgetsTheType(ActNorm):
     def get_config(self):
         return {"event_shape": self.event_shape}
+
+
+class ConditionIgnored(Given):
+    """Shows the flow inside zeros, whatever the condition."""
+
+    def __init__(self, flow, condition):
+        super().__init__(AroundConditional(flow), condition)
+
+
+class AroundConditional(Around):
+    def __init__(self, part):
+        super().__init__(part)
+        self.conditions = part.conditions
+
+    def carry_inverse(self, x, log_det, context):
+        return super().carry_inverse(x, log_det, without_condition(context))
+
+    def carry_forward(self, z, log_det, context):
+        return super().carry_forward(z, log_det, without_condition(context))
+
+
+def without_condition(context):
+    return context.replace(condition=tf.zeros_like(context.condition))
+
+
+# --- of gradients by inversion ---
+
+
+class GradientForgetsTheLogDet(Coupling):
+    def carry_backward(self, z, dz, dlog_det, context, memory=()):
+        back = super().carry_backward(z, dz, dlog_det.zeros_like(z), context, memory)
+        return back._replace(dlog_det=dlog_det)
+
+
+class GradientLosesTheLogDetBefore(Permutation):
+    def carry_backward(self, z, dz, dlog_det, context, memory=()):
+        back = super().carry_backward(z, dz, dlog_det, context, memory)
+        return back._replace(dlog_det=dlog_det)
+
+
+class GradientIgnoresTheCondition(Coupling):
+    def carry_backward(self, z, dz, dlog_det, context, memory=()):
+        back = super().carry_backward(z, dz, dlog_det, context, memory)
+        others = {key: g for key, g in back.gradients.items() if key != "condition"}
+        return back._replace(gradients=others)
+
+
+class GradientForgetsAVariable(Coupling):
+    def carry_backward(self, z, dz, dlog_det, context, memory=()):
+        back = super().carry_backward(z, dz, dlog_det, context, memory)
+        return back._replace(gradients=dict(list(back.gradients.items())[1:]))
+
+
+class StateUpdatedTwice(BatchNorm):
+    def carry_inverse(self, x, log_det, context):
+        return BatchNorm.remember(self, x, log_det, context)[:2]
+
+    def remember(self, x, log_det, context):
+        super().remember(x, log_det, context)
+        return super().remember(x, log_det, context)
+
+
+class GradientByLaterStatistics(BatchNorm):
+    """Inverts by the moving averages, not by what the batch was divided by."""
+
+    def carry_backward(self, z, dz, dlog_det, context, memory=()):
+        statistics = self._layer.mean.value, self._layer.variance.value
+        return super().carry_backward(z, dz, dlog_det, context, statistics)
+
+
+class WrongInTracedGradients(Coupling):
+    def carry_backward(self, z, dz, dlog_det, context, memory=()):
+        scale = 1 if tf.executing_eagerly() else 1.001
+        return super().carry_backward(z, scale * dz, dlog_det, context, memory)
+
+
+# --- of repeated steps ---
+
+
+class OneSliceForAll(Repeated):
+    """Reads the first step's slice of one variable in every step."""
+
+    def _lent(self):
+        first = next(v for v in self._stack.stacked if v.trainable)
+        return standing_in([(first, tf.broadcast_to(first.value[:1], first.shape))])
+
+    def carry_inverse(self, x, log_det, context):
+        with self._lent():
+            return super().carry_inverse(x, log_det, context)
+
+    def carry_forward(self, z, log_det, context):
+        with self._lent():
+            return super().carry_forward(z, log_det, context)
+
+
+class OneStepTooFew(Repeated):
+    """Begins with the second step."""
+
+    def _run(self, one, value, log_det, context, order):
+        order = range(1, self.times) if order.step == 1 else range(self.times - 1, 0, -1)
+        return super()._run(one, value, log_det, context, order)
+
+
+class OneStepTooFewInLoops(OneStepTooFew):
+    def _run(self, one, value, log_det, context, order):
+        run = Repeated._run if tf.executing_eagerly() else OneStepTooFew._run
+        return run(self, one, value, log_det, context, order)
+
+
+class StepsInTheOtherOrder(Repeated):
+    def _run(self, one, value, log_det, context, order):
+        return super()._run(one, value, log_det, context, order[::-1])
+
+
+class ConstantsOfTheFirstStep(Repeated):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        for stacked in self._differing.values():
+            stacked[:] = stacked[:1]
+
+
+class OnlyTheFirstStepStarts(Repeated):
+    def carry_inverse(self, x, log_det, context):
+        if not context.starting:
+            return super().carry_inverse(x, log_det, context)
+        before = [v.numpy() for v in self._stack.stacked]
+        z, log_det = super().carry_inverse(x, log_det, context)
+        for variable, old in zip(self._stack.stacked, before, strict=True):
+            variable.assign(tf.concat([variable.value[:1], old[1:]], axis=0))
+        return z, log_det
+
+
+class AVariableBeside(Repeated):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        layer = ActNormLayer(3)
+        self._own_layers.append(layer)
+        self._own_variables += [v.value for v in layer.variables]
 
 
 BROKEN = [
@@ -211,21 +376,41 @@ BROKEN = [
     (OneDirectionForgetsLogDet, "round_trips"),
     (InverseSlightlyOff, "round_trips"),
     (OwnLogDetMethod, "tfp_methods"),
+    (DensityWithoutTheNormalisation, "tfp_methods"),
     (DependsOnItsBatch, "batches"),
     (OneBatchDimensionOnly, "batch_shapes"),
     (OtherwiseInAGraph, "eager_equals_graph"),
     (UnboundedLogScale, "finite"),
-    (TransportMissing, "transports"),
-    (TransportBackwards, "transports"),
-    (TransportCountsTwice, "transports"),
-    (CarryForgetsTheTransport, "carry"),
+    (ConditionIgnored, "conditions"),
+    (MoveMissing, "moves"),
+    (MoveBackwards, "moves"),
+    (MoveCountsTwice, "moves"),
+    (ChainForgetsTheMove, "moves"),
+    (SumIsOfAnotherLogDet, "carry"),
     (NumberFrozenWhenBuilt, "gradients"),
     (NumberFrozenWhenBuilt, "never_stale"),
     (CachedInEagerMode, "never_stale"),
     (LayerNotListed, "variables"),
     (NetworkEvaluatedTwice, "one_pass"),
     (LogDetNotDeposited, "one_pass"),
+    (GradientForgetsTheLogDet, "gradient_by_inversion"),
+    (GradientLosesTheLogDetBefore, "gradient_by_inversion"),
+    (GradientIgnoresTheCondition, "gradient_by_inversion"),
+    (GradientForgetsAVariable, "gradient_by_inversion"),
+    (StateUpdatedTwice, "gradient_by_inversion"),
+    (GradientByLaterStatistics, "gradient_by_inversion"),
+    (WrongInTracedGradients, "traced_gradient_by_inversion"),
+    (StateUpdatedTwice, "traced_gradient_by_inversion"),
     (ConfigurationForgetsTheType, "configuration"),
+]
+BROKEN_REPEATED = [
+    (OneSliceForAll, "steps_one_by_one"),
+    (OneStepTooFew, "steps_one_by_one"),
+    (OneStepTooFewInLoops, "steps_one_by_one"),
+    (StepsInTheOtherOrder, "steps_one_by_one"),
+    (ConstantsOfTheFirstStep, "steps_one_by_one"),
+    (OnlyTheFirstStepStarts, "every_step_starts"),
+    (AVariableBeside, "parameter_count"),
 ]
 
 
@@ -233,10 +418,15 @@ BROKEN = [
 def built(kind):
     """A small flow of this kind, its weights moved away from their start."""
     keras.utils.set_random_seed(0)
+    board = checkerboard(SHAPE, 0)
     if issubclass(kind, Around):
         flow = kind(built(kind.wrapped))
-    elif issubclass(kind, AffineCoupling):
-        flow = coupling(checkerboard_mask(SHAPE, 0), "float64", kind)
+    elif issubclass(kind, Given):
+        flow = kind(conditional(Coupling), [0.5, -1.0])
+    elif issubclass(kind, GradientIgnoresTheCondition):
+        flow = Given(conditional(kind), [0.5, -1.0])
+    elif issubclass(kind, Coupling):
+        flow = kind(board, Residual(4, 1), dtype="float64")
     elif issubclass(kind, Permutation):
         flow = kind(shuffled((2, 3, 4), within_channels=False))
     elif issubclass(kind, FlowChain):
@@ -247,17 +437,64 @@ def built(kind):
     return flow
 
 
+def conditional(kind):
+    board = checkerboard(SHAPE, 0)
+    return kind(board, OursGivenTwoNumbers, conditions=(2,), dtype="float64")
+
+
+@functools.cache
+def built_repeated(kind):
+    """Repeated steps that differ in a constant array, and the steps by themselves."""
+    keras.utils.set_random_seed(0)
+    name = "checkerboards and actnorms"
+    flow = settled(repeated(name, "float64", kind=kind))
+    return flow, steps_of(flow, name)
+
+
 @pytest.mark.parametrize(("kind", "check"), BROKEN)
 def test_check_rejects_a_broken_flow(kind, check):
     with pytest.raises(AssertionError):
         CHECKS[check](built(kind))
 
 
+@pytest.mark.parametrize(("kind", "check"), BROKEN_REPEATED)
+def test_check_rejects_a_broken_repetition(kind, check):
+    flow, steps = built_repeated(kind)
+    with pytest.raises(AssertionError):
+        REPEATED_CHECKS[check](flow, steps)
+
+
+def test_check_rejects_a_second_derivative():
+    def keeping(flow, x, log_det, context):
+        return flow.carry_inverse(x, log_det, context)
+
+    with pytest.raises(AssertionError):
+        check_no_second_derivative(built(Coupling), keeping)
+
+
 def test_every_check_rejects_something():
-    assert {check for _, check in BROKEN} == set(CHECKS)
+    assert {check for _, check in BROKEN} | {"no_second_derivative"} == set(CHECKS)
+    assert {check for _, check in BROKEN_REPEATED} == set(REPEATED_CHECKS)
 
 
-@pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize("kind", [ActNorm, AffineCoupling, Permutation, FlowChain])
+def sound(kind):
+    """What a broken kind is without its fault."""
+    if issubclass(kind, Around):
+        return kind.wrapped
+    if kind is GradientIgnoresTheCondition:
+        return Given
+    known = (ActNorm, BatchNorm, Coupling, Permutation, FlowChain, Given)
+    return next((base for base in known if issubclass(kind, base)), ActNorm)
+
+
+SOUND = sorted({(sound(kind), check) for kind, check in BROKEN}, key=str)
+
+
+@pytest.mark.parametrize(("kind", "check"), SOUND)
 def test_check_accepts_what_was_broken_without_the_fault(kind, check):
     CHECKS[check](built(kind))
+
+
+@pytest.mark.parametrize("check", REPEATED_CHECKS)
+def test_check_accepts_a_repetition_without_the_fault(check):
+    REPEATED_CHECKS[check](*built_repeated(Repeated))

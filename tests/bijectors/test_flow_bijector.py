@@ -1,4 +1,4 @@
-"""The contract's base class, chains, and life among TFP's own bijectors."""
+"""The contract's base class, and life among TFP's own bijectors."""
 
 import keras
 import numpy as np
@@ -6,9 +6,10 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tests.checks import close, convolutions, distribution
+from tests.checks import close, convolutions, distribution, kernels
 from tests.registry import SHAPE, built, data, latents
-from tfp_lcma.bijectors import ActNorm, FlowBijector, FlowChain, Identity, Squeeze, Unsqueeze
+from tfp_lcma.bijectors import ActNorm, Coupling, FlowBijector, FlowChain, Identity, checkerboard
+from tfp_lcma.networks import Residual
 
 tfb, tfd = tfp.bijectors, tfp.distributions
 
@@ -25,62 +26,16 @@ def test_flow_refuses_types_too_coarse_for_log_dets(dtype):
         FlowBijector(SHAPE, dtype=dtype)
 
 
-def test_subclass_that_lacks_a_method_is_told_which():
+def test_subclass_that_lacks_a_method_raises_its_name():
     class Half(FlowBijector):
-        def inverse_and_event_log_det(self, x, condition=None, training=False):
-            return x, tf.zeros_like(x)
+        def carry_inverse(self, x, log_det, context):
+            return x, log_det
 
     flow = Half(SHAPE)
-    with pytest.raises(NotImplementedError, match="Half lacks forward_and_event_log_det"):
+    with pytest.raises(NotImplementedError, match=r"Half lacks carry_forward\(\)"):
         flow.forward(tf.zeros((1, *SHAPE)))
     with pytest.raises(NotImplementedError, match="Half does not define get_config"):
         flow.get_config()
-
-
-def test_chain_refuses_an_empty_list():
-    with pytest.raises(ValueError, match="bijectors must hold at least one"):
-        FlowChain([])
-
-
-def test_chain_refuses_a_bijector_that_sums_its_log_det():
-    with pytest.raises(ValueError, match=r"bijectors\[1\] must be a FlowBijector.*got Scale"):
-        FlowChain([Identity(SHAPE), tfb.Scale(2.0)])
-
-
-def test_chain_refuses_a_mixture_of_types():
-    with pytest.raises(ValueError, match=r"one dtype; got \['float32', 'float64'\]"):
-        FlowChain([ActNorm(SHAPE, dtype="float32"), ActNorm(SHAPE, dtype="float64")])
-
-
-def test_chain_takes_its_type_from_members_that_have_one():
-    assert FlowChain([Squeeze(SHAPE), ActNorm((2, 2, 8), dtype="float64")]).dtype == tf.float64
-    assert FlowChain([Squeeze(SHAPE), Unsqueeze(SHAPE)]).dtype is None
-
-
-def test_chain_runs_its_inverse_first_to_last_like_tfb_chain():
-    flows = [built("ActNorm", "float64"), built("AffineCoupling (checkerboard)", "float64")]
-    x = data(flows[0], 2)
-    chain = FlowChain(flows)
-    close(chain.inverse(x), flows[1].inverse(flows[0].inverse(x)), 1e-12, "order")
-    close(chain.inverse(x), tfb.Chain(flows).inverse(x), 1e-12, "tfb.Chain's order")
-
-
-def test_log_det_of_a_chain_stands_in_the_coordinates_of_its_output():
-    actnorm, squeeze = built("ActNorm", "float64"), Squeeze(SHAPE)
-    x = data(actnorm, 1)
-    log_det = FlowChain([actnorm, squeeze]).inverse_event_log_det_jacobian(x)
-    expected = squeeze.inverse(actnorm.inverse_event_log_det_jacobian(x))
-    close(log_det, expected, 1e-12, "squeezed log-det")
-
-
-def test_layer_shared_by_two_flows_is_listed_once():
-    flow = built("ActNorm", "float64")
-    assert len(FlowChain([flow, flow]).layers) == 1
-
-
-def test_layers_are_found_in_the_order_of_a_long_chain():
-    flows = [ActNorm((1, 1, channels)) for channels in range(1, 13)]
-    assert [layer.channels for layer in FlowChain(flows).layers] == list(range(1, 13))
 
 
 def test_inverted_flow_swaps_the_directions():
@@ -93,11 +48,10 @@ def test_inverted_flow_swaps_the_directions():
 
 
 def test_inverted_flow_evaluates_its_network_once():
-    flow = built("AffineCoupling (checkerboard)", "float64")
+    flow = built("Coupling (checkerboard)", "float64")
     inverted = tfb.Invert(flow)
     log_prob = distribution(flow, inverted).log_prob
-    kernels = [v for v in flow.trainable_variables if len(v.shape) == 4]
-    assert convolutions(log_prob, latents(flow, 2)) == len(kernels)
+    assert convolutions(log_prob, latents(flow, 2)) == kernels(flow)
 
 
 def test_flow_works_between_tfps_own_bijectors():
@@ -118,6 +72,33 @@ def test_joint_distribution_can_hold_a_flow_beside_others():
     expected = tfd.LogNormal(0.0, 1.0).log_prob(sample["scale"])
     expected += distribution(flow).log_prob(sample["image"])
     close(joint.log_prob(sample), expected, 1e-5, "log_prob")
+
+
+def test_layers_and_flags_are_those_of_all_parts():
+    flow = built("Glow", "float64")
+    assert len(flow.layers) == len({id(layer) for layer in flow.layers})
+    assert {type(layer).__name__ for layer in flow.layers} >= {"Stack", "GaussianParameters"}
+    # One actnorm and two inside its network, for every one of a level's steps.
+    assert [flag.shape for flag in flow.start_flags] == 2 * 3 * [(2,)]
+    assert not flow.is_initialized
+
+
+def test_kinds_are_the_parts_and_one_step_of_those_that_are_repeated():
+    flow = built("Glow", "float64")
+    assert not any(isinstance(part, Coupling) for part in flow.parts)
+    assert sum(isinstance(kind, Coupling) for kind in flow.kinds) == 2
+    plain = FlowChain([ActNorm(SHAPE), Coupling(checkerboard(SHAPE, 0), Residual(2, 1))])
+    assert plain.kinds == plain.parts
+
+
+def test_conditions_of_parts_are_those_of_the_whole():
+    def conditional(conditions):
+        board = checkerboard(SHAPE, 0)
+        return Coupling(board, Residual(2, 1), conditions=conditions)
+
+    assert FlowChain([ActNorm(SHAPE), conditional(3)]).conditions == 3
+    with pytest.raises(ValueError, match=r"bijectors must share one condition.*'3'"):
+        FlowChain([conditional(3), conditional((2,))])
 
 
 def test_two_flows_of_equal_configuration_do_not_share_a_cache():

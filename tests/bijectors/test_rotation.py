@@ -20,10 +20,10 @@ def test_every_position_is_multiplied_by_the_matrix():
 
 def test_shares_travel_by_the_squares_of_the_entries_and_keep_their_sum():
     x, t = data(FLOW, 5), data(FLOW, 5, seed=1)
-    moved = FLOW.transport_inverse(t, x)
+    moved = FLOW.move_inverse(t, x)
     close(moved, np.einsum("kj,nhwj->nhwk", Q**2, t), 1e-12, "Q∘Q")
     close(np.sum(moved, axis=-1), np.sum(t, axis=-1), 1e-12, "the sum at every position")
-    back = FLOW.transport_forward(t, x)
+    back = FLOW.move_forward(t, x)
     close(np.sum(back, axis=-1), np.sum(t, axis=-1), 1e-12, "the sum at every position")
 
 

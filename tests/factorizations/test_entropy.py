@@ -8,8 +8,12 @@ import tensorflow as tf
 import tfp_lcma as lcma
 from tests.checks import of_routers
 from tests.toys import fitted, pictures, tiny_model
-from tfp_lcma.bijectors import CouplingShuffle, FrozenShuffle, InvariantShuffle
 from tfp_lcma.factorizations import Channel, EntropyInformed
+from tfp_lcma.factorizations.entropy_shuffles import (
+    CouplingShuffle,
+    FrozenShuffle,
+    InvariantShuffle,
+)
 
 KINDS = {"invariant": InvariantShuffle, "frozen": FrozenShuffle, "coupling": CouplingShuffle}
 
@@ -22,11 +26,11 @@ def model(shuffle, **options):
 
 
 def shuffle_of(model):
-    return model.flow.orders[0].bijectors[-1]
+    return model.flow.splits[0]
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_fit_teaches_who_leaves_and_the_model_comes_back(name, tmp_path):
+def test_fit_teaches_what_is_factored_out_and_the_model_comes_back(name, tmp_path):
     made = model(name, steps=8)
     assert isinstance(shuffle_of(made), KINDS[name])
     images = pictures(128)

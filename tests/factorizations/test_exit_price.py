@@ -1,4 +1,4 @@
-"""The pair of least price leaves, by brute force over the entropies of a Gaussian field."""
+"""The pair of least price is factored out, by brute force over a Gaussian field's entropies."""
 
 import dataclasses
 
@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from tests.fields import LEVELS, SHAPE, level_indices, random_covariance, statistics, view
-from tfp_lcma.bijectors import Identity, MultiScale, level_shapes
+from tfp_lcma.bijectors import Identity
 from tfp_lcma.factorizations import PAIRS, Checkerboard, ExitPrice, pair_prices
+from tfp_lcma.multi_scale import MultiScale, level_shapes
 
 VIEWS = [(4, 4, 8), (2, 2, 16)]
 COVARIANCES = [random_covariance(128, seed) for seed in range(LEVELS)]
@@ -19,22 +20,22 @@ def entropy(covariance):
     return 0.5 * np.linalg.slogdet(2 * np.pi * np.e * np.atleast_2d(covariance))[1]
 
 
-def price(covariance, leaving):
-    """The sum of the leaving pair's entropies less its entropy given those who stay."""
-    staying = [i for i in range(4) if i not in leaving]
-    ss, kk = covariance[np.ix_(leaving, leaving)], covariance[np.ix_(staying, staying)]
-    sk = covariance[np.ix_(leaving, staying)]
+def price(covariance, pair):
+    """The sum of a pair's entropies less its entropy given the pair that stays."""
+    staying = [i for i in range(4) if i not in pair]
+    ss, kk = covariance[np.ix_(pair, pair)], covariance[np.ix_(staying, staying)]
+    sk = covariance[np.ix_(pair, staying)]
     given = ss - sk @ np.linalg.inv(kk) @ sk.T
     return (
-        entropy(covariance[leaving[0], leaving[0]])
-        + entropy(covariance[leaving[1], leaving[1]])
+        entropy(covariance[pair[0], pair[0]])
+        + entropy(covariance[pair[1], pair[1]])
         - entropy(given)
     )
 
 
 def arrived(factorization, level):
     """Which dimensions of the image stand in every block, `[h, w, c, 4]`."""
-    shapes = level_shapes(SHAPE, LEVELS, splits=True)
+    shapes = level_shapes(SHAPE, LEVELS, factorization)
     flow = MultiScale([Identity(shape) for shape in shapes], factorization)
     index = view(flow.level_index[level])
     return index.reshape(*index.shape[:2], -1, 4)
@@ -50,8 +51,8 @@ def true_prices(dimensions, level):
     return prices
 
 
-def leaving(factorization, level):
-    """The index in `PAIRS` of the pair that leaves each block, `[h, w, c]`."""
+def factored_out(factorization, level):
+    """The index in `PAIRS` of the pair of each block that is factored out, `[h, w, c]`."""
     h, w, entries = VIEWS[level]
     order = factorization.order(level, VIEWS[level]).reshape(h, w, 4, entries // 4)
     channels = 4 * np.arange(entries // 4)
@@ -61,13 +62,13 @@ def leaving(factorization, level):
 
 @pytest.mark.parametrize("level", [0, 1])
 @pytest.mark.parametrize("granularity", ["position", "channel", "level"])
-def test_pair_that_shares_least_with_the_others_leaves(granularity, level):
+def test_pair_that_shares_least_with_the_others_is_factored_out(granularity, level):
     factorization = ExitPrice(FIELD, granularity)
     expected = true_prices(arrived(factorization, level), level)
     np.testing.assert_allclose(factorization.prices[level], expected, atol=1e-6)
     axes = {"position": (), "channel": (0, 1), "level": (0, 1, 2)}[granularity]
     best = expected.mean(axis=axes, keepdims=True).argmin(axis=-1)
-    got = leaving(factorization, level)
+    got = factored_out(factorization, level)
     np.testing.assert_array_equal(got, np.broadcast_to(best, got.shape))
     if granularity == "position":
         assert set(got.ravel()) == set(range(6))
@@ -80,7 +81,7 @@ def test_deeper_levels_price_the_dimensions_that_arrived():
     wrong = true_prices(not_these, 1).argmin(axis=-1)
     right = true_prices(arrived(factorization, 1), 1).argmin(axis=-1)
     assert np.any(wrong != right)
-    np.testing.assert_array_equal(leaving(factorization, 1), right)
+    np.testing.assert_array_equal(factored_out(factorization, 1), right)
     # The first level's covariance tells something else.
     assert np.any(true_prices(arrived(factorization, 1), 0).argmin(axis=-1) != right)
 
@@ -97,11 +98,11 @@ def test_rescaling_dimensions_changes_no_price():
     assert prices.min() > 0.01
 
 
-def test_price_of_a_pair_that_shares_with_nobody_else_is_what_it_shares_within():
+def test_price_of_a_pair_that_shares_with_no_other_is_what_it_shares_within():
     covariance = np.eye(4)
     covariance[2, 3] = covariance[3, 2] = 0.6
     within = -0.5 * np.log(1 - 0.6**2)
-    # Whoever leaves, the bond of 2 and 3 is cut, except where both stay.
+    # Whichever pair it is, the bond of 2 and 3 is cut, except where both stay.
     expected = [0.0 if set(pair) == {0, 1} else within for pair in PAIRS]
     np.testing.assert_allclose(pair_prices(covariance), expected, atol=1e-6)
 
@@ -123,7 +124,7 @@ def test_dimension_that_never_changes_costs_nothing():
     rest[1, [0, 2, 3]] = rest[[0, 2, 3], 1] = 0
     expected = dict(zip(PAIRS, pair_prices(rest), strict=True))
     assert prices == pytest.approx(expected)
-    # With whom it leaves, that one's bonds alone are cut.
+    # Together with another, the bonds of that one alone are cut.
     assert 1 in min(prices, key=prices.get)
 
 
@@ -158,7 +159,7 @@ def test_what_holds_no_prices_is_refused_with_its_shapes(prices, shapes):
         ExitPrice(prices)
 
 
-def test_statistics_of_a_flow_in_which_half_left_are_refused():
+def test_statistics_of_a_flow_with_a_split_are_refused():
     index = FIELD.level_index[1][..., :4]
     split = dataclasses.replace(FIELD, level_index=(FIELD.level_index[0], index, index))
     with pytest.raises(ValueError, match=r"reaches level 1: .*factorization=None"):
@@ -167,6 +168,6 @@ def test_statistics_of_a_flow_in_which_half_left_are_refused():
 
 @pytest.mark.parametrize(("level", "shape"), [(0, (2, 2, 4)), (2, (1, 1, 32))])
 def test_prices_of_another_flow_are_refused_with_both_shapes(level, shape):
-    message = rf"2 levels .*\(8, 8, 2\) do not fit level {level} .*\({shape[0]}, {shape[1]}, "
+    message = rf"image \(8, 8, 2\) do not fit level {level} .*\({shape[0]}, {shape[1]}, "
     with pytest.raises(ValueError, match=message):
         ExitPrice(FIELD).order(level, shape)

@@ -59,8 +59,9 @@ def test_factorization_prints_its_arguments_and_the_shape_of_arrays():
     assert repr(Checkerboard()) == "Checkerboard()"
     assert repr(TopRow(flipped=True)) == "TopRow(flipped=True)"
     assert repr(KINDS["LCMA (low)"]()) == (
-        "LikelihoodContribution(statistics=<3x4x4x1>, keep='low', granularity='position', "
-        "pooling='block', order='rank', centred=False, scores='cumulative')"
+        "LikelihoodContribution(statistics=<3x4x4x1>, keep='low', "
+        "granularity='position', pooling='block', order='rank', centred=False, "
+        "scores='cumulative')"
     )
 
 
@@ -82,7 +83,7 @@ def test_factorization_has_no_log_det_and_its_own_round_trip(name):
     close(order.forward(z), x, 0, "round trip")
 
 
-def test_factorization_that_lacks_a_method_is_told_which():
+def test_factorization_that_lacks_a_method_says_which():
     class Empty(Factorization):
         pass
 

@@ -12,7 +12,6 @@ from tests.checks import distribution, of_routers
 from tests.fields import LEVELS, SHAPE, statistics
 from tests.registry import data, move_weights
 from tests.toys import tiny_flow
-from tfp_lcma.bijectors import MultiScale
 from tfp_lcma.factorizations import (
     Channel,
     Checkerboard,
@@ -30,6 +29,7 @@ from tfp_lcma.factorizations import (
     RotatedExitPrice,
 )
 from tfp_lcma.models import real_nvp
+from tfp_lcma.multi_scale import MultiScale
 
 VIEWS = [(4, 4, 8), (2, 2, 16)]
 RANKINGS = [
@@ -136,8 +136,8 @@ def flow(name):
     """A RealNVP; all share their levels' variables."""
     keras.utils.set_random_seed(0)
     built = MultiScale(levels(), made(name))
-    for order in built.orders:
-        move_weights(order, 0.2, seed=1)
+    for split in built.splits:
+        move_weights(split, 0.2, seed=1)
     return built
 
 
@@ -187,7 +187,7 @@ def test_rotation_keeps_lengths_and_is_the_same_at_every_position(name, level):
 
 @pytest.mark.parametrize("name", FAMILY)
 def test_order_is_undone_and_its_log_det_is_that_of_its_matrix(name):
-    order = flow(name).orders[1].bijectors[1]
+    order = flow(name).splits[1]
     x = data(order, 2)
     z, log_det = order.inverse_and_event_log_det(x)
     np.testing.assert_allclose(order.forward_and_event_log_det(z)[0], x, atol=1e-9)
@@ -198,7 +198,7 @@ def test_order_is_undone_and_its_log_det_is_that_of_its_matrix(name):
 
 
 @pytest.mark.parametrize("name", FAMILY)
-def test_half_of_what_is_left_leaves_at_every_level(name):
+def test_half_of_what_stayed_is_factored_out_at_every_level(name):
     assert np.bincount(flow(name).exit_map.ravel()).tolist() == [64, 32, 32]
 
 

@@ -20,11 +20,11 @@ def covariance_within_channels(moved, channels):
 
 
 @pytest.mark.parametrize("across", [False, True])
-def test_components_are_uncorrelated_and_those_of_most_variance_go_on(across):
+def test_components_are_uncorrelated_and_those_of_most_variance_stay(across):
     factorization = KarhunenLoeve(MADE, across_channels=across)
-    stay, leave = halves(factorization, 0, view(MADE.activations[0].astype(np.float64)))
+    stay, others = halves(factorization, 0, view(MADE.activations[0].astype(np.float64)))
     covariances = covariance_within_channels(
-        np.concatenate([stay, leave], axis=-1), 1 if across else 2
+        np.concatenate([stay, others], axis=-1), 1 if across else 2
     )
     for covariance in covariances:
         variances = np.diag(covariance)
@@ -107,10 +107,10 @@ def test_matrix_that_is_no_rotation_is_refused_when_a_flow_is_built():
         KarhunenLoeve([2 * np.eye(4)]).bijector(0, (2, 2, 4))
 
 
-def test_statistics_of_a_flow_in_which_half_left_are_refused():
+def test_statistics_of_a_flow_with_a_split_are_refused():
     first, second = MADE.block_covariance
     split = dataclasses.replace(MADE, block_covariance=(first, second[..., :16, :16]))
-    with pytest.raises(ValueError, match=r"nobody leaves .* level 1 has 16 .*, expected 32"):
+    with pytest.raises(ValueError, match=r"factorization=None\): level 1 has 16 .*, expected 32"):
         KarhunenLoeve(split)
 
 

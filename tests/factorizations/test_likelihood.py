@@ -1,4 +1,4 @@
-"""LCMA: the dimensions with the most log-det go on."""
+"""LCMA: the dimensions with the most log-det stay."""
 
 import dataclasses
 import functools
@@ -12,8 +12,14 @@ import scipy.stats
 
 from tests.fields import statistics, view
 from tests.registry import random_scores
-from tfp_lcma.bijectors import Identity, MultiScale, level_shapes
-from tfp_lcma.factorizations import Checkerboard, LikelihoodContribution, LikelihoodGain
+from tfp_lcma.bijectors import Identity
+from tfp_lcma.factorizations import (
+    Channel,
+    Checkerboard,
+    LikelihoodContribution,
+    LikelihoodGain,
+)
+from tfp_lcma.multi_scale import MultiScale, level_shapes
 
 quickly = hypothesis.settings(max_examples=40, deadline=None, derandomize=True)
 
@@ -29,7 +35,7 @@ def scores_of_images(draw):
 
 
 def view_shapes(scores):
-    shapes = level_shapes(scores.shape[1:], len(scores) + 1, splits=True)[:-1]
+    shapes = level_shapes(scores.shape[1:], len(scores) + 1, Channel())[:-1]
     return [(h // 2, w // 2, 4 * c) for h, w, c in shapes]
 
 
@@ -45,7 +51,7 @@ def per_channel(order):
 
 
 def multi_scale(factorization, shape, levels):
-    shapes = level_shapes(shape, levels, splits=True)
+    shapes = level_shapes(shape, levels, factorization)
     return MultiScale([Identity(shape) for shape in shapes], factorization)
 
 
@@ -60,7 +66,7 @@ def test_order_is_a_permutation_within_each_channel_of_each_block(scores, keep, 
 
 @quickly
 @hypothesis.given(scores_of_images())
-def test_two_highest_of_four_go_on_at_every_level_highest_first(scores):
+def test_two_highest_of_four_stay_at_every_level_highest_first(scores):
     pixels = np.arange(scores[0].size).reshape(scores.shape[1:])
     for level, order in enumerate(orders(scores)):
         entries = np.take_along_axis(view(pixels), order, axis=-1)
@@ -99,7 +105,7 @@ def test_constant_scores_reproduce_the_checkerboard_at_every_level(scores, const
 
 @quickly
 @hypothesis.given(scores_of_images())
-def test_half_of_what_is_left_leaves_at_every_level(scores):
+def test_half_of_what_stayed_is_factored_out_at_every_level(scores):
     levels, *shape = scores.shape
     exit_map = multi_scale(LikelihoodContribution(scores), shape, levels + 1).exit_map
     size = scores[0].size
@@ -107,7 +113,7 @@ def test_half_of_what_is_left_leaves_at_every_level(scores):
     assert np.bincount(exit_map.ravel()).tolist() == [*expected, expected[-1]]
 
 
-def test_deeper_levels_rank_only_what_went_on():
+def test_deeper_levels_rank_only_what_stayed():
     gone = 99.0  # would win every comparison, were it still there
     scores = np.array(
         [
@@ -120,7 +126,7 @@ def test_deeper_levels_rank_only_what_went_on():
     flow = multi_scale(LikelihoodContribution(scores), (4, 4, 1), 3)
     assert flow.level_index[1][..., 0].tolist() == [[0, 7], [13, 10]]
     assert flow.level_index[1][..., 1].tolist() == [[1, 6], [8, 15]]
-    # Of 0 7 13 10, 7 and 13 go on. Of 1 6 8 15, 15; then the tie falls to (0,0), which is 1.
+    # Of 0 7 13 10, 7 and 13 stay. Of 1 6 8 15, 15; then the tie falls to (0,0), which is 1.
     assert flow.level_index[2].ravel().tolist() == [7, 15, 13, 1]
     order = LikelihoodContribution(scores).order(1, (1, 1, 8))
     assert order.ravel().tolist() == [1, 7, 2, 4, 3, 5, 0, 6]
@@ -132,7 +138,7 @@ def test_deeper_levels_rank_only_what_went_on():
     ]
 
 
-def test_scores_may_be_missing_where_nobody_arrives_but_nowhere_else():
+def test_scores_may_be_missing_where_no_dimension_arrives_but_nowhere_else():
     scores = random_scores(2, (4, 4, 1))
     reached = multi_scale(LikelihoodContribution(scores), (4, 4, 1), 3).exit_map > 0
     scores[1][~reached] = np.nan
@@ -251,6 +257,6 @@ def test_unknown_scores_are_refused_even_where_they_are_given():
 def test_scores_of_another_flow_are_refused_with_both_shapes(level):
     factorization = LikelihoodContribution(random_scores(1, (8, 8, 1)))
     with pytest.raises(
-        ValueError, match=rf"1 levels .*\(8, 8, 1\) do not fit level {level} .*\(2, 2, 4\)"
+        ValueError, match=rf"image \(8, 8, 1\) do not fit level {level} .*\(2, 2, 4\)"
     ):
         factorization.order(level, (2, 2, 4))

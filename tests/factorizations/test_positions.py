@@ -3,8 +3,9 @@
 import numpy as np
 
 from tests.registry import random_scores
-from tfp_lcma.bijectors import Identity, MultiScale, level_shapes
+from tfp_lcma.bijectors import Identity
 from tfp_lcma.factorizations import Checkerboard, LikelihoodContribution, offset_maps
+from tfp_lcma.multi_scale import MultiScale, level_shapes
 
 
 def test_checkerboard_has_constant_offsets_at_the_second_level():
@@ -40,7 +41,7 @@ def test_offsets_of_the_third_level_are_places_in_blocks_of_four_by_four():
     factorization = LikelihoodContribution(random_scores(2, shape))
     maps = offset_maps(factorization, 2, shape)
     assert set(np.unique(maps)) == {0.125, 0.375, 0.625, 0.875}
-    shapes = level_shapes(shape, 3, splits=True)
+    shapes = level_shapes(shape, 3, factorization)
     flow = MultiScale([Identity(each) for each in shapes], factorization)
     for row, column, entry in np.ndindex(2, 2, 8):
         offset = 4 * maps[row, column, [entry, 8 + entry]] - 0.5

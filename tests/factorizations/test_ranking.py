@@ -7,9 +7,10 @@ import pytest
 
 from tests.fields import view
 from tests.registry import random_scores
-from tfp_lcma.bijectors import Identity, MultiScale, level_shapes
+from tfp_lcma.bijectors import Identity
 from tfp_lcma.factorizations import Checkerboard, LikelihoodContribution
 from tfp_lcma.factorizations.factorization import view_order
+from tfp_lcma.multi_scale import MultiScale, level_shapes
 
 SHAPE = (8, 8, 2)
 VIEWS = [(4, 4, 8), (2, 2, 16)]
@@ -18,7 +19,7 @@ SCORES = random_scores(2, SHAPE, seed=4)
 
 def blocks_of(factorization, level, scores=SCORES):
     """Scores of what arrives at a level, `[h, w, c, 4]`."""
-    shapes = level_shapes(SHAPE, 3, splits=True)
+    shapes = level_shapes(SHAPE, 3, factorization)
     flow = MultiScale([Identity(shape) for shape in shapes], factorization)
     arrived = view(flow.level_index[level])
     return scores[level].ravel()[arrived].reshape(*arrived.shape[:2], -1, 4)

@@ -29,7 +29,7 @@ def test_channel_keeps_the_entries_as_they_are():
     assert Channel().order(0, (1, 1, 8)).tolist() == list(range(8))
 
 
-def test_complement_keeps_what_the_checkerboard_lets_go():
+def test_complement_keeps_what_the_checkerboard_factors_out():
     order = ComplementCheckerboard().order(0, (1, 1, 8))
     assert order.tolist() == [1, 5, 2, 6, 0, 4, 3, 7]
 
@@ -37,8 +37,8 @@ def test_complement_keeps_what_the_checkerboard_lets_go():
 def test_random_keeps_any_half_of_all_dimensions_in_the_order_of_the_view():
     index = view(level_indices((8, 8, 2))[0])
     order = Random(1).bijector(0, index.shape).route(np.arange(index.size).reshape(index.shape))
-    stay, leave = np.split(order, 2, axis=-1)
-    for half in (stay, leave):
+    stay, others = np.split(order, 2, axis=-1)
+    for half in (stay, others):
         assert np.all(np.diff(half.ravel()) > 0)
     # Blocks are not respected: the number that stay differs from one to the next.
     counts = np.bincount(stay.ravel() // 8, minlength=16)

@@ -1,4 +1,4 @@
-"""EIW-Flow: the architecture, and how training moves what leaves."""
+"""EIW-Flow: the architecture, and how training decides what is factored out."""
 
 import keras
 import numpy as np
@@ -9,14 +9,10 @@ import tfp_lcma as lcma
 from tests.checks import close, of_routers
 from tests.registry import data, move_weights
 from tests.toys import SHAPE, fitted, pictures
-from tfp_lcma.bijectors import (
-    ActNorm,
-    AffineCoupling,
-    InvariantShuffle,
-    InvertibleConvolution,
-    MixtureLogisticCoupling,
-)
+from tfp_lcma.bijectors import ActNorm, Coupling, InvertibleConvolution, Repeated, Squeeze
+from tfp_lcma.bijectors.transforms import Affine, MixtureLogistic
 from tfp_lcma.factorizations import Channel, EntropyInformed
+from tfp_lcma.factorizations.entropy_shuffles import InvariantShuffle
 from tfp_lcma.models import eiw_flow, glow
 from tfp_lcma.priors import ConditionalGaussian, StandardNormal
 
@@ -29,19 +25,25 @@ def tiny(**changes):
 def test_every_split_has_a_shuffle_before_it():
     flow = eiw_flow((8, 8, 3), levels=3, steps=2, width=4)
     assert [part.event_shape for part in flow.flows] == [(8, 8, 3), (4, 4, 6), (2, 2, 12)]
-    for chain in flow.flows:
-        kinds = [type(part) for part in chain.bijectors[1:-1]]
-        assert kinds == [ActNorm, InvertibleConvolution, AffineCoupling] * 2
-    shuffles = [order.bijectors[-1] for order in flow.orders]
-    assert [type(shuffle) for shuffle in shuffles] == [InvariantShuffle] * 2
-    assert [shuffle.event_shape for shuffle in shuffles] == [(4, 4, 12), (2, 2, 24)]
+    for level in flow.flows:
+        assert [type(part) for part in level.bijectors] == [Squeeze, Repeated]
+        steps = level.bijectors[1]
+        assert steps.times == 2
+        kinds = [type(part) for part in steps.step.bijectors]
+        assert kinds == [ActNorm, InvertibleConvolution, Coupling]
+        assert isinstance(steps.step.bijectors[-1].transform, Affine)
+    assert [type(shuffle) for shuffle in flow.splits] == [InvariantShuffle] * 2
+    assert [shuffle.event_shape for shuffle in flow.splits] == [(4, 4, 12), (2, 2, 24)]
     assert flow.factorization == EntropyInformed()
     assert isinstance(flow.exit_prior, ConditionalGaussian)
 
 
 def test_couplings_may_be_mixtures():
-    flow = tiny(coupling="mixture_logistic")
-    assert any(isinstance(part, MixtureLogisticCoupling) for part in flow.submodules)
+    couplings = [
+        part for part in tiny(coupling="mixture_logistic").kinds if isinstance(part, Coupling)
+    ]
+    assert couplings
+    assert all(isinstance(part.transform, MixtureLogistic) for part in couplings)
 
 
 def test_untrained_it_is_glow():
@@ -54,7 +56,12 @@ def test_untrained_it_is_glow():
     for variable, of_glow in zip(rest, plain.variables, strict=True):
         variable.assign(of_glow)
     x = data(flow, 3)
-    close(flow.split(flow.inverse(x))[0], plain.split(plain.inverse(x))[0], 1e-12, "what leaves")
+    close(
+        flow.split(flow.inverse(x))[0],
+        plain.split(plain.inverse(x))[0],
+        1e-12,
+        "what is factored out",
+    )
     log_probs = [lcma.FlowDistribution(one).log_prob(x) for one in (flow, plain)]
     close(*log_probs, 1e-12, "log_prob")
 
@@ -73,7 +80,7 @@ def test_training_learns_and_samples_are_images():
     model.compile(optimizer=keras.optimizers.Adam(0.02))
     history = fitted(model, images, epochs=4)["bits_per_dimension"]
     assert history[-1] < history[0] - 0.05
-    (shuffle,) = (order.bijectors[-1] for order in model.flow.orders)
+    (shuffle,) = model.flow.splits
     assert np.any(shuffle.layers[0].offset.numpy() != 0)
     samples = model.sample(8, seed=1)
     back = model.decode(model.encode(samples))

@@ -9,13 +9,8 @@ import tfp_lcma as lcma
 from tests.checks import close
 from tests.registry import data, move_weights
 from tests.toys import fitted, pictures
-from tfp_lcma.bijectors import (
-    ActNorm,
-    AdditiveCoupling,
-    AffineCoupling,
-    InvertibleConvolution,
-    MixtureLogisticCoupling,
-)
+from tfp_lcma.bijectors import ActNorm, Coupling, InvertibleConvolution, Repeated, Squeeze
+from tfp_lcma.bijectors.transforms import Additive, Affine, MixtureLogistic
 from tfp_lcma.factorizations import Channel, Haar, RandomInBlock
 from tfp_lcma.models import glow
 from tfp_lcma.networks import ConvolutionalNetwork
@@ -28,7 +23,14 @@ def tiny(**changes):
     return glow((4, 4, 1), **(settings | changes))
 
 
+def couplings(flow):
+    """One coupling of every level."""
+    return [part for part in flow.kinds if isinstance(part, Coupling)]
+
+
 # --- the density by hand: numpy alone, one image ---
+
+CONVOLUTION = ("lower", "upper", "permutation", "sign", "raw_log_scale")
 
 
 def conv(x, kernel, bias=0.0):
@@ -40,37 +42,39 @@ def conv(x, kernel, bias=0.0):
     return bias + sum(padded[i : i + h, j : j + w] @ kernel[i, j] for i, j in taps)
 
 
-def actnorm(layer, x):
-    log_scale = 7 * np.tanh(np.asarray(layer.raw_log_scale) / 7)
-    return (x + np.asarray(layer.shift)) * np.exp(log_scale), log_scale
+def actnorm(x, numbers, name):
+    log_scale = 7 * np.tanh(numbers[f"{name}.raw_log_scale"] / 7)
+    return (x + numbers[f"{name}.shift"]) * np.exp(log_scale), log_scale
 
 
-def network_output(network, x):
-    def apply(layer, value):
-        return conv(value, *(np.asarray(weight) for weight in layer.weights))
+def network_output(x, numbers):
+    def norm(value, name):
+        return actnorm(value, numbers, f"coupling.network.{name}")[0]
 
-    hidden = apply(network.conv_in, 6 * np.tanh(x / 6))
-    hidden = apply(network.conv_inner, np.maximum(actnorm(network.norm_in, hidden)[0], 0))
-    return apply(network.conv_out, np.maximum(actnorm(network.norm_inner, hidden)[0], 0))
+    def kernel(name):
+        return numbers[f"coupling.network.{name}.kernel"]
+
+    hidden = conv(6 * np.tanh(x / 6), kernel("conv_in"))
+    hidden = conv(np.maximum(norm(hidden, "norm_in"), 0), kernel("conv_inner"))
+    hidden = np.maximum(norm(hidden, "norm_inner"), 0)
+    return conv(hidden, kernel("conv_out"), numbers["coupling.network.conv_out.bias"])
 
 
-def one_step(parts, y):
+def one_step(numbers, y):
     """actnorm, 1x1 convolution, affine coupling; returns the output and the log-det."""
-    norm, convolution, coupling = parts
     pixels = y.shape[0] * y.shape[1]
-    y, log_scale = actnorm(norm.layers[0], y)
+    y, log_scale = actnorm(y, numbers, "act_norm")
     log_det = pixels * log_scale.sum()
-    factors = convolution.layers[0]
-    lower = np.tril(np.asarray(factors.lower), -1) + np.eye(y.shape[-1])
-    diagonal = np.asarray(factors.sign) * np.exp(7 * np.tanh(np.asarray(factors.raw_log_scale) / 7))
-    upper = np.triu(np.asarray(factors.upper), 1) + np.diag(diagonal)
-    matrix = np.asarray(factors.permutation).T @ lower @ upper
+    of = {name: numbers[f"invertible_convolution.{name}"] for name in CONVOLUTION}
+    lower = np.tril(of["lower"], -1) + np.eye(y.shape[-1])
+    diagonal = of["sign"] * np.exp(7 * np.tanh(of["raw_log_scale"] / 7))
+    upper = np.triu(of["upper"], 1) + np.diag(diagonal)
+    matrix = of["permutation"].T @ lower @ upper
     y = y @ matrix
     log_det += pixels * np.log(abs(np.linalg.det(matrix)))
-    network, head = coupling.layers
     kept, moved = np.split(y, 2, axis=-1)
-    shift, raw = np.split(network_output(network, kept), 2, axis=-1)
-    log_scale = np.asarray(head.bound) * np.tanh(raw)
+    shift, raw = np.split(network_output(kept, numbers), 2, axis=-1)
+    log_scale = numbers["coupling.head.bound"] * np.tanh(raw)
     return np.concatenate(
         [kept, (moved + shift) * np.exp(log_scale)], -1
     ), log_det + log_scale.sum()
@@ -89,20 +93,20 @@ def log_normal(x, mean=0.0, log_sigma=0.0):
 
 def log_prob_by_hand(flow, x):
     total, y = 0.0, x
-    for level, chain in enumerate(flow.flows):
+    for level, of_level in enumerate(flow.flows):
         y = squeeze(y)
-        steps = chain.bijectors[1:-1]
-        for first in range(0, len(steps), 3):
-            y, log_det = one_step(steps[first : first + 3], y)
+        steps = of_level.bijectors[1]
+        stacked = {variable.name: variable.numpy() for variable in steps.layers[0].variables}
+        for k in range(steps.times):
+            y, log_det = one_step({name: values[k] for name, values in stacked.items()}, y)
             total += log_det
         (prior,) = flow.exits[level].layers
         if level == len(flow.flows) - 1:
-            # One number a channel of the level, whose four pixels stand side by side.
-            mean, raw = (np.repeat(half, 4) for half in np.split(np.asarray(prior.raw), 2))
+            mean, raw = np.split(np.asarray(prior.raw), 2)
             return total + log_normal(y, mean, 5 * np.tanh(raw / 5))
-        y, leaving = np.split(y, 2, axis=-1)
+        y, factored_out = np.split(y, 2, axis=-1)
         mean, raw = np.split(conv(y, *(np.asarray(w) for w in prior.conv.weights)), 2, axis=-1)
-        total += log_normal(leaving, mean, 5 * np.tanh(raw / 5))
+        total += log_normal(factored_out, mean, 5 * np.tanh(raw / 5))
 
 
 def test_log_prob_is_the_one_computed_by_hand_from_the_same_weights():
@@ -119,12 +123,14 @@ def test_log_prob_is_the_one_computed_by_hand_from_the_same_weights():
 def test_levels_are_squeeze_and_steps_of_actnorm_convolution_and_coupling():
     flow = glow((8, 8, 3), levels=2, steps=3, width=4)
     assert [part.event_shape for part in flow.flows] == [(8, 8, 3), (4, 4, 6)]
-    for chain in flow.flows:
-        kinds = [type(part) for part in chain.bijectors[1:-1]]
-        assert kinds == [ActNorm, InvertibleConvolution, AffineCoupling] * 3
-        assert all(
-            isinstance(part.layers[0], ConvolutionalNetwork) for part in chain.bijectors[3::3]
-        )
+    for level in flow.flows:
+        assert [type(part) for part in level.bijectors] == [Squeeze, Repeated]
+        steps = level.bijectors[1]
+        assert steps.times == 3
+        kinds = [type(part) for part in steps.step.bijectors]
+        assert kinds == [ActNorm, InvertibleConvolution, Coupling]
+        assert isinstance(couplings(level)[0].transform, Affine)
+        assert isinstance(couplings(level)[0].network, ConvolutionalNetwork)
     assert flow.factorization == Channel()
     assert isinstance(flow.exit_prior, ConditionalGaussian)
 
@@ -141,8 +147,9 @@ def test_glow_starts_as_an_orthogonal_map_onto_standard_normal_noise():
 
 def test_log_det_of_a_convolution_is_the_same_at_every_dimension():
     flow = tiny(levels=1, steps=1, coupling="additive", factorization=None)
-    (convolution,) = (p for p in flow.submodules if isinstance(p, InvertibleConvolution))
-    move_weights(convolution, 0.3, seed=0)
+    for variable in (v for layer in flow.layers for v in layer.trainable_variables):
+        if variable.name.startswith("invertible_convolution"):
+            variable.assign_add(0.3 * np.random.default_rng(0).normal(size=variable.shape))
     log_det = flow.inverse_event_log_det_jacobian(data(flow, 1)).numpy()
     assert np.ptp(log_det) < 1e-12
     assert abs(log_det.mean()) > 1e-3
@@ -150,18 +157,17 @@ def test_log_det_of_a_convolution_is_the_same_at_every_dimension():
 
 def test_additive_couplings_have_half_the_outputs():
     affine, additive = tiny(), tiny(coupling="additive")
-    assert any(isinstance(part, AdditiveCoupling) for part in additive.submodules)
+    assert all(isinstance(part.transform, Additive) for part in couplings(additive))
     sizes = [sum(np.prod(v.shape) for v in flow.trainable_variables) for flow in (affine, additive)]
     assert sizes[1] < sizes[0]
 
 
 def test_mixture_couplings_stand_where_affine_ones_do_and_have_98_outputs_a_channel():
     flow = glow((4, 4, 1), levels=1, steps=2, width=4, coupling="mixture_logistic")
-    kinds = [type(part) for part in flow.flows[0].bijectors[1:-1]]
-    assert kinds == [ActNorm, InvertibleConvolution, MixtureLogisticCoupling] * 2
-    network = flow.flows[0].bijectors[3].layers[0]
-    assert isinstance(network, ConvolutionalNetwork)
-    assert network.filters == 2 * (2 + 3 * 32)
+    (coupling,) = couplings(flow)
+    assert isinstance(coupling.transform, MixtureLogistic)
+    assert isinstance(coupling.network, ConvolutionalNetwork)
+    assert coupling.network.filters == 2 * (2 + 3 * 32)
 
 
 @pytest.mark.parametrize("factorization", [RandomInBlock(), Haar(), None], ids=repr)
@@ -193,7 +199,7 @@ def test_arguments_out_of_range_are_refused_by_name():
         with pytest.raises(ValueError, match=f"{name} must be a whole number >= 1; got 0"):
             glow((8, 8, 1), **{name: 0})
     with pytest.raises(
-        ValueError, match="coupling must be one of affine, additive, mixture_logistic; got 'cubic'"
+        ValueError, match=r"coupling must be a transform or one of affine, .*; got 'cubic'"
     ):
         glow((8, 8, 1), coupling="cubic")
     with pytest.raises(ValueError, match=r"\(12, 8, 1\) cannot have 3 levels.* divisible by 8"):

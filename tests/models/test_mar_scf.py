@@ -9,12 +9,8 @@ import tfp_lcma as lcma
 from tests.checks import close
 from tests.registry import data, move_weights
 from tests.toys import SHAPE, fitted, pictures
-from tfp_lcma.bijectors import (
-    ActNorm,
-    AffineCoupling,
-    InvertibleConvolution,
-    MixtureLogisticCoupling,
-)
+from tfp_lcma.bijectors import ActNorm, Coupling, InvertibleConvolution, Repeated, Squeeze
+from tfp_lcma.bijectors.transforms import Affine, MixtureLogistic
 from tfp_lcma.factorizations import Channel, Checkerboard, Haar
 from tfp_lcma.models import mar_scf
 from tfp_lcma.networks import ConvolutionalNetwork, GatedNetwork
@@ -33,19 +29,25 @@ def exits(flow):
 
 
 @pytest.mark.parametrize(
-    ("coupling", "kind", "network"),
+    ("coupling", "transform", "network"),
     [
-        ("affine", AffineCoupling, ConvolutionalNetwork),
-        ("mixture_logistic", MixtureLogisticCoupling, GatedNetwork),
+        ("affine", Affine, ConvolutionalNetwork),
+        ("mixture_logistic", MixtureLogistic, GatedNetwork),
     ],
 )
-def test_steps_are_actnorm_convolution_and_a_coupling_with_its_network(coupling, kind, network):
+def test_steps_are_actnorm_convolution_and_a_coupling_with_its_network(
+    coupling, transform, network
+):
     flow = mar_scf((8, 8, 3), levels=2, steps=2, width=4, blocks=1, hidden=2, coupling=coupling)
     assert [part.event_shape for part in flow.flows] == [(8, 8, 3), (4, 4, 6)]
-    for chain in flow.flows:
-        kinds = [type(part) for part in chain.bijectors[1:-1]]
-        assert kinds == [ActNorm, InvertibleConvolution, kind] * 2
-        assert all(isinstance(part.layers[0], network) for part in chain.bijectors[3::3])
+    for level in flow.flows:
+        assert [type(part) for part in level.bijectors] == [Squeeze, Repeated]
+        steps = level.bijectors[1]
+        assert steps.times == 2
+        kinds = [type(part) for part in steps.step.bijectors]
+        assert kinds == [ActNorm, InvertibleConvolution, Coupling]
+        assert isinstance(steps.step.bijectors[-1].transform, transform)
+        assert isinstance(steps.step.bijectors[-1].network, network)
     assert flow.factorization == Channel()
     assert isinstance(flow.exit_prior, ChannelAutoregressive)
 
@@ -83,12 +85,12 @@ def test_any_factorization_and_prior_will_do(factorization):
         assert bool(exits(flow)) == (prior is None)
 
 
-def test_a_sample_has_the_log_prob_that_sampling_told():
+def test_a_sample_has_the_log_prob_that_sampling_gave():
     flow = tiny()
     move_weights(flow, 0.1, seed=1)
     distribution = lcma.FlowDistribution(flow)
-    x, told = distribution.experimental_sample_and_log_prob(16, seed=(0, 1))
-    close(distribution.log_prob(tf.identity(x)), told, 1e-5, "log_prob")
+    x, expected = distribution.experimental_sample_and_log_prob(16, seed=(0, 1))
+    close(distribution.log_prob(tf.identity(x)), expected, 1e-5, "log_prob")
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +111,7 @@ def test_noise_of_all_levels_can_be_walked_through_straight_or_along_the_arc(tra
         np.testing.assert_allclose(np.floor(walk[:, -1]), end, atol=1)
         middle = trained.decode(0.5 * (first + last))
         assert np.allclose(walk[:, 1], middle, atol=0.1) == (not spherical)
-    # Levels that left early are walked through like the last: their noise changes too.
+    # What is factored out first is walked through like the rest: its noise changes too.
     assert np.abs(first - last)[:, trained.flow.exit_map == 0].max() > 0.1
 
 

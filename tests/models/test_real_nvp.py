@@ -1,5 +1,7 @@
 """RealNVP: the published sizes, its arguments, and a density that integrates to one."""
 
+import importlib
+
 import keras
 import numpy as np
 import pytest
@@ -9,21 +11,29 @@ from tests.checks import close, distribution
 from tests.registry import data, latents, move_weights, random_scores
 from tfp_lcma.bijectors import (
     ActNorm,
-    AdditiveCoupling,
-    AffineCoupling,
     BatchNorm,
-    MixtureLogisticCoupling,
+    ChannelHalf,
+    Coupling,
+    FlowChain,
+    Permutation,
+    Repeated,
+    Squeeze,
     checkerboard_mask,
 )
+from tfp_lcma.bijectors.names import named_variables
+from tfp_lcma.bijectors.transforms import Additive, Affine, MixtureLogistic, RationalQuadratic
 from tfp_lcma.factorizations import (
     Checkerboard,
     ExitPrice,
     Haar,
     LikelihoodContribution,
     Random,
+    RandomInBlock,
     offset_maps,
 )
 from tfp_lcma.models import real_nvp
+from tfp_lcma.multi_scale import MultiScale
+from tfp_lcma.networks import Residual
 
 SHAPE = (8, 8, 1)
 
@@ -32,8 +42,30 @@ def parameters(flow):
     return sum(int(np.prod(v.shape)) for v in flow.trainable_variables)
 
 
-def parts(flow, kind):
-    return [part for part in flow.submodules if isinstance(part, kind)]
+def runs(level):
+    """The runs of repeated couplings of a level."""
+    return [part for part in level.bijectors if isinstance(part, Repeated)]
+
+
+def couplings(flow):
+    """One coupling of every run of every level."""
+    return [run.step.bijectors[0] for level in flow.flows for run in runs(level)]
+
+
+def number(flow):
+    """How many couplings there are."""
+    return sum(run.times for level in flow.flows for run in runs(level))
+
+
+def constant(run, name):
+    """The constant arrays of a name in which the steps of a run differ, stacked."""
+    (arrays,) = (array for key, array in run.get_config()["constants"] if key.endswith(name))
+    return arrays
+
+
+def masks(run):
+    """What the steps of a run of checkerboard couplings keep."""
+    return ~constant(run, ".moves").astype(bool)
 
 
 PUBLISHED = [
@@ -76,67 +108,108 @@ def test_number_of_parameters_is_the_same_for_every_factorization():
 
 def test_couplings_are_those_of_the_paper():
     flow = real_nvp(SHAPE, levels=2, width=4, blocks=1, factorization=Checkerboard())
-    first, last = (
-        [part.get_config()["mask"] for part in level.bijectors if isinstance(part, AffineCoupling)]
-        for level in flow.flows
+    first, last = flow.flows
+    assert [type(part) for part in first.bijectors] == [Repeated, Squeeze, Repeated, Permutation]
+    assert [type(part) for part in last.bijectors] == [Repeated]
+    for run, parities, shape in (
+        (first.bijectors[0], (0, 1, 0), (8, 8, 1)),
+        (last.bijectors[0], (0, 1, 0, 1), (4, 4, 2)),
+    ):
+        assert run.times == len(parities)
+        for mask, parity in zip(masks(run), parities, strict=True):
+            assert np.array_equal(mask, checkerboard_mask(shape, parity))
+    channels = first.bijectors[2]
+    assert channels.times == 3
+    half = channels.step.bijectors[0].partition.get_config()
+    assert half == {"event_shape": (4, 4, 4), "keep": "first", "exchange": True, "maps": None}
+
+
+@pytest.mark.parametrize("first_parity", [0, 1])
+def test_exchanged_halves_are_explicit_halves_in_turn(first_parity):
+    flow = real_nvp(
+        (4, 4, 2),
+        width=4,
+        blocks=1,
+        factorization=RandomInBlock(),
+        first_parity=first_parity,
+        dtype="float64",
     )
-    assert [mask.shape for mask in first] == [(8, 8, 1)] * 3 + [(4, 4, 4)] * 3
-    assert [mask.shape for mask in last] == [(4, 4, 2)] * 4
-    assert [bool(mask[0, 0, 0]) for mask in first[:3]] == [True, False, True]
-    moved = [(~mask[0, 0]).tolist() for mask in first[3:]]
-    second = [False, False, True, True]
-    assert moved == [second, second[::-1], second]
-    for position, mask in enumerate(last):
-        assert np.array_equal(mask, checkerboard_mask((4, 4, 2), position % 2))
+    move_weights(flow, 0.3, seed=0)
+    boards, squeeze, channels, _ = flow.flows[0].bijectors
+    stacked = {variable.name: variable.numpy() for variable in channels.layers[0].variables}
+    explicit = []
+    for k in range(3):
+        kept = ("first", "second")[(k + first_parity) % 2]
+        coupling = Coupling(
+            ChannelHalf(channels.event_shape, kept), Residual(8, 1), dtype="float64"
+        )
+        step = FlowChain([coupling, ActNorm(channels.event_shape, dtype="float64")])
+        for name, variable in named_variables(step).items():
+            value = stacked[name][k]
+            if name.startswith("act_norm") and value.ndim:
+                # Behind the first and the third coupling the halves stand exchanged.
+                value = np.roll(value, 4 if k % 2 == 0 else 0)
+            variable.assign(value)
+        explicit.append(step)
+    level = FlowChain([boards, squeeze, *explicit])
+    other = MultiScale([level, flow.flows[1]], flow.factorization)
+    assert np.array_equal(flow.exit_map, other.exit_map)
+    assert 0 < flow.exit_map.mean() < 1
+    for method, value in (
+        ("inverse_and_event_log_det", data(flow, 2)),
+        ("forward_and_event_log_det", latents(flow, 2)),
+    ):
+        for got, expected in zip(
+            getattr(flow, method)(value), getattr(other, method)(value), strict=True
+        ):
+            close(got, expected, 1e-12, method)
 
 
 @pytest.mark.parametrize(
-    ("coupling", "kind", "bounds"),
+    ("coupling", "transform", "bounds"),
     [
-        ("affine", AffineCoupling, 1),
-        ("additive", AdditiveCoupling, 0),
-        ("mixture_logistic", MixtureLogisticCoupling, 1),
+        ("affine", Affine, 1),
+        ("additive", Additive, 0),
+        ("mixture_logistic", MixtureLogistic, 1),
+        ("rational_quadratic", RationalQuadratic, 0),
     ],
 )
-def test_couplings_of_another_kind_keep_masks_and_networks(coupling, kind, bounds):
+def test_couplings_of_another_kind_keep_partitions_and_networks(coupling, transform, bounds):
     flow = real_nvp(
         SHAPE, levels=2, width=2, blocks=1, coupling=coupling, regularizer="l2", dtype="float64"
     )
-    found = parts(flow, kind)
-    assert len(found) == 10
-    for part, expected in zip(
-        found, parts(real_nvp(SHAPE, width=2, blocks=1), AffineCoupling), strict=True
-    ):
-        assert np.array_equal(part.get_config()["mask"], expected.get_config()["mask"])
+    affine = real_nvp(SHAPE, width=2, blocks=1)
+    assert number(flow) == number(affine) == 10
+    for part, expected in zip(couplings(flow), couplings(affine), strict=True):
+        assert isinstance(part.transform, transform)
+        assert type(part.partition) is type(expected.partition)
+        assert part.network.width == expected.network.width
         assert [len(layer.losses) for layer in part.layers[1:]].count(1) == bounds
+    for level, of_affine in zip(flow.flows, affine.flows, strict=True):
+        assert np.array_equal(masks(runs(level)[0]), masks(runs(of_affine)[0]))
     move_weights(flow, 0.1, seed=0)
     x = data(flow, 2)
     close(flow.forward(flow.inverse(x)), x, 1e-8, "round trip")
 
 
 def test_unknown_coupling_is_refused():
-    with pytest.raises(ValueError, match=r"coupling must be one of affine, .*; got 'cubic'"):
+    with pytest.raises(ValueError, match=r"coupling must be .* one of affine, .*; got 'cubic'"):
         real_nvp(SHAPE, coupling="cubic")
 
 
 def test_masks_of_the_other_parity_keep_what_the_paper_transforms():
-    def masks(first_parity):
-        flow = real_nvp(
-            SHAPE, width=2, blocks=1, factorization=Checkerboard(), first_parity=first_parity
-        )
-        couplings = [
-            part
-            for level in flow.flows
-            for part in level.bijectors
-            if isinstance(part, AffineCoupling)
-        ]
-        return [part.get_config()["mask"] for part in couplings]
-
-    assert all(np.array_equal(one, ~other) for one, other in zip(masks(0), masks(1), strict=True))
+    one, other = (
+        real_nvp(SHAPE, width=2, blocks=1, factorization=Checkerboard(), first_parity=first_parity)
+        for first_parity in (0, 1)
+    )
+    for level, of_other in zip(one.flows, other.flows, strict=True):
+        assert np.array_equal(masks(runs(level)[0]), ~masks(runs(of_other)[0]))
+    halves = [runs(flow.flows[0])[1].step.bijectors[0].partition for flow in (one, other)]
+    assert [half.get_config()["keep"] for half in halves] == ["first", "second"]
 
 
 def test_position_aware_networks_see_two_more_maps_for_every_entry():
-    def shapes(position_aware):
+    def inputs(position_aware):
         flow = real_nvp(
             SHAPE,
             levels=3,
@@ -145,49 +218,45 @@ def test_position_aware_networks_see_two_more_maps_for_every_entry():
             factorization=LikelihoodContribution(random_scores(2, SHAPE)),
             position_aware=position_aware,
         )
-        return [
-            [
-                part.get_config()["network"].conv_in.direction.shape[2]
-                for part in level.bijectors
-                if isinstance(part, AffineCoupling)
-            ]
-            for level in flow.flows
-        ]
+        return np.array([part.network.conv_in.direction.shape[2] for part in couplings(flow)])
 
-    grown = [
-        [aware - plain for aware, plain in zip(*of_level, strict=True)]
-        for of_level in zip(shapes(True), shapes(False), strict=True)
-    ]
     # Levels have 1, 2 and 4 channels; squeezed, the second has 8.
-    assert grown == [[0] * 6, [4] * 3 + [16] * 3, [8] * 4]
+    assert (inputs(True) - inputs(False)).tolist() == [0, 0, 4, 16, 8]
 
 
-def test_position_aware_flow_depends_on_the_positions_from_the_second_level_on():
-    factorization = LikelihoodContribution(random_scores(1, SHAPE))
-    flow = real_nvp(
-        SHAPE,
-        width=4,
-        blocks=1,
-        factorization=factorization,
-        position_aware=True,
-        dtype="float64",
-    )
-    move_weights(flow, 0.3, seed=0)
-    x = data(flow, 1)
-    before = flow.inverse(x).numpy()
-    for part in parts(flow.flows[1], AffineCoupling):
-        network = part.get_config()["network"]
-        offsets = offset_maps(factorization, 1, SHAPE)
-        assert np.array_equal(network.context[..., 1:], offsets)
-        network.context = np.concatenate([network.context[..., :1], 1 - offsets], axis=-1)
-    changed = (flow.inverse(x).numpy() != before)[0]
+def test_position_aware_flow_depends_on_the_positions_from_the_second_level_on(monkeypatch):
+    def flow():
+        keras.utils.set_random_seed(0)
+        made = real_nvp(
+            SHAPE,
+            width=4,
+            blocks=1,
+            factorization=LikelihoodContribution(random_scores(1, SHAPE)),
+            position_aware=True,
+            dtype="float64",
+        )
+        move_weights(made, 0.3, seed=0)
+        return made
+
+    plain = flow()
+    maps = constant(runs(plain.flows[1])[0], ".maps")
+    assert np.array_equal(maps[2, ..., 1:], offset_maps(plain.factorization, 1, SHAPE))
+    module = importlib.import_module("tfp_lcma.models.real_nvp")
+    monkeypatch.setattr(module, "offset_maps", lambda *arguments: 1 - offset_maps(*arguments))
+    x = data(plain, 1)
+    changed = (flow().inverse(x).numpy() != plain.inverse(x).numpy())[0]
     assert changed.any()
-    assert np.array_equal(changed, changed & (flow.exit_map == 1))
+    assert np.array_equal(changed, changed & (plain.exit_map == 1))
 
 
 def test_without_a_split_there_are_no_positions_to_be_aware_of():
-    flow = real_nvp(SHAPE, width=2, blocks=1, position_aware=True)
-    assert parameters(flow) == parameters(real_nvp(SHAPE, width=2, blocks=1))
+    counts = {
+        parameters(
+            real_nvp(SHAPE, width=2, blocks=1, factorization=None, position_aware=position_aware)
+        )
+        for position_aware in (False, True)
+    }
+    assert len(counts) == 1
 
 
 def test_widths_double_from_level_to_level_and_at_channel_couplings():
@@ -195,20 +264,18 @@ def test_widths_double_from_level_to_level_and_at_channel_couplings():
         flow = real_nvp(
             SHAPE, levels=2, width=4, blocks=1, widen=widen, factorization=Checkerboard()
         )
-        return [part.get_config()["network"].width for part in parts(flow, AffineCoupling)]
+        return [part.network.width for part in couplings(flow)]
 
-    assert sorted(widths(True)) == [4] * 3 + [8] * 3 + [8] * 4
-    assert widths(False) == [4] * 10
+    assert widths(True) == [4, 8, 8]
+    assert widths(False) == [4, 4, 4]
 
 
-@pytest.mark.parametrize(
-    ("normalization", "kind", "other"),
-    [("actnorm", ActNorm, BatchNorm), ("batch", BatchNorm, ActNorm)],
-)
-def test_normalization_follows_every_coupling(normalization, kind, other):
+@pytest.mark.parametrize(("normalization", "kind"), [("actnorm", ActNorm), ("batch", BatchNorm)])
+def test_normalization_follows_every_coupling(normalization, kind):
     flow = real_nvp(SHAPE, levels=2, width=4, blocks=1, normalization=normalization)
-    assert len(parts(flow, kind)) == len(parts(flow, AffineCoupling)) == 10
-    assert not parts(flow, other)
+    assert number(flow) == 10
+    for run in (run for level in flow.flows for run in runs(level)):
+        assert [type(part) for part in run.step.bijectors] == [Coupling, kind]
 
 
 def test_flow_starts_as_the_identity():
@@ -219,8 +286,8 @@ def test_flow_starts_as_the_identity():
     close(log_det, np.zeros((2, *SHAPE)), 1e-6, "log-det")
 
 
-def test_flow_without_a_factorization_lets_nobody_leave():
-    flow = real_nvp(SHAPE, levels=3, width=2, blocks=1)
+def test_flow_without_a_split_factors_nothing_out_before_the_end():
+    flow = real_nvp(SHAPE, levels=3, width=2, blocks=1, factorization=None)
     assert [level.event_shape for level in flow.flows] == [(8, 8, 1), (4, 4, 4), (2, 2, 16)]
     assert (flow.exit_map == 2).all()
 
@@ -241,10 +308,10 @@ def test_regularizer_reaches_gains_and_bounds_of_every_coupling():
         variable
         for layer in flow.layers
         for variable in layer.trainable_variables
-        if variable.name in ("gain", "bound")
+        if variable.name.endswith((".gain", ".bound"))
     ]
-    # conv_in, 2 x (inner, outer), skip, conv_out, and the bound: 8 in each of 4 couplings.
-    assert len(regularized) == 4 * 8
+    # In each of 4 couplings: 4 of conv_in, 2 x (inner, outer) and skip, 2 of conv_out, a bound.
+    assert sum(np.prod(variable.shape) for variable in regularized) == 4 * (6 * 4 + 2 + 1)
     close(penalties, sum(np.sum(v.numpy() ** 2) for v in regularized), 1e-10, "penalty")
 
 
@@ -302,9 +369,9 @@ def test_event_shape_that_is_no_image_is_refused_by_name():
 
 
 def test_scores_of_another_shape_or_of_fewer_levels_are_refused():
-    with pytest.raises(ValueError, match=r"statistics of 2 levels .* do not fit level 0"):
+    with pytest.raises(ValueError, match=r"image \(16, 8, 1\) do not fit level 0"):
         real_nvp(SHAPE, factorization=LikelihoodContribution(random_scores(2, (16, 8, 1))))
-    with pytest.raises(ValueError, match=r"statistics of 1 levels .* do not fit level 1"):
+    with pytest.raises(ValueError, match=r"image \(8, 8, 1\) do not fit level 1"):
         real_nvp(SHAPE, levels=3, factorization=LikelihoodContribution(random_scores(1, SHAPE)))
 
 

@@ -6,11 +6,11 @@ import pytest
 import tensorflow as tf
 
 import tfp_lcma as lcma
-from tests.checks import close
+from tests.checks import close, jacobian, total
 from tests.registry import data, latents, move_weights
 from tests.toys import pictures
-from tfp_lcma import callbacks
-from tfp_lcma.bijectors import ActNorm, ResidualBlock, probing
+from tfp_lcma import noise
+from tfp_lcma.bijectors import ActNorm, Context, Repeated, ResidualBlock
 from tfp_lcma.factorizations import Channel, Checkerboard, RandomInBlock
 from tfp_lcma.models import residual_flow
 from tfp_lcma.priors import ConditionalGaussian, StandardNormal
@@ -26,7 +26,12 @@ def tiny(**changes):
 
 
 def blocks(flow):
-    return [part for part in flow.submodules if isinstance(part, ResidualBlock)]
+    """One block of every level, which stands for all of them."""
+    return [part for part in flow.kinds if isinstance(part, ResidualBlock)]
+
+
+def variables(flow):
+    return [variable for layer in flow.layers for variable in layer.variables]
 
 
 def learning(**changes):
@@ -44,12 +49,17 @@ def trained():
 
 def test_levels_are_steps_of_actnorm_and_residual_block_with_probes_of_their_own():
     flow = residual_flow((8, 8, 3), levels=2, steps=3, width=4, coefficient=0.7, terms=4, probes=2)
-    assert [part.event_shape for part in flow.flows] == [(8, 8, 3), (4, 4, 12)]
-    for chain in flow.flows:
-        assert [type(part) for part in chain.bijectors] == [ActNorm, ResidualBlock] * 3
-    assert flow.factorization is None
+    assert [part.event_shape for part in flow.flows] == [(8, 8, 3), (4, 4, 6)]
+    seeds = []
+    for level in flow.flows:
+        assert isinstance(level, Repeated)
+        assert level.times == 3
+        assert [type(part) for part in level.step.bijectors] == [ActNorm, ResidualBlock]
+        ((_, of_level),) = level.get_config()["constants"]
+        seeds.extend(of_level.tolist())
+    assert seeds == list(range(6))
+    assert flow.factorization == Channel()
     assert isinstance(flow.exit_prior, StandardNormal)
-    assert sorted(block.seed for block in blocks(flow)) == list(range(6))
     for block in blocks(flow):
         assert block.network.coefficient == 0.7
         assert block.network.width == 4
@@ -93,18 +103,18 @@ def test_everything_is_computed_as_precisely_as_variables_are_held(dtype):
 def test_training_learns(log_det):
     model, history = learning(log_det=log_det)
     assert history[-1] < history[0] - 0.05
-    counters = [block.layers[1].passes for block in blocks(model.flow)]
-    assert [int(counter.numpy()) for counter in counters] == [12] * len(counters)
+    counters = [v.numpy() for v in variables(model.flow) if v.name.endswith("passes")]
+    assert np.array_equal(counters, [[12], [12]])
 
 
 def test_trained_flow_is_close_to_its_exact_likelihood_over_seeds(trained):
     exact = lcma.FlowModel(tiny(factorization=Checkerboard(), log_det="exact"))
-    ours, theirs = (
-        [part for part in model.flow.submodules if isinstance(part, ActNorm | ResidualBlock)]
-        for model in (trained, exact)
-    )
-    for source, target in zip(ours, theirs, strict=True):
-        target.layers[0].set_weights(source.layers[0].get_weights())
+    for source, target in zip(trained.flow.flows, exact.flow.flows, strict=True):
+        values = {variable.name: variable.numpy() for variable in variables(source)}
+        for variable in variables(target):
+            # The blocks of the trained flow hold a counter beside their network.
+            name = variable.name.replace("residual_block.", "residual_block.network.")
+            variable.assign(values[name])
     differences = np.stack(
         [trained.log_prob(IMAGES, seed=s) - exact.log_prob(IMAGES, seed=s) for s in range(16)]
     )
@@ -144,17 +154,46 @@ def test_sample_that_did_not_converge_is_an_error_of_the_model_and_a_flag_of_its
     assert np.isnan(sample["images"]).any(axis=(1, 2, 3)).all()
 
 
-def test_collector_gives_every_image_probes_of_its_own(trained, monkeypatch):
-    seen = []
-
-    def recording(rows, shared=0):
-        seen.append(rows)
-        return probing(rows, shared)
-
-    monkeypatch.setattr(callbacks, "probing", recording)
+def test_collector_gives_every_image_probes_of_its_own(trained):
     statistics = lcma.LogDetCollector(images=96).collect(trained, IMAGES)
-    assert np.isfinite(statistics.log_det[0]).all()
-    assert len(np.unique(np.concatenate(seen), axis=0)) == len(np.unique(IMAGES, axis=0))
+    x, probes = trained.density.dequantized(IMAGES, noise.seed_pair(0))
+    assert len(np.unique(probes.rows, axis=0)) == len(np.unique(IMAGES, axis=0))
+    x = trained.preprocessing.inverse(x)
+    own, shared = (
+        trained.flow.inverse_by_level(x, context=context)[2][0].event_log_det.numpy().mean(axis=0)
+        for context in (Context(probes=probes), Context())
+    )
+    close(statistics.log_det[0], own, 1e-5, "log-det at the end of the first level")
+    assert np.abs(own - shared).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("conditions", "one", "other"),
+    [(3, [0, 2], [0, 1]), ((2,), [[1.0, 0.0], [0.5, 1.0]], [[1.0, 0.0], [0.0, 1.0]])],
+    ids=["classes", "vector"],
+)
+def test_a_condition_moves_its_image_and_stays_exactly_invertible(conditions, one, other):
+    flow = tiny(conditions=conditions, log_det="exact", dtype="float64")
+    assert flow.conditions == conditions
+    move_weights(flow, 0.5, seed=1)
+    x, one, other = data(flow, 2), np.array(one), np.array(other)
+    z, log_det = flow.inverse_and_event_log_det(x, one)
+    difference = np.abs(z - flow.inverse_and_event_log_det(x, other)[0]).max(axis=(1, 2, 3))
+    assert difference[0] == 0
+    assert difference[1] > 1e-3
+    back, log_det_back = flow.forward_and_event_log_det(z, one)
+    close(back, x, 1e-9, "round trip")
+    close(total(log_det_back), -total(log_det), 1e-9, "log-det back")
+    matrix = jacobian(
+        lambda copies: flow.inverse_and_log_det(copies, np.repeat(one[1:], 16, axis=0))[0], x[1:]
+    )
+    close(total(log_det)[1], np.linalg.slogdet(matrix)[1], 1e-9, "log-det against autodiff")
+
+
+def test_a_conditional_flow_without_its_condition_says_so():
+    flow = tiny(conditions=3)
+    with pytest.raises(ValueError, match="condition"):
+        flow.inverse_and_event_log_det(data(flow, 2))
 
 
 def test_arguments_out_of_range_are_refused_by_name():

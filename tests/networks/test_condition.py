@@ -1,11 +1,16 @@
-"""What a network is told: one number per channel for a class, or linear in a vector."""
+"""A network's condition: one number per channel for a class, or linear in a vector."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfp_lcma.networks import ConvolutionalNetwork, GatedNetwork, ResidualNetwork
+from tfp_lcma.networks import (
+    ConvolutionalNetwork,
+    GatedNetwork,
+    ResidualNetwork,
+    TransformerNetwork,
+)
 from tfp_lcma.networks.condition import ConditionBias, check_conditions
 
 
@@ -41,8 +46,9 @@ def test_other_conditions_are_refused(given):
         lambda **options: ConvolutionalNetwork(2, 4, **options),
         lambda **options: ResidualNetwork(2, 4, 1, **options),
         lambda **options: GatedNetwork(2, 4, 1, **options),
+        lambda **options: TransformerNetwork(2, 4, 1, **options),
     ],
-    ids=["convolutional", "residual", "gated"],
+    ids=["convolutional", "residual", "gated", "transformer"],
 )
 def test_a_network_heeds_its_condition_and_survives_its_config(make):
     network = make(conditions=3)
@@ -50,8 +56,8 @@ def test_a_network_heeds_its_condition_and_survives_its_config(make):
     for variable in network.trainable_variables:
         variable.assign(np.random.default_rng(0).normal(size=variable.shape))
     x = np.random.default_rng(1).normal(size=(3, 4, 4, 1)).astype(np.float32)
-    one, other = network((x, tf.constant([0, 0, 0]))), network((x, tf.constant([0, 1, 2])))
-    np.testing.assert_array_equal(one[0], other[0])
+    one, other = network(x, tf.constant([0, 0, 0])), network(x, tf.constant([0, 1, 2]))
+    np.testing.assert_allclose(one[0], other[0], rtol=1e-5, atol=1e-5)
     assert np.abs(one - other)[1:].max() > 1e-3
     again = type(network).from_config(network.get_config())
     assert again.conditions == 3

@@ -97,7 +97,7 @@ def test_attention_carries_what_convolutions_cannot_reach():
 def test_every_weight_gets_a_gradient():
     network, x = built_network(conditions=3), images(3, 4, 4, 2)
     with tf.GradientTape() as tape:
-        out = network((x, tf.constant([0, 1, 2])))
+        out = network(x, tf.constant([0, 1, 2]))
         loss = tf.reduce_sum(out * images(*out.shape, seed=2))
     weights = [weight.value for weight in network.trainable_variables]
     for weight, gradient in zip(weights, tape.gradient(loss, weights), strict=True):
@@ -139,7 +139,7 @@ def test_network_comes_back_from_its_configuration():
     assert copy.built
     copy.set_weights(network.get_weights())
     inputs = images(2, 4, 4, 2), images(2, 2)
-    assert np.array_equal(copy(inputs), network(inputs))
+    assert np.array_equal(copy(*inputs), network(*inputs))
     assert copy.get_config() == network.get_config()
     assert copy.compute_output_shape((None, 4, 4, 2)) == (None, 4, 4, 3)
 

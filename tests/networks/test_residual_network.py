@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tests.checks import close
 from tfp_lcma.networks import ResidualNetwork, WeightNormConv
+from tfp_lcma.networks.residual_network import UNROLLED_BLOCKS
 
 
 def images(*shape, seed=0):
@@ -28,7 +29,7 @@ def built_conv(**kwargs):
 
 
 def built_network(input_channels=2, **kwargs):
-    network = ResidualNetwork(3, width=4, blocks=2, **kwargs)
+    network = ResidualNetwork(3, **{"width": 4, "blocks": 2, **kwargs})
     network.build((None, 4, 4, input_channels))
     return randomised(network)
 
@@ -69,24 +70,56 @@ def test_network_starts_at_zero():
     assert not np.any(network(x))
 
 
+def by_hand(network, inputs):
+    """The network of the formula in its documentation, by its numbers, skips one by one."""
+    numbers = dict(zip([v.path for v in network.variables], network.get_weights(), strict=True))
+    (of_in, inner, outer, of_skip, of_out) = (
+        [value for path, value in numbers.items() if path.rsplit("/", 1)[0] == layer.path]
+        for layer in (
+            network.conv_in,
+            network.inner,
+            network.outer,
+            network.skip,
+            network.conv_out,
+        )
+    )
+
+    def convolved(x, direction, gain, bias):
+        kernel = gain * direction / np.sqrt(np.sum(direction**2, axis=(0, 1, 2)))
+        return tf.nn.conv2d(x, kernel, 1, "SAME") + bias
+
+    relu = tf.nn.relu
+    channels = inputs.shape[-1] - network.maps
+    bounded, maps = 6 * tf.tanh(inputs[..., :channels] / 6), inputs[..., channels:]
+    hidden = convolved(relu(tf.concat([bounded, -bounded, maps], -1)), *of_in)
+    stages = [hidden]
+    for block in range(network.blocks):
+        branch = convolved(relu(hidden), *(array[block] for array in inner))
+        hidden = hidden + convolved(relu(branch), *(array[block] for array in outer))
+        stages.append(hidden)
+    direction, gain, bias = of_skip
+    kernel = gain * direction / np.sqrt(np.sum(direction**2, axis=(0, 1, 2)))
+    kernels = np.split(kernel, network.blocks + 1, axis=2)
+    skips = sum(tf.nn.conv2d(h, k, 1, "SAME") for h, k in zip(stages, kernels, strict=True)) + bias
+    return convolved(relu(skips), *of_out)
+
+
 @pytest.mark.parametrize("blocks", [1, 3])
-def test_network_is_pre_activation_residual_with_summed_skips(blocks):
-    """Against the formula of its documentation, skips one by one."""
-    network, x = ResidualNetwork(3, width=4, blocks=blocks), images(2, 4, 4, 2)
+@pytest.mark.parametrize("maps", [0, 1])
+def test_network_is_pre_activation_residual_with_summed_skips(blocks, maps):
+    network, x = ResidualNetwork(3, width=4, blocks=blocks, maps=maps), images(2, 4, 4, 2)
     network.build(x.shape)
     randomised(network)
-    relu = tf.nn.relu
-    bounded = 6 * tf.tanh(x / 6)
-    hidden = network.conv_in(relu(tf.concat([bounded, -bounded], -1)))
-    stages = [hidden]
-    for inner, outer in zip(network.inner, network.outer, strict=True):
-        hidden = hidden + outer(relu(inner(relu(hidden))))
-        stages.append(hidden)
-    direction, gain, bias = network.skip.get_weights()
-    kernel = gain * direction / np.sqrt(np.sum(direction**2, axis=(0, 1, 2)))
-    kernels = np.split(kernel, blocks + 1, axis=2)
-    skips = sum(tf.nn.conv2d(h, k, 1, "SAME") for h, k in zip(stages, kernels, strict=True)) + bias
-    close(network(x), network.conv_out(relu(skips)), 1e-5, "network")
+    close(network(x), by_hand(network, x), 1e-5, "network")
+
+
+def test_many_blocks_are_a_loop_in_a_graph_and_the_same_network():
+    network, x = built_network(blocks=UNROLLED_BLOCKS + 1), images(2, 4, 4, 2)
+    graph = tf.function(network, autograph=False)
+    close(graph(x), network(x), 1e-5, "looped")
+    more = tf.function(built_network(blocks=UNROLLED_BLOCKS + 5), autograph=False)
+    sizes = [len(f.get_concrete_function(x).graph.get_operations()) for f in (graph, more)]
+    assert sizes[0] == sizes[1]
 
 
 def test_an_input_far_out_of_range_does_not_carry_the_output_with_it():
@@ -97,25 +130,28 @@ def test_an_input_far_out_of_range_does_not_carry_the_output_with_it():
 
 
 def test_number_of_parameters_is_that_of_the_layers():
-    filters, width, blocks, channels, context = 3, 4, 2, 2, 1
-    network = built_network(context=np.zeros((4, 4, context)))
+    filters, width, blocks, channels, maps = 3, 4, 2, 2, 1
+    network = built_network(channels + maps, maps=maps)
 
     def conv(size, before, after):
         return size * size * before * after + 2 * after
 
-    expected = conv(3, 2 * channels + context, width) + 2 * blocks * conv(3, width, width)
+    expected = conv(3, 2 * channels + maps, width) + 2 * blocks * conv(3, width, width)
     expected += conv(1, width * (blocks + 1), width) + conv(1, width, filters)
     assert network.count_params() == expected
 
 
-def test_context_is_shown_to_the_network_at_its_place():
-    context = np.zeros((4, 4, 1), np.float32)
-    context[0, 0] = 1
-    network = built_network(context=context)
-    out = network(tf.zeros((2, 4, 4, 2)))
-    # Two equal rows of a batch may differ in the last bits: kernels work on blocks of rows.
-    np.testing.assert_allclose(out[0], out[1], rtol=0, atol=1e-6)
-    assert np.any(np.abs(out[0, 0, 0] - out[0, 0, 3]) > 1e-4)
+def test_maps_are_neither_bounded_nor_mirrored():
+    network, x = built_network(3, maps=1), images(2, 4, 4, 3)
+    negative = tf.concat([x[..., :2], -tf.abs(x[..., 2:])], axis=-1)
+    close(
+        network(negative),
+        network(2 * negative - tf.concat([x[..., :2], 0 * x[..., 2:]], -1)),
+        1e-5,
+        "below zero",
+    )
+    apart = tf.concat([x[..., :2], 1e6 + 0 * x[..., 2:]], axis=-1)
+    assert np.abs(network(apart)).max() > 1e3
 
 
 def test_signal_neither_vanishes_nor_explodes_through_many_blocks():
@@ -136,7 +172,7 @@ def test_signal_neither_vanishes_nor_explodes_through_many_blocks():
     ],
 )
 def test_network_computes_and_holds_its_weights_as_the_policy_says(policy, computed, held):
-    network = built_network(dtype=policy, context=np.zeros((4, 4, 1)))
+    network = built_network(dtype=policy, maps=1)
     assert network(images(2, 4, 4, 2)).dtype == computed
     assert {w.dtype for w in network.weights} == {held}
 
@@ -148,8 +184,7 @@ def test_bfloat16_agrees_with_float32_to_its_precision():
 
 
 def test_network_comes_back_from_its_configuration():
-    context = np.random.default_rng(0).random((4, 4, 1)).astype(np.float32)
-    network = built_network(context=context, regularizer=keras.regularizers.L2(0.1))
+    network = built_network(maps=1, regularizer=keras.regularizers.L2(0.1))
     text = json.dumps(keras.saving.serialize_keras_object(network))
     copy = keras.saving.deserialize_keras_object(json.loads(text))
     assert copy.built

@@ -1,5 +1,6 @@
 """The exit prior of mAR-SCF."""
 
+import functools
 import json
 
 import keras
@@ -11,14 +12,16 @@ import tensorflow_probability as tfp
 from tests.checks import close, convolutions, total
 from tests.registry import data, latents, move_weights, multi_scale
 from tfp_lcma import FlowDistribution
-from tfp_lcma.bijectors import FlowChain, Identity, MultiScale, level_shapes
+from tfp_lcma.bijectors import Context, Squeeze
 from tfp_lcma.factorizations import Channel, Checkerboard
+from tfp_lcma.multi_scale import MultiScale, level_shapes
 from tfp_lcma.networks import ChannelNetwork, ConvLSTM
 from tfp_lcma.priors import ChannelAutoregressive
 from tfp_lcma.priors.channel_autoregressive import ChannelAutoregressiveExit
 
 BATCH = 2
 KEPT = np.random.default_rng(1).normal(size=(BATCH, 4, 3, 2))
+GIVEN = Context(kept=KEPT)
 
 
 def exit_of(channels=4, kept=True, moved=0.3, dtype="float64", **options):
@@ -31,9 +34,9 @@ def exit_of(channels=4, kept=True, moved=0.3, dtype="float64", **options):
     return exit_map
 
 
-def identities(shape, levels, prior):
-    """A flow that only lets channels leave."""
-    flows = [Identity(level_shape) for level_shape in level_shapes(shape, levels, splits=True)]
+def squeezes(shape, levels, prior):
+    """A flow that does nothing but factor channels out."""
+    flows = [Squeeze(level_shape) for level_shape in level_shapes(shape, levels, Channel())]
     return MultiScale(flows, Channel(), prior)
 
 
@@ -49,10 +52,10 @@ def steps_of(flow):
 @pytest.mark.parametrize("kept", [True, False])
 def test_exit_starts_as_exactly_standard_normal(kept):
     exit_map = exit_of(kept=kept, moved=0.0)
-    told = (KEPT if kept else None, None)
+    context = Context(kept=KEPT if kept else None)
     x = data(exit_map, BATCH)
     for method in (exit_map.inverse_and_event_log_det, exit_map.forward_and_event_log_det):
-        out, log_det = method(x, told)
+        out, log_det = method(x, context=context)
         assert np.array_equal(out, x)
         assert not np.any(log_det)
 
@@ -60,7 +63,7 @@ def test_exit_starts_as_exactly_standard_normal(kept):
 def test_density_is_that_of_gaussians_given_the_networks_maps():
     exit_map = exit_of()
     x = data(exit_map, BATCH)
-    z, log_det = exit_map.inverse_and_event_log_det(x, (KEPT, None))
+    z, log_det = exit_map.inverse_and_event_log_det(x, context=GIVEN)
     mean, raw = tf.unstack(exit_map.layers[0](x, KEPT), axis=-1)
     sigma = tf.exp(5 * tf.tanh(raw / 5))
     expected = tfp.distributions.Normal(mean, sigma).log_prob(x)
@@ -79,36 +82,45 @@ def test_a_channel_moves_the_parameters_of_all_later_ones_and_of_no_other(channe
     assert not np.any(difference[: channel + 1])
     assert np.all(difference[channel + 1 :] > 1e-9)
     # The exit goes by these parameters and by its own channel alone.
-    log_dets = [exit_map.inverse_event_log_det_jacobian(v, (KEPT, None)) for v in (x, other)]
+    log_dets = [exit_map.inverse_and_event_log_det(v, context=GIVEN)[1] for v in (x, other)]
     assert np.array_equal(log_dets[0][..., : channel + 1], log_dets[1][..., : channel + 1])
 
 
-def test_what_goes_on_moves_every_channel():
+def test_what_stays_moves_every_channel():
     exit_map = exit_of()
     x = data(exit_map, BATCH)
-    one, other = (exit_map.inverse_and_event_log_det(x, (k, None))[0] for k in (KEPT, KEPT + 1))
+    one, other = (
+        exit_map.inverse_and_event_log_det(x, context=Context(kept=kept))[0]
+        for kept in (KEPT, KEPT + 1)
+    )
     assert np.abs(one - other).max(axis=(0, 1, 2)).min() > 1e-6
 
 
 def test_log_sigma_is_bounded_whatever_comes():
     exit_map = exit_of(moved=10.0)
     for method in (exit_map.inverse_and_event_log_det, exit_map.forward_and_event_log_det):
-        out, log_det = method(1e4 * data(exit_map, BATCH), (1e4 * KEPT, None))
+        out, log_det = method(1e4 * data(exit_map, BATCH), context=Context(kept=1e4 * KEPT))
         assert np.isfinite(out).all()
         assert 4 < np.abs(log_det).max() <= 5
 
 
-@pytest.mark.parametrize(("conditions", "told"), [(3, ([0, 2], [0, 1])), ((2,), np.eye(4)[:, :2])])
+@pytest.mark.parametrize(
+    ("conditions", "one", "other"),
+    [(3, [0, 2], [0, 1]), ((2,), [[1, 0], [0, 1]], [[1, 0], [0, 0]])],
+    ids=["classes", "vector"],
+)
 @pytest.mark.parametrize("kept", [True, False])
-def test_a_condition_moves_every_channel_of_its_image(conditions, told, kept):
+def test_a_condition_moves_every_channel_of_its_image(conditions, one, other, kept):
     exit_map = exit_of(kept=kept, conditions=conditions)
-    told = [np.array(told[0]), np.array(told[1])] if conditions == 3 else [told[:2], told[[0, 2]]]
     x = data(exit_map, BATCH)
-    goes_on = KEPT if kept else None
-    one, other = (exit_map.inverse_and_event_log_det(x, (goes_on, t))[0] for t in told)
-    assert np.array_equal(one[0], other[0])
-    assert np.abs(one - other)[1].max(axis=(0, 1)).min() > 1e-6
-    back = exit_map.forward_and_event_log_det(one, (goes_on, told[0]))[0]
+    contexts = [
+        Context(np.array(condition, None if conditions == 3 else float), KEPT if kept else None)
+        for condition in (one, other)
+    ]
+    first, second = (exit_map.inverse_and_event_log_det(x, context=c)[0] for c in contexts)
+    assert np.array_equal(first[0], second[0])
+    assert np.abs(first - second)[1].max(axis=(0, 1)).min() > 1e-6
+    back = exit_map.forward_and_event_log_det(first, context=contexts[0])[0]
     close(back, x, 1e-10, "round trip")
 
 
@@ -119,20 +131,20 @@ def test_a_condition_moves_every_channel_of_its_image(conditions, told, kept):
 def test_channels_made_in_turn_have_the_parameters_that_they_have_together(dilation):
     exit_map = exit_of(channels=5, dilation=dilation)
     z = latents(exit_map, BATCH)
-    x, log_sigma = exit_map.forward_and_event_log_det(z, (KEPT, None))
-    z_again, log_det = exit_map.inverse_and_event_log_det(tf.identity(x), (KEPT, None))
+    x, log_sigma = exit_map.forward_and_event_log_det(z, context=GIVEN)
+    z_again, log_det = exit_map.inverse_and_event_log_det(tf.identity(x), context=GIVEN)
     close(log_det, -log_sigma, 1e-11, "log sigma")
     close(z_again, z, 1e-11, "noise")
     mean = x - z * tf.exp(log_sigma)
     close(exit_map.layers[0](x, KEPT)[..., 0], mean, 1e-11, "mean")
 
 
-def test_a_sample_has_the_log_prob_that_sampling_told():
+def test_a_sample_has_the_log_prob_that_sampling_gave():
     flow = multi_scale("float32", Checkerboard(), ChannelAutoregressive(), levels=2)
     move_weights(flow, 0.1, seed=0)
     wrapped = FlowDistribution(flow)
-    x, told = wrapped.experimental_sample_and_log_prob(8, seed=1)
-    close(wrapped.log_prob(tf.identity(x)), told, 1e-5, "log_prob")
+    x, expected = wrapped.experimental_sample_and_log_prob(8, seed=1)
+    close(wrapped.log_prob(tf.identity(x)), expected, 1e-5, "log_prob")
 
 
 # --- how much it costs ---
@@ -141,12 +153,12 @@ def test_a_sample_has_the_log_prob_that_sampling_told():
 @pytest.mark.parametrize(("levels", "channels"), [(1, 1), (2, 1), (2, 3), (3, 1), (3, 3)])
 def test_a_channel_split_samples_in_so_many_steps(levels, channels):
     shape = (2**levels, 2**levels, channels)
-    flow = identities(shape, levels, ChannelAutoregressive(hidden=1, kernel=1))
+    flow = squeezes(shape, levels, ChannelAutoregressive(hidden=1, kernel=1))
     assert steps_of(flow) == (3 * 2**levels - 2) * channels
 
 
 def test_so_many_steps_are_really_taken(monkeypatch):
-    flow = identities((4, 4, 1), 2, ChannelAutoregressive(hidden=1, kernel=1))
+    flow = squeezes((4, 4, 1), 2, ChannelAutoregressive(hidden=1, kernel=1))
     taken = []
     call = ConvLSTM.call
     monkeypatch.setattr(ConvLSTM, "call", lambda *args: taken.append(1) or call(*args))
@@ -159,25 +171,32 @@ def test_so_many_steps_are_really_taken(monkeypatch):
         assert len(taken) == steps_of(flow) == 10
 
 
+def given(exit_map, direction, context):
+    """A pass under a context, as a function of one tensor."""
+    return lambda value: getattr(exit_map, f"{direction}_and_event_log_det")(value, context=context)
+
+
+def loss_gradient(one_pass, variables, value):
+    with tf.GradientTape() as tape:
+        loss = sum(tf.reduce_sum(tf.square(t)) for t in one_pass(value))
+    return tape.gradient(loss, variables)
+
+
 def test_graphs_do_not_grow_with_the_number_of_channels():
     sizes = []
     for channels in (2, 8):
         exit_map = exit_of(channels=channels)
-        variables = exit_map.trainable_variables
-
-        def gradient(value, method, variables=variables):
-            with tf.GradientTape() as tape:
-                loss = sum(tf.reduce_sum(tf.square(t)) for t in method(value, (KEPT, None)))
-            return tape.gradient(loss, variables)
-
-        for method in (exit_map.inverse_and_event_log_det, exit_map.forward_and_event_log_det):
-            graph = tf.function(gradient).get_concrete_function(data(exit_map, BATCH), method)
+        x, variables = data(exit_map, BATCH), exit_map.trainable_variables
+        for direction in ("inverse", "forward"):
+            one_pass = given(exit_map, direction, GIVEN)
+            gradient = tf.function(functools.partial(loss_gradient, one_pass, variables))
+            graph = gradient.get_concrete_function(x)
             definition = graph.graph.as_graph_def()
             loops = [node for f in definition.library.function for node in f.node_def]
             # Two of the maps, one that embeds them, the embedding, three cells, the head.
-            assert convolutions(method, data(exit_map, BATCH), (KEPT, None)) == 8
+            assert convolutions(one_pass, x) == 8
             sizes.append(len(definition.node) + len(loops))
-            if method == exit_map.inverse_and_event_log_det:
+            if direction == "inverse":
                 # XLA compiles these badly inside a loop.
                 assert not [node for node in loops if node.op.startswith("Conv2DBackprop")]
     assert sizes[:2] == sizes[2:]
@@ -193,7 +212,7 @@ def test_compiled_values_and_gradients_are_the_eager_ones(direction):
     def everything(x):
         with tf.GradientTape() as tape:
             tape.watch(x)
-            out, log_det = method(x, (KEPT, tf.constant([0, 1])))
+            out, log_det = method(x, context=Context(tf.constant([0, 1]), KEPT))
             loss = tf.reduce_sum(weights[0] * out + weights[1] * log_det)
         return out, log_det, *tape.gradient(loss, [x, *variables])
 
@@ -211,11 +230,13 @@ def test_a_condition_of_unknown_size_may_meet_one_image():
     exit_map = exit_of(conditions=3)
     x = data(exit_map, 1)
     for method in (exit_map.inverse_and_event_log_det, exit_map.forward_and_event_log_det):
+        one_pass = functools.partial(method, x)
         graph = tf.function(
-            lambda x, told, method=method: method(x, (KEPT[:1], told)),
-            input_signature=[tf.TensorSpec(x.shape, x.dtype), tf.TensorSpec([None], tf.int32)],
+            lambda condition, one_pass=one_pass: one_pass(context=Context(condition, KEPT[:1])),
+            input_signature=[tf.TensorSpec([None], tf.int32)],
         )
-        close(graph(x, [2])[0], method(x, (KEPT[:1], np.array([2])))[0], 1e-10, "value")
+        expected = method(x, context=Context(np.array([2]), KEPT[:1]))[0]
+        close(graph([2])[0], expected, 1e-10, "value")
 
 
 # --- the prior ---
@@ -223,18 +244,18 @@ def test_a_condition_of_unknown_size_may_meet_one_image():
 
 def test_prior_goes_level_by_level():
     prior = ChannelAutoregressive(hidden=(3, 2, 2), kernel=(5, 5, 3), dilation=(2, 1, 1))
-    exits = identities((8, 8, 1), 3, prior).exits
-    assert [type(exit_map) for exit_map in exits] == [ChannelAutoregressiveExit] * 2 + [FlowChain]
-    configs = [exit_map.get_config() for exit_map in (*exits[:2], exits[2].bijectors[1])]
+    exits = squeezes((8, 8, 1), 3, prior).exits
+    assert [type(exit_map) for exit_map in exits] == [ChannelAutoregressiveExit] * 3
+    configs = [exit_map.get_config() for exit_map in exits]
     sizes = [(c["hidden"], c["kernel"], c["dilation"]) for c in configs]
     assert sizes == [(3, 5, 2), (2, 5, 1), (2, 3, 1)]
     assert [c["event_shape"] for c in configs] == [(4, 4, 2), (2, 2, 4), (1, 1, 16)]
     assert [c["kept_shape"] for c in configs] == [(4, 4, 2), (2, 2, 4), None]
 
 
-def test_what_cannot_be_squeezed_leaves_as_it_is():
+def test_exit_has_the_shape_the_conditions_and_the_type_that_it_is_made_for():
     exit_map = ChannelAutoregressive().bijector(1, (3, 2, 4), None, 5, "float64")
-    assert isinstance(exit_map, ChannelAutoregressiveExit)
+    assert exit_map.event_shape == exit_map.latent_shape == (3, 2, 4)
     assert exit_map.sampling_steps == 4
     assert exit_map.conditions == 5
     assert exit_map.dtype == "float64"
@@ -299,11 +320,19 @@ def test_a_level_without_a_size_is_named():
         prior.bijector(2, (2, 2, 4), None, None, "float32")
 
 
-@pytest.mark.parametrize("told", [None, (None, np.array([0, 1])), (KEPT, None)])
-def test_an_exit_that_is_not_told_what_it_goes_by_says_so(told):
+@pytest.mark.parametrize(
+    ("context", "missing"),
+    [
+        (None, "kept"),
+        (Context(np.array([0, 1])), "kept"),
+        (Context(kept=KEPT), "condition"),
+    ],
+    ids=["nothing", "a condition alone", "what stays alone"],
+)
+def test_an_exit_without_what_it_depends_on_says_so(context, missing):
     exit_map = exit_of(conditions=2)
-    with pytest.raises(ValueError, match="condition must be the pair of what goes on, of shape"):
-        exit_map.inverse_and_event_log_det(data(exit_map, BATCH), told)
+    with pytest.raises(ValueError, match=f"context must have {missing}, .*; got None"):
+        exit_map.inverse_and_event_log_det(data(exit_map, BATCH), context=context)
 
 
 def test_nothing_is_lost_between_image_and_latents():

@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 
 from tests.registry import ShiftedExits
+from tfp_lcma.bijectors import Context
 from tfp_lcma.priors import ExitPrior, StandardNormal
 
 
-def test_standard_normal_exit_leaves_what_leaves_as_it_is():
+def test_standard_normal_exit_changes_nothing():
     exit_map = StandardNormal().bijector(0, (2, 2, 4), (2, 2, 4), None, "float64")
     x = np.random.default_rng(0).normal(size=(3, 2, 2, 4))
-    z, log_det = exit_map.inverse_and_event_log_det(x, (x, None))
+    z, log_det = exit_map.inverse_and_event_log_det(x, context=Context(kept=x))
     assert np.array_equal(z, x)
     assert not np.any(log_det)
     assert exit_map.event_shape == (2, 2, 4)
@@ -34,7 +35,7 @@ def test_prior_prints_as_it_is_written():
     assert repr(Tempered()) == "Tempered(temperature=0.7, kind='soft')"
 
 
-def test_prior_that_lacks_a_method_is_told_which():
+def test_prior_that_lacks_a_method_says_which():
     class Empty(ExitPrior):
         pass
 

@@ -62,7 +62,7 @@ def example(name: str) -> lcma.FlowModel:
 
 
 def conditions(model, rows):
-    """What a model is told beside so many images, or None."""
+    """What so many images are conditioned on, or None."""
     if model.conditions is None:
         return None
     random = np.random.default_rng(2)
@@ -112,14 +112,14 @@ def requests(model) -> dict[str, dict[str, np.ndarray]]:
             f"{name}_float": {"images": floats},
             f"{name}_encoded": {"image_bytes": files},
         }
-    told = conditions(model, ROWS)
-    return found if told is None else {k: v | {"condition": told} for k, v in found.items()}
+    given = conditions(model, ROWS)
+    return found if given is None else {k: v | {"condition": given} for k, v in found.items()}
 
 
 def python_answer(model, name, request) -> dict[str, np.ndarray]:
     """What the Python model says to a request; for images, their continuous intensities."""
     request = dict(request)
-    told = request.pop("condition", None)
+    given = request.pop("condition", None)
     if "image_bytes" in request:
         with_pixels = [
             np.array(Image.open(io.BytesIO(f)))[..., None] for f in request["image_bytes"]
@@ -128,14 +128,14 @@ def python_answer(model, name, request) -> dict[str, np.ndarray]:
     if name.startswith(("log_prob", "event_log_prob")):
         kind = "event_log_prob" if name.startswith("event") else "log_prob"
         if name.endswith("_float"):
-            total = getattr(model.distribution, kind)(request["images"], condition=told).numpy()
+            total = getattr(model.distribution, kind)(request["images"], condition=given).numpy()
         else:
             seeds = request.get("seed", [[model.seed, 0]] * ROWS)
             total = np.concatenate(
                 [
                     getattr(model, kind)(
                         request["images"][i : i + 1],
-                        None if told is None else told[i : i + 1],
+                        None if given is None else given[i : i + 1],
                         seed=int(seed[0]) + (int(seed[1]) << 32),
                     )
                     for i, seed in enumerate(seeds)
@@ -145,17 +145,17 @@ def python_answer(model, name, request) -> dict[str, np.ndarray]:
             return {kind: total}
         return {kind: total, "bits_per_dimension": -total / (np.prod(SHAPE) * np.log(2))}
     if name == "encode":
-        return {"latents": model.encode(request["images"], told)}
+        return {"latents": model.encode(request["images"], given)}
     if name == "interpolate":
-        walks = model.interpolate(request["first"], request["second"], told, steps=5)
+        walks = model.interpolate(request["first"], request["second"], given, steps=5)
         steps = (4 * request["weight"]).astype(int)
         images = np.stack([walk[step] for walk, step in zip(walks, steps, strict=True)])
     elif name == "decode":
-        images = model.decode(request["latents"], told)
+        images = model.decode(request["latents"], given)
     else:
         z = noise.normal_rows(tf.constant(request["seed"]), SHAPE, model.flow.dtype).numpy()
         z *= request.get("temperature", np.ones(ROWS, np.float32))[:, None, None, None]
-        images = model.decode(z, told)
+        images = model.decode(z, given)
     answer = {"images": np.clip(images, 0, np.nextafter(np.float32(model.bins), 0))}
     return answer | ({"converged": np.ones(ROWS, bool)} if model.flow.iterates else {})
 

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 def quick(monkeypatch):
     """Replaces tracing and writing, which take seconds."""
 
-    def save(module, folder, signatures):
+    def save(module, folder, signatures, options):
         os.mkdir(folder)
         (Path(folder) / "saved_model.pb").write_text(json.dumps(sorted(signatures)))
 
@@ -68,7 +68,8 @@ def test_card_says_what_the_model_is(version):
     assert card["bins"] == 17
     assert (card["dtype"], card["network_dtype"], card["jit_compile"]) == ("float32", None, False)
     assert card["conditions"] == 3
-    assert card["flow"]["bijectors"]["AffineCoupling"] == 2
+    # Two levels of one step.
+    assert card["flow"]["bijectors"]["Repeated"] == card["flow"]["bijectors"]["Coupling"] == 2
     assert card["flow"]["parameters"] == example("glow_with_classes").count_params()
     assert card["factorization"]["class"] == "Channel"
     assert np.array_equal(card["exit_map"], example("glow_with_classes").flow.exit_map)
@@ -103,10 +104,10 @@ def test_warm_up_asks_every_signature_for_every_number_of_rows(version):
 
 def test_checksums_are_those_of_all_other_files(version):
     lines = (version / "assets.extra" / "SHA256SUMS").read_text().splitlines()
-    told = {name: digest for digest, name in (line.split("  ") for line in lines)}
+    sums = {name: digest for digest, name in (line.split("  ") for line in lines)}
     files = {str(path.relative_to(version)) for path in version.rglob("*") if path.is_file()}
-    assert set(told) == files - {"assets.extra/SHA256SUMS"}
-    for name, digest in told.items():
+    assert set(sums) == files - {"assets.extra/SHA256SUMS"}
+    for name, digest in sums.items():
         assert hashlib.sha256((version / name).read_bytes()).hexdigest() == digest
 
 
@@ -174,19 +175,19 @@ def test_only_networks_change_their_type():
     assert copy.flow.dtype == tf.float32
     policies = [
         (type(layer).__name__, layer.dtype_policy.name)
-        for part in copy.flow.submodules
-        for layer in getattr(part, "layers", [])
+        for part in copy.flow.kinds
+        for layer in part.layers
     ]
     assert ("ResidualNetwork", "mixed_bfloat16") in policies
     assert {policy for name, policy in policies if name != "ResidualNetwork"} == {"float32"}
     back = network_dtype.with_network_dtype(copy, "float32")
     request = requests(model)["log_prob"]
-    told = request["images"], request["condition"]
-    np.testing.assert_array_equal(back.log_prob(*told), model.log_prob(*told))
-    assert np.any(copy.log_prob(*told) != model.log_prob(*told))
+    given = request["images"], request["condition"]
+    np.testing.assert_array_equal(back.log_prob(*given), model.log_prob(*given))
+    assert np.any(copy.log_prob(*given) != model.log_prob(*given))
     # The flow is inverted as exactly as before.
-    z = copy.encode(*told)
-    np.testing.assert_allclose(copy.decode(z, told[1]), told[0] + 0.5, atol=1e-3)
+    z = copy.encode(*given)
+    np.testing.assert_allclose(copy.decode(z, given[1]), given[0] + 0.5, atol=1e-3)
 
 
 def test_a_flow_in_float64_is_served_in_float32():
@@ -209,7 +210,7 @@ def test_a_flow_in_float64_is_served_in_float32():
 def test_a_failing_export_leaves_nothing_behind(tmp_path, quick, monkeypatch):
     export_saved_model(example("toy"), tmp_path)
 
-    def fail(module, folder, signatures):
+    def fail(module, folder, signatures, options):
         os.makedirs(os.path.join(folder, "variables"))
         raise OSError("disk full")
 

@@ -51,8 +51,8 @@ def test_table_says_what_is_taken_and_returned(name, signatures):
 
 def test_iterating_flows_say_what_converged_and_no_others(signatures):
     for name in NAMES:
-        told = "converged" in signatures[name]["sample"].outputs
-        assert told == (name == "residual_flow")
+        said = "converged" in signatures[name]["sample"].outputs
+        assert said == (name == "residual_flow")
 
 
 def test_signatures_share_four_passes(signatures):

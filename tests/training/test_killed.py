@@ -11,6 +11,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
+import tfp_lcma  # noqa: F401, registers what a saved model is made of
+
 COMMAND = [
     sys.executable, "-m", "tests.training.tiny", "train", "--recipe", "digits",
     "--threads", "1", "--quiet", "--limit", "40", "--no-export", "--steps", "24",

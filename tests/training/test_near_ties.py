@@ -1,4 +1,4 @@
-"""Images of which rounding decides who leaves are found."""
+"""Images of which rounding decides which channels are factored out are found."""
 
 import keras
 import pytest
@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 import tfp_lcma as lcma
 from tests.toys import pictures
-from tfp_lcma.bijectors import InvariantShuffle
+from tfp_lcma.factorizations.entropy_shuffles import InvariantShuffle
 from training.near_ties import main, near_ties
 
 SHAPE = (8, 8, 1)
@@ -62,7 +62,7 @@ def test_command_says_what_it_found_and_names_a_missing_file(model, tmp_path):
     result = CliRunner().invoke(main, [*arguments, "--count", "30", "--one-by-one", "3"])
     assert result.exit_code == 0, result.output
     assert "30 images" in result.output
-    assert "of 3, other channels leave when alone in a batch: 0" in result.output
+    assert "of 3, other channels are factored out alone in a batch: 0" in result.output
     result = CliRunner().invoke(main, ["--recipe", "digits_eiw", "--model", "nowhere.keras"])
     assert result.exit_code == 1
     assert "nowhere.keras" in result.output

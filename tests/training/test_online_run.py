@@ -8,7 +8,7 @@ import pytest
 
 import tfp_lcma as lcma
 from tests.training.test_resume import TINY, Killed, small, weights  # noqa: F401, a fixture
-from tfp_lcma.online_split import variable_orders
+from tfp_lcma.keras_model.online_split import variable_orders
 from training.checkpoint import Checkpointer
 from training.datasets import load_dataset
 from training.recipe import load_recipe

@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfp_lcma.bijectors.flow_bijector import CarryingFlow
-from tfp_lcma.bijectors.running_log_det import LogDet
+from tfp_lcma.bijectors.flow_bijector import FlowBijector
 
 
 class ChannelMap(NamedTuple):
@@ -39,7 +38,7 @@ class ChannelMap(NamedTuple):
         return ChannelMap(matrix, shift + after.shift)
 
 
-class ChannelFlow(CarryingFlow):
+class ChannelFlow(FlowBijector):
     """A flow that is one `ChannelMap`, whose log-det is one number a channel.
 
     A subclass writes the maps of either direction and the log-det. A `FlowChain`
@@ -58,34 +57,47 @@ class ChannelFlow(CarryingFlow):
         """Returns the inverse's log-det at every dimension of a position, `[channels]`."""
         raise NotImplementedError(f"{type(self).__name__} lacks channel_log_det().")
 
-    def carry_inverse(self, x, log_det, condition=None, training=False):
-        return carry_inverse_at_once([self], x, log_det)
+    def carry_inverse(self, x, log_det, context):
+        height, width, _ = self.event_shape
+        log_det = log_det.plus_per_channel(self.channel_log_det, height * width)
+        return self.inverse_map().apply(x), log_det
 
-    def carry_forward(self, z, log_det, condition=None, training=False):
-        return carry_forward_at_once([self], z, log_det)
-
-
-def carry_inverse_at_once(
-    flows: Sequence[ChannelFlow], x: tf.Tensor, log_det: LogDet
-) -> tuple[tf.Tensor, LogDet]:
-    """Takes data through flows, first to last, as one map; see `FlowBijector.carry_inverse`."""
-    whole, *others = (flow.inverse_map() for flow in flows)
-    for other in others:
-        whole = whole.then(other)
-    return whole.apply(x), _plus(log_det, flows, 1)
+    def carry_forward(self, z, log_det, context):
+        height, width, _ = self.event_shape
+        log_det = log_det.plus_per_channel(lambda: -self.channel_log_det(), height * width)
+        return self.forward_map().apply(z), log_det
 
 
-def carry_forward_at_once(
-    flows: Sequence[ChannelFlow], z: tf.Tensor, log_det: LogDet
-) -> tuple[tf.Tensor, LogDet]:
-    """Takes latents through flows, last to first, as one map."""
-    whole, *others = (flow.forward_map() for flow in reversed(flows))
-    for other in others:
-        whole = whole.then(other)
-    return whole.apply(z), _plus(log_det, flows, -1)
+class ChannelRun(ChannelFlow):
+    """Channel flows one after the other as one map, but while one of them starts from the data."""
 
+    def __init__(self, flows: Sequence[ChannelFlow]):
+        """Joins `flows`, given from the data's side to the latent's."""
+        self._flows = tuple(flows)
+        dtype = self._flows[0].dtype
+        super().__init__(self._flows[0].event_shape, dtype=dtype and dtype.name)
 
-def _plus(log_det, flows, sign):
-    height, width, _ = flows[0].event_shape
-    own = sign * tf.add_n([flow.channel_log_det() for flow in flows])
-    return log_det.plus_per_channel(own, height * width)
+    def get_config(self) -> dict:
+        return {"flows": list(self._flows)}
+
+    def inverse_map(self) -> ChannelMap:
+        whole, *others = (flow.inverse_map() for flow in self._flows)
+        for other in others:
+            whole = whole.then(other)
+        return whole
+
+    def forward_map(self) -> ChannelMap:
+        whole, *others = (flow.forward_map() for flow in reversed(self._flows))
+        for other in others:
+            whole = whole.then(other)
+        return whole
+
+    def channel_log_det(self) -> tf.Tensor:
+        return tf.add_n([flow.channel_log_det() for flow in self._flows])
+
+    def carry_inverse(self, x, log_det, context):
+        if not context.starting:
+            return super().carry_inverse(x, log_det, context)
+        for flow in self._flows:
+            x, log_det = flow.carry_inverse(x, log_det, context)
+        return x, log_det

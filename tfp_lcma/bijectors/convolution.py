@@ -37,6 +37,8 @@ class TriangularFactors(keras.layers.Layer):
         share = tf.clip_by_value(share, -0.99, 0.99)
         self.permutation = weight("permutation", permutation, trainable=False)
         self.sign = weight("sign", tf.sign(diagonal), trainable=False)
+        # No pass changes these: a loop over steps need not look.
+        self.permutation.is_constant = self.sign.is_constant = True
         self.lower = weight("lower", factors)
         self.upper = weight("upper", factors)
         self.raw_log_scale = weight("raw_log_scale", LOG_SCALE_BOUND * tf.math.atanh(share))
@@ -101,7 +103,10 @@ class FreeMatrix(keras.layers.Layer):
         return tf.linalg.triangular_solve(triangle, tf.transpose(rotation), lower=False)
 
 
-PARAMETERIZATIONS = {"lu": TriangularFactors, "plain": FreeMatrix}
+PARAMETERIZATIONS: dict[str, type[TriangularFactors] | type[FreeMatrix]] = {
+    "lu": TriangularFactors,
+    "plain": FreeMatrix,
+}
 
 
 @register

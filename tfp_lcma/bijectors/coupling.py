@@ -1,261 +1,215 @@
-"""Couplings, and the masks that say what they condition on."""
-
-from collections.abc import Sequence
+"""Couplings: one part of an image is changed by parameters computed from the other."""
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tfp_lcma.bijectors.checks import image_shape
-from tfp_lcma.bijectors.flow_bijector import CarryingFlow
+from tfp_lcma.bijectors.backward import Backward, add_gradients, gradient_sources
+from tfp_lcma.bijectors.flow_bijector import FlowBijector
+from tfp_lcma.bijectors.log_det import LogDet
+from tfp_lcma.bijectors.partition import Mask, Partition
+from tfp_lcma.bijectors.transforms.affine import Affine
+from tfp_lcma.bijectors.transforms.transform import Transform
+from tfp_lcma.networks.condition import Conditions, check_conditions
+from tfp_lcma.networks.specification import Network, built_network
 from tfp_lcma.serialization import register
 
 
-def checkerboard_mask(event_shape: Sequence[int], parity: int) -> np.ndarray:
-    """Returns a boolean array of `event_shape`, true where (row + column) % 2 == parity."""
-    height, width, channels = image_shape(event_shape, "event_shape")
-    if height * width < 2:
-        raise ValueError(
-            f"event_shape must have at least two pixels for a checkerboard; got {event_shape}."
-        )
-    rows, columns = np.indices((height, width))
-    plane = (rows + columns) % 2 == parity
-    return np.broadcast_to(plane[..., None], (height, width, channels)).copy()
-
-
-def channel_mask(event_shape: Sequence[int], keep: str) -> np.ndarray:
-    """Returns a boolean array of `event_shape`, true in the kept half of the channels."""
-    height, width, channels = image_shape(event_shape, "event_shape")
-    if channels % 2:
-        raise ValueError(f"event_shape must have an even number of channels; got {event_shape}.")
-    if keep not in ("first", "second"):
-        raise ValueError(f'keep must be "first" or "second"; got {keep!r}.')
-    half = np.arange(channels) < channels // 2
-    return np.broadcast_to(half if keep == "first" else ~half, (height, width, channels)).copy()
-
-
-class AffineHead(keras.layers.Layer):
-    """Turns a network's output into a shift and a bounded log-scale.
-
-    `log_scale = bound * tanh(raw)`, with a learned bound per channel.
-    """
-
-    def __init__(self, channels: int, regularizer=None, **kwargs):
-        super().__init__(**kwargs)
-        self.channels = channels
-        self.regularizer = keras.regularizers.get(regularizer)
-        self.build()
-
-    def build(self, input_shape=None):
-        # A zero bound beside a zero last layer would leave both without a gradient.
-        self.bound = self.add_weight(
-            (self.channels,), initializer="ones", regularizer=self.regularizer, name="bound"
-        )
-        self.built = True
-
-    def call(self, raw):
-        shift, log_scale = tf.split(raw, 2, axis=-1)
-        return shift, self.bound.value * tf.tanh(log_scale)
-
-
-class Coupling(CarryingFlow):
+@register
+class Coupling(FlowBijector):
     """Changes one part of the image by parameters that a network computes from the other part.
 
     ```none
-    kept = mask * x,  moved = (1 - mask) * x,  parameters = network(kept)
-    inverse   z = kept + (1 - mask) * move(moved, parameters)
-    forward   x = kept + (1 - mask) * move^{-1}(z, parameters)
-    log-det   (1 - mask) * log |move'|
+    kept, moved = partition(x),  parameters = network(kept)
+    inverse   z = kept and transform(moved, parameters)
+    forward   x = kept and transform^{-1}(moved, parameters)
+    log-det   log |transform'| where moved, else 0
     ```
 
-    A mask that is one half of the channels becomes a slice: the network then
-    reads that half alone and writes parameters for the other alone. A network
-    with an attribute `conditions` that is not None is called on the pair of what
-    is kept and of the condition. A subclass says how many parameters a channel
-    takes, and writes `move` and `move_back`.
+    The network is called on what is kept and, in a conditional coupling, on the
+    condition; never twice in a pass, nor in a step of the gradient by inversion.
+
+    ```python
+    import tfp_lcma as lcma
+
+    half = lcma.bijectors.ChannelHalf((4, 4, 2))
+    coupling = lcma.bijectors.Coupling(half, lcma.networks.Convolutional(8))
+    ```
 
     References:
       Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, sections 3.2 to 3.4.
     """
 
-    parameters_per_channel: int
-
     def __init__(
         self,
-        mask: np.ndarray,
-        network: keras.layers.Layer,
+        partition: Partition | np.ndarray,
+        network: Network,
+        transform: Transform | None = None,
         *,
+        conditions: Conditions = None,
+        network_dtype: str | keras.DTypePolicy | None = None,
         dtype: str = "float32",
         name: str | None = None,
     ):
         """Creates the coupling.
 
         Args:
-          mask: Boolean array of the event's shape, true where the input is
-            kept and conditioned on.
-          network: Keras layer from `[batch, height, width, channels in]` to
-            `parameters_per_channel` times as many channels as are moved; built
-            here if it is not yet.
+          partition: What is kept and what is moved; a boolean array of the
+            event's shape, true where the input is kept, stands for `Mask` of it.
+          network: A specification such as `networks.Convolutional(width=32)`; a
+            Keras layer, called `network(kept[, condition], training=)`, or its
+            class, made with the number of its output channels. Raw
+            `tf.Variable`s in it are refused.
+          transform: What is done with the parameters; None: `Affine()`.
+          conditions: Number of classes, or the shape `(k,)` of a vector, that it
+            is conditioned on; None: what the network says, if it does.
+          network_dtype: Keras dtype policy of a network that is specified; None:
+            the flow's type.
           dtype: Type of activations and log-dets. The network may compute in
             another.
           name: Name of the bijector.
 
         Raises:
-          ValueError: If the mask keeps everything or nothing, or the network's
-            output has the wrong number of channels.
+          ValueError: If the network does not return a number for every parameter
+            of every moved channel, or holds raw variables.
         """
-        mask = np.asarray(mask)
-        shape = image_shape(mask.shape, "mask.shape")
-        if mask.dtype != bool:
-            raise ValueError(f"mask must be a boolean array; got one of {mask.dtype}.")
-        if mask.all() or not mask.any():
-            raise ValueError("mask must keep some dimensions and move some; got all alike.")
-        self._mask, self._kept_half = mask, _kept_half(mask)
-        channels = shape[-1] // 2 if self._kept_half else shape[-1]
-        input_shape = (None, *shape[:2], channels)
-        if not network.built:
-            network.build(input_shape)
-        expected = self.parameters_per_channel * channels
-        outputs = network.compute_output_shape(input_shape)[-1]
-        if outputs != expected:
-            raise ValueError(
-                f"network must return {expected} channels, {self.parameters_per_channel} "
-                f"parameters for each of {channels}; got {outputs}."
-            )
-        layers = [network, *self._make_layers(channels, dtype)]
-        super().__init__(shape, dtype=dtype, layers=layers, name=name)
-        self._network = network
-        self.conditions = getattr(network, "conditions", None)
-        numpy_dtype = tf.as_dtype(dtype).as_numpy_dtype
-        self._moves = numpy_dtype(1) - mask.astype(numpy_dtype)
+        if not isinstance(partition, Partition):
+            partition = Mask(partition)
+        self.partition = partition
+        self.transform = Affine() if transform is None else transform
+        channels = partition.moved_channels
+        self.network = built_network(
+            network,
+            outputs=self.transform.parameters_per_dimension * channels,
+            input_shape=partition.input_shape,
+            maps=0 if partition.maps is None else partition.maps.shape[-1],
+            conditions=check_conditions(conditions),
+            dtype=network_dtype or dtype,
+        )
+        self._head = self.transform.head(channels, dtype)
+        if conditions is None:
+            conditions = getattr(self.network, "conditions", None)
+        super().__init__(
+            partition.event_shape,
+            dtype=dtype,
+            layers=[self.network, self._head],
+            conditions=conditions,
+            name=name,
+        )
+        self.searches = self.transform.searches
 
     def get_config(self) -> dict:
-        return {"mask": self._mask, "network": self._network, "dtype": self.dtype.name}
+        return {
+            "partition": self.partition,
+            "network": self.network,
+            "transform": self.transform,
+            "conditions": self.conditions,
+            "dtype": self.dtype.name,
+        }
 
-    def _make_layers(self, channels: int, dtype: str) -> list[keras.layers.Layer]:
-        """Returns what else the coupling learns, beside its network."""
-        return []
+    @property
+    def constants(self):
+        return self.partition.constants
 
-    def move(self, moved: tf.Tensor, raw: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Maps the moved part towards the latent; returns it and its log-det."""
-        raise NotImplementedError(f"{type(self).__name__} lacks move().")
+    def route(self, index):
+        return self.partition.route(index)
 
-    def move_back(self, moved: tf.Tensor, raw: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Undoes `move`."""
-        raise NotImplementedError(f"{type(self).__name__} lacks move_back().")
+    def carry_inverse(self, x, log_det, context):
+        constants = self._constants(context)
+        kept, moved = self.partition.split(x, constants)
+        parameters = self._head(self._raw(kept, constants, context))
+        moved, added = self.transform.inverse(moved, parameters)
+        if self.partition.exchanges:
+            log_det = log_det.moved(self._exchanged)
+        log_det = self._plus(log_det, kept, added, constants, self.partition.join)
+        return self.partition.join(kept, moved, constants), log_det
 
-    def carry_inverse(self, x, log_det, condition=None, training=False):
-        return self._couple(self.move, x, log_det, condition, training)
+    def carry_forward(self, z, log_det, context):
+        constants = self._constants(context)
+        kept, moved = self.partition.split_back(z, constants)
+        parameters = self._head(self._raw(kept, constants, context))
+        moved, added = self.transform.forward(moved, parameters)
+        log_det = self._exchanged_back(log_det)
+        log_det = self._plus(log_det, kept, added, constants, self.partition.join_back)
+        return self.partition.join_back(kept, moved, constants), log_det
 
-    def carry_forward(self, z, log_det, condition=None, training=False):
-        return self._couple(self.move_back, z, log_det, condition, training)
+    def carry_backward(self, z, dz, dlog_det, context, memory=()):
+        if self.searches:
+            return super().carry_backward(z, dz, dlog_det, context, memory)
+        constants, sources = self._constants(context), gradient_sources(self.layers, context)
+        partition = self.partition
+        kept, moved = partition.split_back(tf.stop_gradient(z), constants)
+        dkept, dmoved = partition.split_back(dz, constants)
+        with tf.GradientTape(watch_accessed_variables=False) as of_network:
+            of_network.watch([kept, *sources.values()])
+            raw = self._raw(kept, constants, context)
+        moved = self.transform.forward(moved, self._head(raw))[0]
+        moved = tf.stop_gradient(moved)
+        with tf.GradientTape(watch_accessed_variables=False) as of_transform:
+            of_transform.watch([moved, raw, *sources.values()])
+            out, added = self.transform.inverse(moved, self._head(raw))
+            before = dlog_det.zeros_like(z)
+            after = self._plus(before, kept, added, constants, partition.join)
+        towards_moved, towards_raw, *towards_head = of_transform.gradient(
+            [out, after.values],
+            [moved, raw, *sources.values()],
+            output_gradients=[dmoved, dlog_det.values],
+        )
+        towards_kept, *towards_network = of_network.gradient(
+            raw, [kept, *sources.values()], output_gradients=towards_raw
+        )
+        if towards_kept is not None:
+            dkept += towards_kept
+        gradients = add_gradients(
+            _present(sources, towards_head), _present(sources, towards_network)
+        )
+        return Backward(
+            partition.join_back(kept, moved, constants),
+            partition.join_back(dkept, towards_moved, constants),
+            self._exchanged_back(dlog_det),
+            gradients,
+        )
 
-    def _couple(self, move, x, log_det, condition, training):
-        kept, moved = self._split(x)
-        inputs = kept if self.conditions is None else (kept, self._told(condition))
-        raw = tf.cast(self._network(inputs, training=training), self.dtype)
-        moved, added = move(moved, raw)
-        if not self._kept_half:
-            return kept + moved * self._moves, log_det.plus(added * self._moves)
-        log_det = log_det.plus(added, lambda part: self._join(tf.zeros_like(kept), part))
-        return self._join(kept, moved), log_det
+    def _title(self):
+        kept, transform = type(self.partition).__name__, type(self.transform).__name__
+        return f"Coupling ({transform} by {type(self.network).__name__}, {kept} kept)"
 
-    def _told(self, condition):
-        """Returns the condition, without which the network has nothing to go by."""
-        if condition is None:
-            raise ValueError(
-                f"condition must be given to a flow with conditions={self.conditions}."
-            )
-        return condition
+    def _raw(self, kept, constants, context):
+        """Evaluates the network, once."""
+        inputs = self.partition.with_maps(kept, constants)
+        arguments = [inputs]
+        if self.conditions is not None:
+            if context.condition is None:
+                raise ValueError(
+                    f"condition must be given to a flow with conditions={self.conditions}."
+                )
+            arguments.append(context.condition)
+        if context.starting and hasattr(self.network, "initialize"):
+            self.network.initialize(*arguments)
+        return tf.cast(self.network(*arguments, training=context.training), self.dtype)
 
-    def _split(self, x):
-        if not self._kept_half:
-            moved = x * self._moves
-            return x - moved, moved
-        halves = tf.split(x, 2, axis=-1)
-        return halves if self._kept_half == "first" else halves[::-1]
+    def _constants(self, context):
+        return {name: self.constant(name, context) for name in self.constants}
 
-    def _join(self, kept, moved):
-        """Puts halves of the channels together."""
-        halves = (kept, moved) if self._kept_half == "first" else (moved, kept)
-        return tf.concat(halves, axis=-1)
+    def _plus(self, log_det, kept, added, constants, join):
+        """Adds the log-derivatives of what is moved, at its place."""
+        added = self.partition.only_moved(added, constants)
+        return log_det.plus(added, lambda part: join(tf.zeros_like(kept), part, constants))
 
+    def _exchanged_back(self, log_det: LogDet) -> LogDet:
+        """Carries a log-det from the latents' places to the data's."""
+        if not self.partition.exchanges:
+            return log_det
+        return log_det.moved(self._restored)
 
-@register
-class AffineCoupling(Coupling):
-    """Shifts and scales one part of the image by amounts computed from the other part.
+    def _exchanged(self, t):
+        kept, moved = self.partition.split(t, {})
+        return self.partition.join(kept, moved, {})
 
-    ```none
-    shift, log_scale = network(kept), the latter bounded by a learned bound * tanh
-    inverse   z = (x + shift) * exp(log_scale)  where moved
-    forward   x = z * exp(-log_scale) - shift   where moved
-    log-det   log_scale                         where moved, else 0
-    ```
-
-    References:
-      Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, sections 3.2 to 3.4.
-    """
-
-    parameters_per_channel = 2
-
-    def __init__(
-        self,
-        mask: np.ndarray,
-        network: keras.layers.Layer,
-        *,
-        regularizer=None,
-        dtype: str = "float32",
-        name: str | None = None,
-    ):
-        """Creates the coupling; see `Coupling`.
-
-        Args:
-          mask: Boolean array, true where the input is kept.
-          network: Keras layer to a shift and a log-scale for every moved channel.
-          regularizer: Keras regulariser of the bound of the log-scale.
-          dtype: Type of activations and log-dets.
-          name: Name of the bijector.
-        """
-        self._regularizer = keras.regularizers.get(regularizer)
-        super().__init__(mask, network, dtype=dtype, name=name)
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), "regularizer": self._regularizer}
-
-    def _make_layers(self, channels, dtype):
-        self._head = AffineHead(channels, self._regularizer, dtype=dtype)
-        return [self._head]
-
-    def move(self, moved, raw):
-        shift, log_scale = self._head(raw)
-        return (moved + shift) * tf.exp(log_scale), log_scale
-
-    def move_back(self, moved, raw):
-        shift, log_scale = self._head(raw)
-        return moved * tf.exp(-log_scale) - shift, -log_scale
-
-
-@register
-class AdditiveCoupling(Coupling):
-    """Shifts one part of the image by amounts computed from the other part; log-det 0.
-
-    References:
-      Dinh, Krueger, Bengio: NICE, section 3.2.
-    """
-
-    parameters_per_channel = 1
-
-    def move(self, moved, raw):
-        return moved + raw, tf.zeros_like(moved)
-
-    def move_back(self, moved, raw):
-        return moved - raw, tf.zeros_like(moved)
+    def _restored(self, t):
+        kept, moved = self.partition.split_back(t, {})
+        return self.partition.join_back(kept, moved, {})
 
 
-def _kept_half(mask: np.ndarray) -> str | None:
-    """Says which half of the channels a mask keeps; None if it is no half."""
-    if mask.shape[-1] % 2 == 0:
-        for keep in ("first", "second"):
-            if np.array_equal(mask, channel_mask(mask.shape, keep)):
-                return keep
-    return None
+def _present(sources, gradients):
+    return {key: g for key, g in zip(sources, gradients, strict=True) if g is not None}

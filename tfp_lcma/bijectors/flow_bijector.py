@@ -1,21 +1,39 @@
 """The contract of a flow: a bijector that reports its log-det per event dimension."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, cast
 
 import keras
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
 
+from tfp_lcma.bijectors.backward import Backward, differentiated
 from tfp_lcma.bijectors.checks import flow_dtype, image_shape
-from tfp_lcma.bijectors.fixed_point import tolerating_lost_rows
-from tfp_lcma.bijectors.running_log_det import EventLogDet, LogDet, SummedLogDet
+from tfp_lcma.bijectors.context import Context
+from tfp_lcma.bijectors.log_det import EventLogDet, LogDet, Moved, NoLogDet, SummedLogDet
+from tfp_lcma.bijectors.outline import Row, table
+from tfp_lcma.bijectors.tfp_methods import OnePassBijector
+from tfp_lcma.networks.condition import Conditions, check_conditions
+from tfp_lcma.networks.scope import standing_in
 from tfp_lcma.serialization import Configurable, register
 
-tfb = tfp.bijectors
+_Function = TypeVar("_Function", bound=Callable)
 
 
-class FlowBijector(Configurable, tfb.Bijector):
+def unconverted(function: _Function) -> _Function:
+    """Marks a method whose code is TensorFlow's already: converting it takes long for nothing."""
+    as_it_is = tf.autograph.experimental.do_not_convert(function)
+
+    # A method of its own: TensorFlow's wrapper loses `self` where a bound method is an argument.
+    @functools.wraps(function)
+    def method(self, *args, **kwargs):
+        return as_it_is(self, *args, **kwargs)
+
+    return cast(_Function, method)
+
+
+class FlowBijector(Configurable, OnePassBijector):
     """An invertible map of images whose log-det is a tensor shaped like the event.
 
     ```none
@@ -26,32 +44,48 @@ class FlowBijector(Configurable, tfb.Bijector):
     sum(d) = log |det dz/dx|
     ```
 
-    A subclass writes the two one-pass methods, `inverse_and_event_log_det` and
-    `forward_and_event_log_det`, and `get_config`. If it moves dimensions about
-    it also writes the transports, and `route` where the move is fixed. The
-    methods TensorFlow Probability knows are derived from these here, once.
+    A subclass writes `carry_inverse`, its mirror image `carry_forward`, and
+    `get_config`:
 
-    The cache that TFP keeps per bijector is keyed by the identity of the input
-    tensor. In eager mode that yields stale values once a variable has changed
-    and wrong gradients when a tensor is used twice, so it is bypassed there.
-    While a function is traced it is kept, and given the log-det of the one
-    pass, so that `log_prob` evaluates every network once.
+    ```python
+    class Double(FlowBijector):
+        def carry_inverse(self, x, log_det, context):
+            return 2 * x, log_det.plus(tf.fill(tf.shape(x), math.log(2)))
+
+        def carry_forward(self, z, log_det, context):
+            return z / 2, log_det.plus(tf.fill(tf.shape(z), -math.log(2)))
+
+        def get_config(self):
+            return {"event_shape": self.event_shape}
+    ```
+
+    Both get the log-det so far, an accumulator, and return it with their own
+    share added (`plus`), moved along with the dimensions (`moved`), or in parts
+    (`split`, `joined`); they never ask which kind it is. Everything else, TFP's
+    methods included, is derived here, once.
 
     Attributes:
       event_shape: Shape of one data image, `(height, width, channels)`.
+      latent_shape: Shape of its latent; that of the image but for flows that
+        reshape.
       exit_map: Integer array of the event's shape, the level at which each
-        dimension leaves; None for a flow that has no levels.
+        dimension is factored out; None for a flow that has no levels.
       routes_change: Whether `route` may give another answer later, because it
         goes by a variable.
-      conditions: What the flow must be told beside its input: a number of
-        classes, or the shape `(k,)` of a vector; None: nothing.
-      iterates: Whether the forward map is an iteration, which may not converge.
+      conditions: What the flow is conditioned on: a number of classes, or the
+        shape `(k,)` of a vector; None if unconditional.
+      searches: Whether the forward map is a search for a root. Backward by
+        inversion then keeps the flow's input.
+      remembers: Whether `remember` returns anything for `carry_backward`.
+      iterates: Whether that search is an iteration, which may not converge.
+      gathers_statistics: Whether the flow has batch statistics, which must be
+        averaged over training images before it is evaluated.
     """
 
-    exit_map: np.ndarray | None = None
     routes_change: bool = False
-    conditions: int | tuple[int] | None = None
+    searches: bool = False
     iterates: bool = False
+    gathers_statistics: bool = False
 
     def __init__(
         self,
@@ -59,6 +93,8 @@ class FlowBijector(Configurable, tfb.Bijector):
         *,
         dtype: str | None = "float32",
         layers: Sequence[keras.layers.Layer] = (),
+        conditions: Conditions = None,
+        latent_shape: Sequence[int] | None = None,
         name: str | None = None,
     ):
         """Creates the flow.
@@ -68,6 +104,9 @@ class FlowBijector(Configurable, tfb.Bijector):
           dtype: "float32" or "float64": the type of activations and log-dets;
             None: any, for a flow without numbers of its own.
           layers: The built Keras layers that hold this flow's own variables.
+          conditions: Number of classes, or the shape `(k,)` of a vector, that it
+            is conditioned on; None if unconditional.
+          latent_shape: Shape of one latent; None: the image's.
           name: Name of the bijector.
 
         Raises:
@@ -76,42 +115,39 @@ class FlowBijector(Configurable, tfb.Bijector):
         # No `parameters`: TFP would let two flows with equal ones share a cache.
         super().__init__(forward_min_event_ndims=3, dtype=flow_dtype(dtype), name=name)
         self.event_shape = image_shape(event_shape, "event_shape")
+        self.latent_shape = image_shape(latent_shape or event_shape, "latent_shape")
+        self.conditions = check_conditions(conditions)
         self._own_layers = self._no_dependency(list(layers))
         # A Keras layer is no tf.Module: its variables are listed for TFP by hand.
         self._own_variables = [v.value for layer in layers for v in layer.variables]
 
+    @property
+    def exit_map(self) -> np.ndarray | None:
+        """The level at which each dimension is factored out; None without levels."""
+        return None
+
     # What a subclass writes.
 
-    def inverse_and_event_log_det(
-        self, x: tf.Tensor, condition=None, training: bool = False
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Maps data to latents in one pass.
+    def carry_inverse(
+        self, x: tf.Tensor, log_det: LogDet, context: Context
+    ) -> tuple[tf.Tensor, LogDet]:
+        """Maps data to latents and takes the log-det along.
 
         Args:
           x: `[batch, height, width, channels]`.
-          condition: Classes `[batch]` or vectors `[batch, k]`, as `conditions`
-            says; a flow that has none pays no attention.
-          training: Whether this is a step of training (batch statistics).
+          log_det: The log-det so far, at the places of `x`.
+          context: What the pass goes by.
 
         Returns:
-          The latents and, in their shape, each one's share of log|det dz/dx|
-          in nats.
+          The latents, and the log-det at their places with this flow's added.
         """
-        raise NotImplementedError(f"{type(self).__name__} lacks inverse_and_event_log_det().")
+        raise NotImplementedError(f"{type(self).__name__} lacks carry_inverse().")
 
-    def forward_and_event_log_det(
-        self, z: tf.Tensor, condition=None, training: bool = False
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Maps latents to data in one pass; the mirror image of the inverse."""
-        raise NotImplementedError(f"{type(self).__name__} lacks forward_and_event_log_det().")
-
-    def transport_inverse(self, t: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-        """Carries a per-dimension tensor `t` as the inverse carries `x`; keeps its sum."""
-        return t
-
-    def transport_forward(self, t: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
-        """Carries a per-dimension tensor `t` as the forward map carries `z`."""
-        return t
+    def carry_forward(
+        self, z: tf.Tensor, log_det: LogDet, context: Context
+    ) -> tuple[tf.Tensor, LogDet]:
+        """Maps latents to data and takes the log-det along; the mirror image of the inverse."""
+        raise NotImplementedError(f"{type(self).__name__} lacks carry_forward().")
 
     def route(self, index: np.ndarray) -> np.ndarray:
         """Moves an integer array shaped like one image as the inverse moves dimensions.
@@ -122,39 +158,115 @@ class FlowBijector(Configurable, tfb.Bijector):
         """
         return index
 
-    # What composite flows override so that every part runs once: see `CarryingFlow`.
+    @property
+    def constants(self) -> Mapping[str, np.ndarray]:
+        """Constant arrays in which repeated steps may differ; read by `constant`."""
+        return {}
 
-    def carry_inverse(
-        self, x: tf.Tensor, log_det: LogDet, condition=None, training: bool = False
-    ) -> tuple[tf.Tensor, LogDet]:
-        """Maps `x` and takes the log-det so far along, this flow's added."""
-        z, added = self.inverse_and_event_log_det(x, condition, training)
-        return z, log_det.moved(lambda t: self.transport_inverse(t, x)).plus(added)
+    # What a subclass may write better than it is derived here.
 
-    def carry_forward(
-        self, z: tf.Tensor, log_det: LogDet, condition=None, training: bool = False
-    ) -> tuple[tf.Tensor, LogDet]:
-        """Maps `z` and takes the log-det so far along, this flow's added."""
-        x, added = self.forward_and_event_log_det(z, condition, training)
-        return x, log_det.moved(lambda t: self.transport_forward(t, z)).plus(added)
+    def log_density(self, x: tf.Tensor, log_det: LogDet, context: Context) -> tf.Tensor:
+        """Returns log N(z; 0, I) + log-det, `[batch]`, in nats.
+
+        Args:
+          x: `[batch, height, width, channels]`.
+          log_det: A `SummedLogDet`, of what came before.
+          context: What the pass goes by.
+        """
+        z, log_det = self.carry_inverse(x, log_det, context)
+        return tf.reduce_sum(standard_normal_log_prob(z), axis=(1, 2, 3)) + log_det.values
+
+    @property
+    def remembers(self) -> bool:
+        return self._keeps_input
+
+    @property
+    def _keeps_input(self):
+        # Statistics of the batch are not known on the way back from its latents.
+        return self.searches or self.gathers_statistics
+
+    def remember(
+        self, x: tf.Tensor, log_det: LogDet, context: Context
+    ) -> tuple[tf.Tensor, LogDet, Any]:
+        """Does what `carry_inverse` does, and returns what `carry_backward` needs beside that.
+
+        Returns:
+          Latents, log-det, and a nest of tensors: here the input, if the forward
+          map is a search or the flow has batch statistics, else nothing.
+        """
+        z, log_det = self.carry_inverse(x, log_det, context)
+        return z, log_det, (x if self._keeps_input else ())
+
+    def carry_backward(
+        self, z: tf.Tensor, dz: tf.Tensor, dlog_det: LogDet, context: Context, memory: Any = ()
+    ) -> Backward:
+        """Goes one step of the gradient backward: finds the input again and differentiates there.
+
+        Only within a scope in which variables have the values that the pass read
+        (`inversion.py`); changes of state are lost.
+
+        Args:
+          z: The latents that the pass returned.
+          dz: The loss' gradient with respect to them.
+          dlog_det: That with respect to the log-det that the pass returned.
+          context: As the pass had it.
+          memory: What `remember` returned.
+        """
+        if self._keeps_input:
+            x = memory
+        else:
+            with standing_in():
+                x = self.carry_forward(z, NoLogDet(), context)[0]
+        return differentiated(self.carry_inverse, x, dz, dlog_det, context, self.layers)
 
     # What every flow has.
 
+    @unconverted
+    def inverse_and_event_log_det(
+        self, x: tf.Tensor, condition=None, *, context: Context | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Maps data to latents in one pass.
+
+        Args:
+          x: `[batch, height, width, channels]`.
+          condition: Classes `[batch]` or vectors `[batch, k]`, as `conditions`
+            says; ignored by an unconditional flow.
+          context: What else the pass goes by; None: a pass of inference.
+
+        Returns:
+          The latents and, in their shape, each one's share of log|det dz/dx|
+          in nats.
+        """
+        context = _context(condition, context)
+        z, log_det = self.carry_inverse(x, self._no_event_yet(x), context)
+        return z, log_det.values
+
+    @unconverted
+    def forward_and_event_log_det(
+        self, z: tf.Tensor, condition=None, *, context: Context | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Maps latents to data in one pass; the mirror image of the inverse."""
+        context = _context(condition, context)
+        x, log_det = self.carry_forward(z, self._no_event_yet(z), context)
+        return x, log_det.values
+
+    @unconverted
     def inverse_and_log_det(
-        self, x: tf.Tensor, condition=None, training: bool = False
+        self, x: tf.Tensor, condition=None, *, context: Context | None = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Maps data to latents in one pass; returns them and log|det dz/dx|, `[batch]`.
 
-        The sum of the event log-det, without the work of telling it by dimension.
+        The sum of the event log-det, without the work of keeping it by dimension.
         """
-        z, log_det = self.carry_inverse(x, _no_sum_yet(x), condition, training)
+        z, log_det = self.carry_inverse(x, no_sum_yet(x), _context(condition, context))
         return z, log_det.values
 
+    @unconverted
     def forward_and_log_det(
-        self, z: tf.Tensor, condition=None, training: bool = False
+        self, z: tf.Tensor, condition=None, *, context: Context | None = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Maps latents to data in one pass; the mirror image of the inverse."""
-        x, log_det = self.carry_forward(z, _no_sum_yet(z), condition, training)
+        x, log_det = self.carry_forward(z, no_sum_yet(z), _context(condition, context))
         return x, log_det.values
 
     def inverse_event_log_det_jacobian(self, x: tf.Tensor, condition=None) -> tf.Tensor:
@@ -165,6 +277,15 @@ class FlowBijector(Configurable, tfb.Bijector):
         """Returns log|det dx/dz| per event dimension, in nats."""
         return self.forward_and_event_log_det(z, condition)[1]
 
+    def move_inverse(self, t: tf.Tensor, x: tf.Tensor, condition=None) -> tf.Tensor:
+        """Carries a per-dimension tensor `t` as the inverse carries `x`; keeps its sum."""
+        return self.carry_inverse(x, Moved(t), Context(condition))[1].values
+
+    def move_forward(self, t: tf.Tensor, z: tf.Tensor, condition=None) -> tf.Tensor:
+        """Carries a per-dimension tensor `t` as the forward map carries `z`."""
+        return self.carry_forward(z, Moved(t), Context(condition))[1].values
+
+    @unconverted
     def forward_with_convergence(self, z: tf.Tensor, condition=None) -> tuple[tf.Tensor, tf.Tensor]:
         """Maps latents to data and says for every row whether that succeeded.
 
@@ -174,98 +295,89 @@ class FlowBijector(Configurable, tfb.Bijector):
         Returns:
           The data and a boolean `[batch]`.
         """
-        with tolerating_lost_rows():
-            x, _ = self.forward_and_log_det(z, condition)
+        context = Context(condition, tolerates_lost_rows=True)
+        x, _ = self.carry_forward(z, NoLogDet(), context)
         return x, tf.reduce_all(tf.math.is_finite(x), axis=(-3, -2, -1))
 
     @property
     def layers(self) -> list[keras.layers.Layer]:
         """The Keras layers of this flow and of all its parts, each once."""
-        found = {}
-        for module in (self, *self.submodules):
-            if isinstance(module, FlowBijector):
-                found.update((id(layer), layer) for layer in module._own_layers)
+        found: dict[int, keras.layers.Layer] = {}
+        for part in self.parts:
+            found.update((id(layer), layer) for layer in part._own_layers)
         return list(found.values())
 
-    # TFP's names for the same things, derived in this one place.
+    @property
+    def parts(self) -> list["FlowBijector"]:
+        """This flow and all flows inside it."""
+        return [self, *(part for part in self.submodules if isinstance(part, FlowBijector))]
 
-    def _one_pass(self, method, value, kwargs):
-        """Runs a one-pass method with a summed log-det on `[..., height, width, channels]`."""
-        lead = tf.shape(value)[:-3]
-        static_lead = value.shape[:-3]
-        flat = value if value.shape.rank == 4 else tf.reshape(value, (-1, *value.shape[-3:]))
-        result, log_det = method(flat, **kwargs)
-        if value.shape.rank != 4:
-            result = tf.reshape(result, tf.concat([lead, result.shape[1:]], axis=0))
-            log_det = tf.reshape(log_det, lead)
-            result.set_shape(static_lead + result.shape[-3:])
-        return result, log_det
+    @property
+    def kinds(self) -> list["FlowBijector"]:
+        """Like `parts`, and one step of those that are repeated, whose variables mean nothing."""
+        return [kind for part in self.parts for kind in part._own_kinds()]
 
-    def _inverse(self, y, **kwargs):
-        z, log_det = self._one_pass(self.inverse_and_log_det, y, kwargs)
-        if not tf.executing_eagerly():
-            self._cache.inverse_attributes(y, **kwargs)["ildj"] = log_det
-        return z
+    def _own_kinds(self):
+        return [self]
 
-    def _forward(self, x, **kwargs):
-        data, log_det = self._one_pass(self.forward_and_log_det, x, kwargs)
-        if not tf.executing_eagerly():
-            self._cache.forward_attributes(x, **kwargs)["ildj"] = -log_det
-        return data
+    def outline(self) -> list[Row]:
+        """Returns what the flow consists of, a row for every part; see `summary`."""
+        return [Row(self._title(), self.latent_shape, _count(self._own_layers))]
 
-    def _inverse_log_det_jacobian(self, y, **kwargs):
-        return self._one_pass(self.inverse_and_log_det, y, kwargs)[1]
+    def summary(self, print_fn: Callable[[str], None] = print) -> None:
+        """Prints the flow's parts, their shapes and variables.
 
-    def _forward_log_det_jacobian(self, x, **kwargs):
-        return self._one_pass(self.forward_and_log_det, x, kwargs)[1]
+        Args:
+          print_fn: What is done with the text.
+        """
+        print_fn(str(self))
 
-    def _call_inverse(self, y, name, **kwargs):
-        return super()._call_inverse(self._uncached(y), name, **kwargs)
+    def __str__(self) -> str:
+        trained = _count(self.layers, trainable=True)
+        fixed = _count(self.layers) - trained
+        others = f", {fixed:,} others" if fixed else ""
+        return table(self.outline(), f"{trained:,} trained variables{others}{self._remark()}")
 
-    def _call_forward(self, x, name, **kwargs):
-        return super()._call_forward(self._uncached(x), name, **kwargs)
+    def _title(self) -> str:
+        """Returns what this part is, for a summary."""
+        return type(self).__name__
 
-    def _call_inverse_log_det_jacobian(self, y, event_ndims, name, **kwargs):
-        return super()._call_inverse_log_det_jacobian(
-            self._uncached(y), event_ndims, name, **kwargs
-        )
+    def _remark(self) -> str:
+        """Returns what a summary says at its end."""
+        return ""
 
-    def _call_forward_log_det_jacobian(self, x, event_ndims, name, **kwargs):
-        return super()._call_forward_log_det_jacobian(
-            self._uncached(x), event_ndims, name, **kwargs
-        )
+    @property
+    def start_flags(self) -> list[keras.Variable]:
+        """Variables, one for every normalisation with a data-dependent start: 1 once it has."""
+        inner = [layer for outer in self.layers for layer in outer._flatten_layers()]
+        flags = [flag for layer in inner for flag in getattr(layer, "start_flags", ())]
+        return list({id(flag): flag for flag in flags}.values())
 
-    def _uncached(self, value):
-        """In eager mode, a tensor the cache has never seen; arrays become one anyway."""
-        return tf.identity(value) if tf.executing_eagerly() and tf.is_tensor(value) else value
+    @property
+    def is_initialized(self) -> bool:
+        """Whether every normalisation with a data-dependent start has had it."""
+        with tf.init_scope():
+            return all(bool(np.all(flag.numpy())) for flag in self.start_flags)
 
-    @classmethod
-    def _parameter_properties(cls, dtype, num_classes=None):
-        return {}
+    def reset_statistics(self) -> None:
+        """Forgets all batch statistics, ready to average a pass over the data exactly."""
+        for part in self.parts[1:]:
+            if part.gathers_statistics and part._own_layers:
+                part.reset_statistics()
 
+    def constant(self, name: str, context: Context, dtype: tf.DType | None = None) -> tf.Tensor:
+        """Returns one of `constants`, as the step of a loop has it."""
+        value = context.constants.get((id(self), name))
+        if value is None:
+            value = tf.convert_to_tensor(self.constants[name])
+        return value if dtype is None else tf.cast(value, dtype)
 
-class CarryingFlow(FlowBijector):
-    """A flow that writes `carry_inverse` and `carry_forward`; the rest follows from them.
-
-    For flows of flows, and where the log-det is less than a tensor of the
-    event's shape: one number a channel, or some dimensions' alone. A subclass
-    of such a flow changes `carry_*`: TFP's methods go by these.
-    """
-
-    def inverse_and_event_log_det(self, x, condition=None, training=False):
-        z, log_det = self.carry_inverse(x, self._nothing_yet(x), condition, training)
-        return z, log_det.values
-
-    def forward_and_event_log_det(self, z, condition=None, training=False):
-        x, log_det = self.carry_forward(z, self._nothing_yet(z), condition, training)
-        return x, log_det.values
-
-    def _nothing_yet(self, value):
+    def _no_event_yet(self, value):
         return EventLogDet(tf.zeros_like(value, self.dtype))
 
 
 @register
-class Identity(CarryingFlow):
+class Identity(FlowBijector):
     """Leaves everything as it is; log-det 0."""
 
     def __init__(self, event_shape: Sequence[int], name: str | None = None):
@@ -275,12 +387,31 @@ class Identity(CarryingFlow):
     def get_config(self) -> dict:
         return {"event_shape": self.event_shape}
 
-    def carry_inverse(self, x, log_det, condition=None, training=False):
+    def carry_inverse(self, x, log_det, context):
         return x, log_det
 
-    def carry_forward(self, z, log_det, condition=None, training=False):
+    def carry_forward(self, z, log_det, context):
         return z, log_det
 
 
-def _no_sum_yet(value):
+def standard_normal_log_prob(z: tf.Tensor) -> tf.Tensor:
+    """Returns log N(z; 0, 1) per entry, in nats."""
+    return -0.5 * tf.square(z) - float(0.5 * np.log(2 * np.pi))
+
+
+def no_sum_yet(value: tf.Tensor) -> SummedLogDet:
+    """Returns an empty sum for a batch `[batch, height, width, channels]`."""
     return SummedLogDet(tf.zeros_like(value[:, 0, 0, 0]))
+
+
+def _count(layers: Sequence[keras.layers.Layer], trainable: bool = False) -> int:
+    """Returns how many numbers layers hold, all or those that are trained."""
+    variables = {id(v): v for layer in layers for v in layer.variables}
+    shapes = [v.shape for v in variables.values() if v.trainable or not trainable]
+    return sum(int(np.prod(shape)) for shape in shapes)
+
+
+def _context(condition, context: Context | None) -> Context:
+    if context is None:
+        return Context(condition)
+    return context if condition is None else context.replace(condition=condition)

@@ -70,14 +70,14 @@ class LogitPreprocessing(FlowBijector):
             "dtype": self.dtype.name,
         }
 
-    def inverse_and_event_log_det(self, x, condition=None, training=False):
+    def carry_inverse(self, x, log_det, context):
         p = self.alpha + (1 - 2 * self.alpha) * x / self.bins
         y = tf.math.log(p) - tf.math.log1p(-p)
-        return y, self._log_det(y)
+        return y, log_det.plus(lambda: self._log_det(y))
 
-    def forward_and_event_log_det(self, z, condition=None, training=False):
+    def carry_forward(self, z, log_det, context):
         x = self.bins * (tf.sigmoid(z) - self.alpha) / (1 - 2 * self.alpha)
-        return x, -self._log_det(z)
+        return x, log_det.plus(lambda: -self._log_det(z))
 
     def _log_det(self, y):
         return tf.nn.softplus(y) + tf.nn.softplus(-y) + self._log_scale
@@ -106,8 +106,10 @@ class AffinePreprocessing(FlowBijector):
     def get_config(self) -> dict:
         return {"event_shape": self.event_shape, "bins": self.bins, "dtype": self.dtype.name}
 
-    def inverse_and_event_log_det(self, x, condition=None, training=False):
-        return x / self.bins - 0.5, tf.zeros_like(x) - float(np.log(self.bins))
+    def carry_inverse(self, x, log_det, context):
+        added = tf.zeros_like(x) - float(np.log(self.bins))
+        return x / self.bins - 0.5, log_det.plus(added)
 
-    def forward_and_event_log_det(self, z, condition=None, training=False):
-        return (z + 0.5) * self.bins, tf.zeros_like(z) + float(np.log(self.bins))
+    def carry_forward(self, z, log_det, context):
+        added = tf.zeros_like(z) + float(np.log(self.bins))
+        return (z + 0.5) * self.bins, log_det.plus(added)

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from tfp_lcma.bijectors.flow_bijector import CarryingFlow
+from tfp_lcma.bijectors.flow_bijector import FlowBijector
 from tfp_lcma.serialization import register
 
 
 @register
-class Rotation(CarryingFlow):
+class Rotation(FlowBijector):
     """Multiplies the channels of every position by a constant orthogonal matrix Q.
 
     ```none
@@ -48,17 +48,13 @@ class Rotation(CarryingFlow):
     def get_config(self) -> dict:
         return {"event_shape": self.event_shape, "matrix": self._matrix}
 
-    def carry_inverse(self, x, log_det, condition=None, training=False):
-        return _mix(x, self._matrix), log_det.moved(lambda t: self.transport_inverse(t, x))
+    def carry_inverse(self, x, log_det, context):
+        moved = log_det.moved(lambda t: _mix(t, self._matrix**2))
+        return _mix(x, self._matrix), moved
 
-    def carry_forward(self, z, log_det, condition=None, training=False):
-        return _mix(z, self._matrix.T), log_det.moved(lambda t: self.transport_forward(t, z))
-
-    def transport_inverse(self, t, x):
-        return _mix(t, self._matrix**2)
-
-    def transport_forward(self, t, z):
-        return _mix(t, self._matrix.T**2)
+    def carry_forward(self, z, log_det, context):
+        moved = log_det.moved(lambda t: _mix(t, self._matrix.T**2))
+        return _mix(z, self._matrix.T), moved
 
 
 def _mix(x, matrix):

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_lcma.bijectors.checks import image_shape
-from tfp_lcma.bijectors.reshaping import Rearrangement, permute
+from tfp_lcma.bijectors.moves import Rearrangement, permute
 from tfp_lcma.serialization import register
 
 

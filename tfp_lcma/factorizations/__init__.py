@@ -1,4 +1,4 @@
-"""Which dimensions leave a multi-scale flow at which level."""
+"""Which dimensions of a multi-scale flow are factored out at which level."""
 
 from tfp_lcma.factorizations.entropy import EntropyInformed
 from tfp_lcma.factorizations.exit_price import PAIRS, ExitPrice, pair_prices

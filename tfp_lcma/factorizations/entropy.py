@@ -1,12 +1,19 @@
-"""EIW-Flow's answer: the channels of highest entropy leave, as the image itself shows."""
+"""EIW-Flow's answer: the channels of highest entropy are factored out, image by image."""
 
-from tfp_lcma.bijectors.entropy_shuffles import CouplingShuffle, FrozenShuffle, InvariantShuffle
+from collections.abc import Callable
+
+from tfp_lcma.factorizations.entropy_shuffles import (
+    CouplingShuffle,
+    FrozenShuffle,
+    InvariantShuffle,
+)
 from tfp_lcma.factorizations.factorization import Factorization
 from tfp_lcma.factorizations.ranking import check_choice
+from tfp_lcma.factorizations.shuffle import Shuffle
 from tfp_lcma.networks.channel_router import ENTROPIES
 from tfp_lcma.serialization import register
 
-_SHUFFLES = {
+_SHUFFLES: dict[str, Callable[..., Shuffle]] = {
     "invariant": InvariantShuffle,
     "frozen": FrozenShuffle,
     "coupling": CouplingShuffle,
@@ -15,12 +22,12 @@ _SHUFFLES = {
 
 @register
 class EntropyInformed(Factorization):
-    """The channels that are most like Gaussian noise leave, image by image.
+    """The channels that are most like Gaussian noise are factored out, image by image.
 
     Leaving early costs KL(q(z) || N(0, I)) and what a channel shares with those
     that stay. Of channels of one variance the first is least where the entropy
     is highest. A shuffle stands before the split and moves those channels into
-    the half that leaves; it learns their entropies by a loss of its own, which
+    the part that is factored out; it learns their entropies by a loss of its own, which
     `FlowModel.fit` adds to the likelihood's. Log-det 0. Latents stand by
     slot, under "frozen" where their dimension came from.
 
@@ -38,6 +45,7 @@ class EntropyInformed(Factorization):
         steps: int = 500,
         entropy: str = "negentropy",
         reverse: bool = False,
+        retained: float | int = 0.5,
     ):
         """Creates the factorization.
 
@@ -49,11 +57,13 @@ class EntropyInformed(Factorization):
           weight: Of the loss by which scores learn entropies; "frozen" has none.
           steps: Training steps over which "frozen" averages.
           entropy: "negentropy", or "log_variance".
-          reverse: Whether the channels of lowest entropy leave instead.
+          reverse: Whether the channels of lowest entropy are factored out instead.
+          retained: Share or number of a view's channels that stay.
 
         Raises:
           ValueError: If an argument is none of these.
         """
+        super().__init__(retained=retained)
         check_choice("shuffle", shuffle, tuple(_SHUFFLES))
         check_choice("entropy", entropy, ENTROPIES)
         self._shuffle, self._weight, self._steps = shuffle, float(weight), int(steps)
@@ -61,6 +71,7 @@ class EntropyInformed(Factorization):
 
     def get_config(self) -> dict:
         return {
+            **super().get_config(),
             "shuffle": self._shuffle,
             "weight": self._weight,
             "steps": self._steps,
@@ -71,5 +82,9 @@ class EntropyInformed(Factorization):
     def bijector(self, level, view_shape):
         own = {"steps": self._steps} if self._shuffle == "frozen" else {"weight": self._weight}
         return _SHUFFLES[self._shuffle](
-            view_shape, entropy=self._entropy, reverse=self._reverse, **own
+            view_shape,
+            staying=self.staying(level, view_shape),
+            entropy=self._entropy,
+            reverse=self._reverse,
+            **own,
         )

@@ -1,4 +1,4 @@
-"""The pair that costs least to lose leaves."""
+"""The pair that costs least to lose is factored out."""
 
 from collections.abc import Sequence
 
@@ -11,12 +11,12 @@ from tfp_lcma.serialization import register
 
 # The pairs of sub-positions dy * 2 + dx; a pair's complement has the mirrored place.
 PAIRS = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
-# Of equal prices the first here is taken: RealNVP's, whose (0,1), (1,0) leave.
+# Of equal prices the first here is taken: RealNVP's, which factors (0,1), (1,0) out.
 _TIE_ORDER = np.array([3, 0, 1, 2, 4, 5])
 
 
 def pair_prices(covariance: np.ndarray) -> np.ndarray:
-    """Returns what it costs to let each pair of a 2x2 block leave, in nats.
+    """Returns what it costs to factor out each pair of a 2x2 block, in nats.
 
     ```none
     price(S) = 0.5 (sum_{i in S} log var_i - log det Cov[S | K]),  K the pair that stays
@@ -30,7 +30,7 @@ def pair_prices(covariance: np.ndarray) -> np.ndarray:
       covariance: `[..., 4, 4]`, of the block's sub-positions in raster order.
 
     Returns:
-      `[..., 6]`, for the pairs of `PAIRS` in that order, each as the one that leaves.
+      `[..., 6]`, for the pairs of `PAIRS` in that order, each as the one that is factored out.
     """
     # A correlation matrix has the same prices; a floor keeps a singular one finite.
     scale = np.sqrt(np.maximum(np.diagonal(covariance, axis1=-2, axis2=-1), 1e-30))
@@ -44,17 +44,21 @@ def pair_prices(covariance: np.ndarray) -> np.ndarray:
 
 @register
 class ExitPrice(StaticFactorization):
-    """Of every 2x2 block of every channel the pair of least exit price leaves.
+    """Of every 2x2 block of every channel the pair of least exit price is factored out.
 
     Prices come from the covariance of each block at the end of a level of a
-    flow in which nobody leaves; see `pair_prices`. Both halves are in raster
+    flow without a split; see `pair_prices`. Both halves are in raster
     order. The score is this package's.
 
     Valid where dimensions keep their identity up to the end of the level: with
     masked couplings, not with 1x1 convolutions.
     """
 
-    def __init__(self, statistics: LogDetStatistics | Sequence[np.ndarray], granularity="position"):
+    def __init__(
+        self,
+        statistics: LogDetStatistics | Sequence[np.ndarray],
+        granularity: str = "position",
+    ):
         """Creates the factorization.
 
         Args:
@@ -68,27 +72,28 @@ class ExitPrice(StaticFactorization):
           ValueError: If an argument is not one of these, or the statistics lack
             a covariance where a dimension arrives.
         """
+        super().__init__()
         check_choice("granularity", granularity, GRANULARITIES)
         self._granularity = granularity
         if isinstance(statistics, LogDetStatistics):
-            self._prices = []  # of the levels above, when a level's dimensions are asked for
+            self._prices: tuple[np.ndarray, ...] = ()
             for level in range(len(statistics.block_covariance)):
                 index = view(self.arriving(level, statistics.event_shape))
-                self._prices.append(pair_prices(statistics.covariance_of(level, index)))
+                # `arriving` goes by the prices of the levels above.
+                self._prices += (pair_prices(statistics.covariance_of(level, index)),)
         else:
-            self._prices = [np.array(prices, np.float64) for prices in statistics]
+            self._prices = tuple(np.array(prices, np.float64) for prices in statistics)
         if not self._prices or any(p.ndim != 4 or p.shape[-1] != 6 for p in self._prices):
             raise ValueError(
                 "statistics must be a LogDetStatistics of two levels or more or, for every level, "
                 f"prices of shape [h, w, c, 6]; got shapes {[p.shape for p in self._prices]}."
             )
-        self._prices = tuple(self._prices)
         for prices in self._prices:
             prices.setflags(write=False)
 
     @property
     def prices(self) -> tuple[np.ndarray, ...]:
-        """For every level the price of letting each pair leave, `[h, w, c, 6]`, in nats."""
+        """For every level the price of factoring out each pair, `[h, w, c, 6]`, in nats."""
         return self._prices
 
     def get_config(self) -> dict:
@@ -97,7 +102,11 @@ class ExitPrice(StaticFactorization):
     def order(self, level, view_shape):
         height, width, channels, _ = self._prices[0].shape
         event_shape = (2 * height, 2 * width, channels)
-        check_view("statistics", level, view_shape, len(self._prices), event_shape)
+        expected: tuple[int, ...] = ()
+        if level < len(self._prices):
+            height, width, channels, _ = self._prices[level].shape
+            expected = height, width, 4 * channels
+        check_view("statistics", level, view_shape, expected, event_shape)
         prices = self._prices[level]
         axes = {"position": (), "channel": (0, 1), "level": (0, 1, 2)}[self._granularity]
         mean = prices.mean(axis=axes, keepdims=True) if axes else prices

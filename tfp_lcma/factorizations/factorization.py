@@ -1,22 +1,70 @@
-"""The protocol of a factorization: which dimensions leave at a level, which go on."""
+"""The protocol of a factorization: which dimensions are factored out, which stay."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
-from tfp_lcma.bijectors.reshaping import Permutation, Squeeze
+from tfp_lcma.bijectors.moves import Permutation, Squeeze
 from tfp_lcma.serialization import Configurable
 
 
 class Factorization(Configurable):
-    """An immutable, serialisable choice of the dimensions that leave early.
+    """An immutable, serialisable choice of the dimensions that are factored out early.
 
     At every level the flow's tensor is taken as a view `[h, w, 4c]`: entry
     `channel * 4 + dy * 2 + dx` is sub-position (dy, dx) of a 2x2 block of
-    `channel`. A factorization orders these entries; the first half goes on to
-    the next level, the second half leaves.
+    `channel`. A factorization orders these entries; the first of them stay, as
+    many as `staying` says, the others are factored out.
+
+    Attributes:
+      retained: The share of a view's entries that stay, or their number.
     """
+
+    retained: float | int = 0.5
+
+    def __init__(self, *, retained: float | int = 0.5):
+        """Creates the factorization.
+
+        Args:
+          retained: How many of a view's entries stay: a share between 0 and 1, or
+            a number.
+
+        Raises:
+          ValueError: If it is neither.
+        """
+        whole = isinstance(retained, int) and not isinstance(retained, bool)
+        if not (retained >= 1 if whole else 0 < retained < 1):
+            raise ValueError(
+                "retained must be a share between 0 and 1 or a whole number of entries >= 1; got "
+                f"{retained!r}."
+            )
+        self.retained = retained
+
+    def get_config(self) -> dict:
+        return {"retained": self.retained}
+
+    def staying(self, level: int, view_shape: Sequence[int]) -> int:
+        """Returns how many channels of a level's view stay.
+
+        Args:
+          level: Index of the level.
+          view_shape: Shape `(h, w, 4c)` of its view.
+
+        Raises:
+          ValueError: If a share does not come to a whole number of channels, or a
+            number leaves none to be factored out.
+        """
+        entries = view_shape[-1]
+        share = self.retained if isinstance(self.retained, int) else self.retained * entries
+        stay = round(share)
+        # 0.55 * 20 is not quite 11.
+        if abs(share - stay) > 1e-9 * entries or not 1 <= stay < entries:
+            raise ValueError(
+                f"retained must leave a whole number from 1 to {entries - 1} of the {entries} "
+                f"channels of level {level}'s view; got {self.retained!r}."
+            )
+        return stay
 
     def bijector(self, level: int, view_shape: Sequence[int]) -> FlowBijector:
         """Returns the flow that stands before the split of `level` (0 is the finest).
@@ -50,8 +98,8 @@ class Factorization(Configurable):
             order = self.bijector(above, index.shape)
             if order.routes_change:
                 raise ValueError(f"{self!r} has not settled yet which dimensions arrive.")
-            index = order.route(index)
-            index = index[..., : index.shape[-1] // 2]
+            stay = self.staying(above, index.shape)
+            index = order.route(index)[..., :stay]
         return index
 
     def __eq__(self, other) -> bool:
@@ -64,8 +112,11 @@ class Factorization(Configurable):
         return hash(type(self).__name__)
 
     def __repr__(self) -> str:
-        arguments = ", ".join(f"{name}={_show(v)}" for name, v in self.get_config().items())
-        return f"{type(self).__name__}({arguments})"
+        arguments = self.get_config()
+        if arguments.get("retained") == Factorization.retained:
+            del arguments["retained"]
+        shown = ", ".join(f"{name}={_show(v)}" for name, v in arguments.items())
+        return f"{type(self).__name__}({shown})"
 
 
 class StaticFactorization(Factorization):
@@ -95,7 +146,7 @@ def view_order(sub_positions: np.ndarray) -> np.ndarray:
 
     Args:
       sub_positions: Integers `[..., c, 4]`: the sub-positions 0 to 3 of every
-        channel, those that go on first.
+        channel, those that stay first.
 
     Returns:
       Integers `[..., 4c]`: all channels' first, all channels' second, and so on.

@@ -1,4 +1,4 @@
-"""The principal components of blocks that carry least leave."""
+"""The principal components of blocks that carry least are factored out."""
 
 from collections.abc import Sequence
 
@@ -13,11 +13,11 @@ from tfp_lcma.serialization import register
 
 @register
 class KarhunenLoeve(CollectedRotation):
-    """The principal components of the blocks go on that carry most, one rotation a level.
+    """The principal components of the blocks that carry most stay, one rotation a level.
 
     The rotation's rows are the eigenvectors of the covariance within blocks at
-    the end of a level of a flow in which nobody leaves, averaged over positions.
-    What leaves is uncorrelated with what stays: of the same channel, or of all
+    the end of a level of a flow without a split, averaged over positions.
+    What is factored out is uncorrelated with what stays: of the same channel, or of all
     with `across_channels`. At deeper levels the covariance is that of the same
     flow's activations, seen through the rotations above.
     Log-det 0; latents stand by slot. The factorization is this package's.
@@ -29,24 +29,26 @@ class KarhunenLoeve(CollectedRotation):
         *,
         across_channels: bool = False,
         keep: str = "variance",
+        retained: float | int = 0.5,
     ):
         """Creates the factorization.
 
         Args:
-          statistics: What a `LogDetCollector` gathered in a flow in which nobody
-            leaves, or the rotations alone: for every level `[4c, 4c]`.
+          statistics: What a `LogDetCollector` gathered in a flow without a
+            split, or the rotations alone: for every level `[4c, 4c]`.
           across_channels: Whether one rotation mixes all 4c entries of a block;
             else each channel has its own of the four sub-positions.
-          keep: Which components go on: those of most "variance", or those of
+          keep: Which components stay: those of most "variance", or those of
             most "negentropy", the least Gaussian, by skewness and kurtosis
             (Jones, Sibson: What is projection pursuit?).
+          retained: Share or number of a view's components that stay.
 
         Raises:
           ValueError: If an argument is not one of these.
         """
         check_choice("keep", keep, ("variance", "negentropy"))
         self._keep = keep
-        super().__init__(statistics, across_channels=across_channels)
+        super().__init__(statistics, across_channels=across_channels, retained=retained)
 
     def get_config(self) -> dict:
         return super().get_config() | {"keep": self._keep}

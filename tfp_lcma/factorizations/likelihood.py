@@ -1,4 +1,4 @@
-"""LCMA and its nearest relative: what counts most for the log-likelihood goes on."""
+"""LCMA and its nearest relative: what counts most for the log-likelihood stays."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ _SCORES = {
 
 @register
 class LikelihoodContribution(BlockRanking):
-    """Orders every 2x2 block by log-det: the two highest of four go on, per channel.
+    """Orders every 2x2 block by log-det: the two highest of four stay, per channel.
 
     The scores are the log-dets that a flow without a multi-scale split gave
     each dimension up to the end of a level. A deeper level ranks only the
@@ -41,6 +41,7 @@ class LikelihoodContribution(BlockRanking):
         order: str = "rank",
         scores: str = "cumulative",
         centred: bool = False,
+        retained: float | int = 0.5,
     ):
         """Creates the factorization.
 
@@ -49,7 +50,7 @@ class LikelihoodContribution(BlockRanking):
             scores are averaged; or the scores alone: an array
             `[levels, height, width, channels]` in nats, in the coordinates of
             the image, which is taken as it is whatever `scores` says.
-          keep: "high": the highest scores go on; "low": the halves exchanged.
+          keep: "high": the highest scores stay; "low": the halves exchanged.
           granularity: "position": every block by its own scores; "channel": one
             order for all blocks of a channel, by scores averaged over positions;
             "level": one order for the whole level.
@@ -65,6 +66,8 @@ class LikelihoodContribution(BlockRanking):
           centred: Whether the mean score of each parity of the pixel grid is
             taken away first, since couplings with checkerboard masks transform
             one parity more often than the other.
+          retained: Share or number of a view's entries that stay. Under "low" and
+            "raster" the order is by halves all the same.
 
         Raises:
           ValueError: If an argument is not one of these. A score that is missing
@@ -79,6 +82,7 @@ class LikelihoodContribution(BlockRanking):
             pooling=pooling,
             order=order,
             centred=centred,
+            retained=retained,
         )
 
     def get_config(self) -> dict:
@@ -90,7 +94,7 @@ class LikelihoodContribution(BlockRanking):
 
 @register
 class LikelihoodGain(BlockRanking):
-    """What has most still to gain goes on: its final log-density less what it has here.
+    """What has most still to gain stays: its final log-density less what it has here.
 
     ```none
     gain_i = mean log p_i at the end of the flow - (log-det_i - 0.5 log(2 pi e var_i))

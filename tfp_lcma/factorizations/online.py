@@ -31,7 +31,7 @@ class OnlineLikelihoodContribution(Factorization):
     a random split      deeper levels are drawn   nothing is drawn any more
     ```
 
-    A dimension that leaves must be standard normal by then and one that stays
+    A dimension that is factored out must be standard normal by then and one that stays
     need not, so what a level does to a dimension depends on its present role.
     Under a random split within every 2x2 block all dimensions play both roles
     alike. The index of the split is a variable: the density is exact at every
@@ -59,7 +59,7 @@ class OnlineLikelihoodContribution(Factorization):
           decide_at: Optimiser steps after which a choice is made, rising: the
             first settles level 0, each next one a level more, the last one all
             that are left.
-          rule: Who leaves: "likelihood_contribution", "likelihood_gain" or
+          rule: What is factored out: "likelihood_contribution", "likelihood_gain" or
             "exit_price", by the class of that name.
           seed: Of the random splits.
           **options: Of the rule's class, such as `granularity="level"`.
@@ -67,6 +67,12 @@ class OnlineLikelihoodContribution(Factorization):
         Raises:
           ValueError: If an argument is not as described.
         """
+        super().__init__()
+        if "retained" in options:
+            raise ValueError(
+                "options must hold no retained: the random splits are into halves; got "
+                f"{options!r}."
+            )
         steps = [int(step) for step in decide_at]
         if not steps or steps[0] < 1 or any(b <= a for a, b in pairwise(steps)):
             raise ValueError(f"decide_at must hold rising steps >= 1; got {decide_at!r}.")

@@ -6,6 +6,7 @@ import numpy as np
 
 from tfp_lcma.factorizations.factorization import StaticFactorization, view, view_order
 from tfp_lcma.factorizations.static import CHECKERBOARD_ORDER
+from tfp_lcma.factorizations.statistics import LogDetStatistics
 
 GRANULARITIES = ("position", "level", "channel")
 # Sub-positions dy * 2 + dx of the two parities of the pixel grid.
@@ -21,14 +22,16 @@ class BlockRanking(StaticFactorization):
 
     def __init__(
         self,
-        statistics,
+        statistics: LogDetStatistics | Sequence[LogDetStatistics] | np.ndarray,
         keep: str = "high",
         *,
         granularity: str = "position",
         pooling: str = "block",
         order: str = "rank",
         centred: bool = False,
+        retained: float | int = 0.5,
     ):
+        super().__init__(retained=retained)
         choices = {
             "keep": (keep, ("high", "low")),
             "granularity": (granularity, GRANULARITIES),
@@ -54,6 +57,7 @@ class BlockRanking(StaticFactorization):
 
     def get_config(self) -> dict:
         return {
+            **super().get_config(),
             "statistics": self._scores,
             "keep": self._keep,
             "granularity": self._granularity,
@@ -62,7 +66,7 @@ class BlockRanking(StaticFactorization):
             "centred": self._centred,
         }
 
-    def _scores_of(self, statistics) -> np.ndarray:
+    def _scores_of(self, statistics: LogDetStatistics) -> np.ndarray:
         raise NotImplementedError(f"{type(self).__name__} lacks _scores_of().")
 
     def order(self, level: int, view_shape: Sequence[int]) -> np.ndarray:
@@ -88,21 +92,21 @@ class BlockRanking(StaticFactorization):
             scores = np.broadcast_to(scores.mean(axis=(0, 1)), scores.shape)
         ranked = np.argsort(-scores, axis=-1, kind="stable")
         best, others = np.split(ranked, 2, axis=-1)
-        halves = (best, others) if self._keep == "high" else (others, best)
+        halves = [best, others] if self._keep == "high" else [others, best]
         if self._inner_order == "raster":
-            halves = (np.sort(half) for half in halves)
-        return np.concatenate(list(halves), axis=-1)
+            halves = [np.sort(half) for half in halves]
+        return np.concatenate(halves, axis=-1)
 
     def _view_scores(self, level, view_shape):
         """Returns the scores of every entry of the level's view."""
         levels, *event_shape = self._scores.shape
-        check_view("statistics", level, view_shape, levels, event_shape)
-        reached = view(self.arriving(level, event_shape))
+        reached = view(self.arriving(level, event_shape)) if level < levels else np.empty(0)
+        check_view("statistics", level, view_shape, reached.shape, event_shape)
         scores = self._scores[level].ravel()[reached]
         if not np.isfinite(scores).all():
             raise ValueError(
                 f"statistics have no finite score for every dimension that reaches level {level}: "
-                "they must come from a flow in which nobody leaves (factorization=None)."
+                "they must come from a flow without a split (factorization=None)."
             )
         return scores
 
@@ -115,29 +119,30 @@ def check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
 
 
 def check_view(
-    name: str, level: int, view_shape: Sequence[int], levels: int, event_shape: Sequence[int]
+    name: str,
+    level: int,
+    view_shape: Sequence[int],
+    expected: Sequence[int],
+    event_shape: Sequence[int],
 ) -> None:
-    """Raises a ValueError unless a flow on `event_shape` has that view at that level."""
-    size = 2 ** (level + 1)
-    height, width, channels = event_shape
-    expected = (height // size, width // size, channels * size * 2)
-    if level >= levels or tuple(view_shape) != expected:
+    """Raises a ValueError unless a level's view is as `name`, of an image, makes it expected."""
+    if tuple(view_shape) != tuple(expected):
         raise ValueError(
-            f"{name} of {levels} levels of an image {tuple(event_shape)} do not fit level {level} "
-            f"with a view of shape {tuple(view_shape)}: they were collected from another flow."
+            f"{name} of an image {tuple(event_shape)} do not fit level {level} with a view of "
+            f"shape {tuple(view_shape)}: they were collected from another flow."
         )
 
 
-def _mean_scores(statistics, scores_of):
+def _mean_scores(statistics, scores_of) -> np.ndarray:
     """Returns scores as they are, those of statistics, or the mean over several statistics."""
     if isinstance(statistics, list | tuple) and len(statistics):
-        scores = [_mean_scores(one, scores_of) for one in statistics]
-        if len({one.shape for one in scores}) > 1:
+        several = [_mean_scores(one, scores_of) for one in statistics]
+        if len({one.shape for one in several}) > 1:
             raise ValueError(
                 f"statistics must all be of one shape; got scores of shapes "
-                f"{[one.shape for one in scores]}."
+                f"{[one.shape for one in several]}."
             )
-        return np.mean(scores, axis=0)
+        return np.mean(several, axis=0)
     if hasattr(statistics, "log_det"):
         statistics = scores_of(statistics)
     scores = np.array(statistics, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""The components of blocks leave that share least with all else, neighbouring blocks included."""
+"""The components of blocks that share least with all else are factored out."""
 
 import numpy as np
 
@@ -92,14 +92,14 @@ def conditional_covariances(views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @register
 class RotatedExitPrice(CollectedRotation):
-    """The components of every block leave that share least with what else there is.
+    """The components of every block that share least with what else there is are factored out.
 
-    Exit price carried on twice: what leaves may be any half of the block's
-    space, not two pixels of it, and the price counts what the leaving
+    Exit price carried on twice: what is factored out may be any half of the block's
+    space, not two pixels of it, and the price counts what these
     components share with the eight neighbouring blocks too, not only with the
     rest of their own. Under a Gaussian model of activations at the end of a
     level the price of a subspace is `shared_information`; the cheapest one
-    leaves. `KarhunenLoeve` is the same without neighbours, when every choice of
+    is factored out. `KarhunenLoeve` is the same without neighbours, when every choice of
     principal components has price zero and variance decides.
     Log-det 0; latents stand by slot. The factorization is this package's.
 

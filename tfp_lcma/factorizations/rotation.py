@@ -1,4 +1,4 @@
-"""Leaving along a rotated basis: what leaves is a component of a block, not a pixel."""
+"""Splits along a rotated basis: what is factored out is a component of a block, not a pixel."""
 
 from collections.abc import Callable, Sequence
 
@@ -21,14 +21,14 @@ _HAAR = {
 
 @register
 class Haar(Factorization):
-    """Two of the four Haar components of every 2x2 block go on, per channel.
+    """Some of the four Haar components of every 2x2 block stay, by default two, per channel.
 
     ```none
     mean = (a+b+c+d)/2, horizontal = (a-b+c-d)/2, vertical = (a+b-c-d)/2, diagonal = (a-b-c+d)/2
     ```
 
     Neighbouring pixels are nearly equal, so the differences share little with
-    the mean: they leave at little cost. Log-det 0; latents stand by slot.
+    the mean: factoring them out costs little. Log-det 0; latents stand by slot.
 
     References:
       Ardizzone et al.: Guided image generation with conditional invertible neural
@@ -40,17 +40,18 @@ class Haar(Factorization):
         """Creates the factorization.
 
         Args:
-          keep: The two components that go on, of "mean", "horizontal" (the
+          keep: The components that stay, one to three of "mean", "horizontal" (the
             difference between left and right), "vertical" and "diagonal".
 
         Raises:
-          ValueError: If `keep` does not name two different components.
+          ValueError: If `keep` does not name one to three different components.
         """
         keep = tuple(keep)
-        if len(keep) != 2 or len(set(keep)) != 2 or not set(keep) <= set(_HAAR):
+        if not 1 <= len(keep) <= 3 or len(set(keep)) != len(keep) or not set(keep) <= set(_HAAR):
             raise ValueError(
-                f"keep must name two different ones of {', '.join(_HAAR)}; got {keep!r}."
+                f"keep must name one to three different ones of {', '.join(_HAAR)}; got {keep!r}."
             )
+        super().__init__(retained=len(keep) / 4)
         self._keep = keep
 
     def get_config(self) -> dict:
@@ -73,12 +74,13 @@ class LearnedConvolution(Factorization):
       Kingma, Dhariwal: Glow, section 3.2.
     """
 
-    def __init__(self, dtype: str = "float32"):
+    def __init__(self, dtype: str = "float32", *, retained: float | int = 0.5):
         """Mixes in `dtype`, which must be the flow's."""
+        super().__init__(retained=retained)
         self._dtype = dtype
 
     def get_config(self) -> dict:
-        return {"dtype": self._dtype}
+        return {**super().get_config(), "dtype": self._dtype}
 
     def bijector(self, level, view_shape):
         return InvertibleConvolution(view_shape, dtype=self._dtype)
@@ -91,22 +93,28 @@ class CollectedRotation(Factorization):
     """
 
     def __init__(
-        self, statistics: LogDetStatistics | Sequence[np.ndarray], *, across_channels: bool = False
+        self,
+        statistics: LogDetStatistics | Sequence[np.ndarray],
+        *,
+        across_channels: bool = False,
+        retained: float | int = 0.5,
     ):
         """Creates the factorization.
 
         Args:
-          statistics: What a `LogDetCollector` gathered in a flow in which nobody
-            leaves, or the rotations alone: for every level `[4c, 4c]`.
+          statistics: What a `LogDetCollector` gathered in a flow without a
+            split, or the rotations alone: for every level `[4c, 4c]`.
           across_channels: Whether one rotation mixes all 4c entries of a block;
             else each channel has its own of the four sub-positions.
+          retained: Share or number of a view's components that stay.
 
         Raises:
           ValueError: If an argument is not one of these.
         """
+        super().__init__(retained=retained)
         self._across = bool(across_channels)
         if isinstance(statistics, LogDetStatistics):
-            statistics = rotations_by_level(statistics, self._choose)
+            statistics = rotations_by_level(statistics, self._choose, self.staying)
         self._rotations = tuple(np.array(matrix, np.float64) for matrix in statistics)
         if not self._rotations or any(m.ndim != 2 or m.shape[0] % 4 for m in self._rotations):
             raise ValueError(
@@ -122,7 +130,11 @@ class CollectedRotation(Factorization):
         return self._rotations
 
     def get_config(self) -> dict:
-        return {"statistics": self._rotations, "across_channels": self._across}
+        return {
+            **super().get_config(),
+            "statistics": self._rotations,
+            "across_channels": self._across,
+        }
 
     def bijector(self, level, view_shape):
         if level >= len(self._rotations) or len(self._rotations[level]) != view_shape[-1]:
@@ -134,10 +146,10 @@ class CollectedRotation(Factorization):
         return Rotation(view_shape, self._rotations[level])
 
     def _choose(self, statistics: LogDetStatistics, level: int, mixture: np.ndarray) -> np.ndarray:
-        """Returns the rotation `[4c, 4c]` of a level, rows that go on first.
+        """Returns the rotation `[4c, 4c]` of a level, rows that stay first.
 
         Args:
-          statistics: Of a flow in which nobody leaves.
+          statistics: Of a flow without a split.
           level: Index of the level.
           mixture: `[4c, m]`: the entries of our view in terms of the m that a
             block has in that flow.
@@ -148,25 +160,27 @@ class CollectedRotation(Factorization):
 def rotations_by_level(
     statistics: LogDetStatistics,
     choose: Callable[[LogDetStatistics, int, np.ndarray], np.ndarray],
+    staying: Callable[[int, tuple[int, ...]], int],
 ) -> list[np.ndarray]:
     """Returns the rotations of all levels, finest first, each seeing what those above let through.
 
     Raises:
-      ValueError: If the statistics come from a flow in which somebody leaves.
+      ValueError: If the statistics come from a flow with a split.
     """
     channels = statistics.event_shape[-1]
-    # What our tensor's channels are, in terms of those of the flow in which nobody leaves.
-    mixture, rotations = np.eye(channels), []
+    # What our tensor's channels are, in terms of those of the flow without a split.
+    mixture: np.ndarray = np.eye(channels)
+    rotations: list[np.ndarray] = []
     for level, covariance in enumerate(statistics.block_covariance):
         mixture = np.kron(mixture, np.eye(4))
         if mixture.shape[1] != covariance.shape[-1]:
             raise ValueError(
-                "statistics must come from a flow in which nobody leaves (factorization=None): "
+                "statistics must come from a flow without a split (factorization=None): "
                 f"level {level} has {covariance.shape[-1]} entries in a block, expected "
                 f"{mixture.shape[1]}."
             )
         rotations.append(choose(statistics, level, mixture))
-        mixture = (rotations[-1] @ mixture)[: len(mixture) // 2]
+        mixture = (rotations[-1] @ mixture)[: staying(level, (1, 1, len(mixture)))]
     return rotations
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfp_lcma.bijectors.reshaping import Permutation
+from tfp_lcma.bijectors.moves import Permutation
 from tfp_lcma.factorizations.factorization import (
     Factorization,
     StaticFactorization,
@@ -18,14 +18,11 @@ CHECKERBOARD_ORDER = (0, 3, 1, 2)
 
 @register
 class Checkerboard(StaticFactorization):
-    """RealNVP's split: the diagonal (0,0), (1,1) of every 2x2 block goes on.
+    """RealNVP's split: the diagonal (0,0), (1,1) of every 2x2 block stays.
 
     References:
       Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, section 3.6.
     """
-
-    def get_config(self) -> dict:
-        return {}
 
     def order(self, level, view_shape):
         return view_order(np.tile(CHECKERBOARD_ORDER, (view_shape[-1] // 4, 1)))
@@ -33,10 +30,7 @@ class Checkerboard(StaticFactorization):
 
 @register
 class ComplementCheckerboard(StaticFactorization):
-    """The other parity: (0,1), (1,0) of every 2x2 block goes on, RealNVP's halves exchanged."""
-
-    def get_config(self) -> dict:
-        return {}
+    """The other parity: (0,1), (1,0) of every 2x2 block stays, RealNVP's halves exchanged."""
 
     def order(self, level, view_shape):
         return np.roll(Checkerboard().order(level, view_shape), view_shape[-1] // 2)
@@ -44,17 +38,14 @@ class ComplementCheckerboard(StaticFactorization):
 
 @register
 class Channel(StaticFactorization):
-    """Glow's split: the first half of the view's entries goes on.
+    """Glow's split: the first half of the view's entries stays.
 
     The view counts channel by channel, so on one channel the upper row of every
-    block goes on, on several the first channels with all their pixels.
+    block stays, on several the first channels with all their pixels.
 
     References:
       Kingma, Dhariwal: Glow, section 3.
     """
-
-    def get_config(self) -> dict:
-        return {}
 
     def order(self, level, view_shape):
         return np.arange(view_shape[-1])
@@ -62,7 +53,7 @@ class Channel(StaticFactorization):
 
 @register
 class Random(Factorization):
-    """At every level a random half of all dimensions goes on, wherever they are.
+    """At every level a random half of all dimensions stays, wherever they are.
 
     Both halves keep the order of the view, so that a dimension stays roughly
     where it was; blocks are not respected.
@@ -73,53 +64,74 @@ class Random(Factorization):
       half is this package's.
     """
 
-    def __init__(self, seed: int = 0):
+    def __init__(self, seed: int = 0, *, retained: float | int = 0.5):
         """Draws the halves by `seed`."""
+        super().__init__(retained=retained)
         self._seed = int(seed)
 
     def get_config(self) -> dict:
-        return {"seed": self._seed}
+        return {**super().get_config(), "seed": self._seed}
 
     def bijector(self, level, view_shape):
         height, width, entries = view_shape
         order = np.random.default_rng([self._seed, level]).permutation(height * width * entries)
-        halves = [np.sort(half).reshape(height, width, entries // 2) for half in np.split(order, 2)]
-        return Permutation(np.concatenate(halves, axis=-1))
+        stay = self.staying(level, view_shape)
+        parts = np.split(order, [height * width * stay])
+        parts = [np.sort(part).reshape(height, width, -1) for part in parts]
+        return Permutation(np.concatenate(parts, axis=-1))
 
 
 @register
 class RandomChannels(StaticFactorization):
-    """A random half of the view's entries goes on, the same at every position."""
+    """A random half of the view's entries stays, the same at every position."""
 
-    def __init__(self, seed: int = 0):
+    def __init__(self, seed: int = 0, *, retained: float | int = 0.5):
         """Draws the entries by `seed`."""
+        super().__init__(retained=retained)
         self._seed = int(seed)
 
     def get_config(self) -> dict:
-        return {"seed": self._seed}
+        return {**super().get_config(), "seed": self._seed}
 
     def order(self, level, view_shape):
         order = np.random.default_rng([self._seed, level]).permutation(view_shape[-1])
-        return np.concatenate([np.sort(half) for half in np.split(order, 2)])
+        parts = np.split(order, [self.staying(level, view_shape)])
+        return np.concatenate([np.sort(part) for part in parts])
 
 
 @register
 class RandomInBlock(StaticFactorization):
-    """Of every 2x2 block of every channel two random pixels go on, each half in raster order."""
+    """Of every 2x2 block of every channel two random pixels stay, each half in raster order.
 
-    def __init__(self, seed: int = 0):
+    Under another share the pixels of a block are in random order.
+    """
+
+    def __init__(self, seed: int = 0, *, retained: float | int = 0.5):
         """Draws the pixels by `seed`."""
+        super().__init__(retained=retained)
         self._seed = int(seed)
 
     def get_config(self) -> dict:
-        return {"seed": self._seed}
+        return {**super().get_config(), "seed": self._seed}
 
     def order(self, level, view_shape):
-        return random_block_order(np.random.default_rng([self._seed, level]), view_shape)
+        random = np.random.default_rng([self._seed, level])
+        halves = 2 * self.staying(level, view_shape) == view_shape[-1]
+        return random_block_order(random, view_shape, in_raster_order=halves)
 
 
-def random_block_order(random: np.random.Generator, view_shape: Sequence[int]) -> np.ndarray:
-    """Draws which two of the four of every block go on; integers `[h, w, 4c]`."""
+def random_block_order(
+    random: np.random.Generator, view_shape: Sequence[int], in_raster_order: bool = True
+) -> np.ndarray:
+    """Draws an order of the four of every block, two of which stay; integers `[h, w, 4c]`.
+
+    Args:
+      random: What draws.
+      view_shape: Shape of the view.
+      in_raster_order: Whether those that stay, and the others, are in raster order.
+    """
     height, width, entries = view_shape
     drawn = np.argsort(random.random((height, width, entries // 4, 4)), axis=-1)
-    return view_order(np.sort(drawn.reshape(*drawn.shape[:-1], 2, 2)).reshape(drawn.shape))
+    if in_raster_order:
+        drawn = np.sort(drawn.reshape(*drawn.shape[:-1], 2, 2)).reshape(drawn.shape)
+    return view_order(drawn)

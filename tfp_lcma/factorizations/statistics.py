@@ -86,7 +86,7 @@ class LogDetStatistics:
         if not found.any(axis=-1).all():
             raise ValueError(
                 f"statistics have no covariance for every dimension that reaches level {level}: "
-                "they must come from a flow of the same shape in which nobody leaves "
+                "they must come from a flow of the same shape without a split "
                 "(factorization=None)."
             )
         place = found.argmax(axis=-1).reshape(*index.shape[:2], -1, 4)

@@ -1,14 +1,17 @@
-"""EIW-Flow: what is most like noise leaves, as every image decides."""
+"""EIW-Flow: the channels that are most like noise are factored out, as every image decides."""
 
 from collections.abc import Sequence
 
-from tfp_lcma.bijectors.multi_scale import MultiScale
+from tfp_lcma.bijectors.transforms import Transform
 from tfp_lcma.factorizations.entropy import EntropyInformed
 from tfp_lcma.factorizations.factorization import Factorization
+from tfp_lcma.models import parts
 from tfp_lcma.models.split_coupling import split_coupling_flow
+from tfp_lcma.multi_scale import MultiScale
 from tfp_lcma.networks.condition import Conditions
+from tfp_lcma.networks.specification import Network
 from tfp_lcma.priors.conditional_gaussian import ConditionalGaussian
-from tfp_lcma.priors.standard_normal import ExitPrior
+from tfp_lcma.priors.exit_prior import ExitPrior
 
 
 def eiw_flow(
@@ -17,35 +20,54 @@ def eiw_flow(
     levels: int = 3,
     steps: int = 8,
     width: int = 128,
-    coupling: str = "affine",
+    coupling: str | Transform = "affine",
+    network: str | Network | None = None,
     blocks: int = 2,
     factorization: Factorization | None = EntropyInformed(),  # noqa: B008, it is immutable
     exit_prior: ExitPrior | None = None,
     conditions: Conditions = None,
+    memory: str = "keep",
+    unroll: bool | None = None,
     dtype: str | None = None,
 ) -> MultiScale:
     """Builds an entropy-informed flow.
 
     ```none
     level   squeeze -> steps x (actnorm -> 1x1 convolution -> coupling)
-            -> shuffle by entropy -> split: half of the channels leave
-    last    the steps alone; everything leaves
+            -> shuffle by entropy -> split: half of the channels are factored out
+    last    the steps alone; everything is factored out
+    ```
+
+    ```python
+    import tfp_lcma as lcma
+
+    flow = lcma.models.eiw_flow((16, 16, 1), levels=2, steps=2, width=8)
     ```
 
     Args:
       event_shape: `(height, width, channels)` of an image.
       levels: Number of levels; height and width must be divisible by `2**levels`.
       steps: Flow steps of a level.
-      width: Hidden channels of the couplings' networks; under "mixture_logistic"
-        a multiple of 4, the number of heads of their attention.
-      coupling: "affine", "additive" or "mixture_logistic", whose forward map is a
-        search for roots.
-      blocks: Gated blocks of a network under "mixture_logistic".
-      factorization: The shuffle, or any other split; None: nobody leaves before
-        the end.
-      exit_prior: The prior of leaving dimensions; None: `ConditionalGaussian()`.
-      conditions: Number of classes, or the shape `(k,)` of a vector, that the
-        couplings and exit priors are told; None: the flow is unconditional.
+      width: Hidden channels of the couplings' networks, if `network` is a name; a
+        multiple of 4, the number of heads, for those with attention.
+      coupling: "affine", "additive", "rational_quadratic" or "mixture_logistic",
+        whose forward map is a search for roots; or a transform from
+        `tfp_lcma.transforms`.
+      network: What computes couplings' parameters: "convolutional", "residual",
+        "gated" or "transformer"; a specification from `tfp_lcma.networks`; or
+        the class of a Keras layer of your own. None:
+        "gated" for a mixture of logistics, else "convolutional".
+      blocks: Blocks of a network that has blocks.
+      factorization: The shuffle, or any other split; None: none before the end.
+      exit_prior: The prior of dimensions that are factored out; None:
+        `ConditionalGaussian()`.
+      conditions: Number of classes, or the shape `(k,)` of a vector, that couplings
+        and exit priors are conditioned on; None if unconditional.
+      memory: What a gradient keeps: "keep", all activations, which is faster and has
+        second derivatives; or "invert", the ends of levels, from which the steps
+        are inverted. May be changed later: `flow.memory = "invert"`.
+      unroll: Whether graphs run a level's steps one after the other rather than in
+        a loop; None, as is faster to start.
       dtype: Keras dtype policy of the networks, such as "float32", "float64" or
         "mixed_bfloat16"; None: Keras' global policy. Activations and log-dets
         are float32, or float64 under "float64".
@@ -63,16 +85,19 @@ def eiw_flow(
       this is. The shuffle and its regulariser are this package's, see
       `EntropyInformed`; so is the choice of what stands in a step.
     """
+    parts.check_sizes(width=width, blocks=blocks)
+    transform = parts.transform(coupling)
     return split_coupling_flow(
         event_shape,
         levels=levels,
         steps=steps,
-        width=width,
-        coupling=coupling,
-        gated_blocks=blocks,
+        transform=transform,
+        network=parts.network_beside(transform, network, width=width, blocks=blocks),
         convolution="lu",
         factorization=factorization,
         exit_prior=exit_prior or ConditionalGaussian(),
         conditions=conditions,
+        memory=memory,
+        unroll=unroll,
         dtype=dtype,
     )

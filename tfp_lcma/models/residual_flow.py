@@ -1,18 +1,19 @@
 """The residual flow: actnorm and x + g(x), step after step, in levels."""
 
+import itertools
 from collections.abc import Sequence
 
-import keras
-
-from tfp_lcma.bijectors.flow_bijector import FlowBijector
-from tfp_lcma.bijectors.flow_chain import FlowChain
-from tfp_lcma.bijectors.multi_scale import MultiScale, level_shapes
-from tfp_lcma.bijectors.normalization import ActNorm
+from tfp_lcma.bijectors.actnorm import ActNorm
+from tfp_lcma.bijectors.chain import FlowChain
+from tfp_lcma.bijectors.repeated import Repeated
 from tfp_lcma.bijectors.residual import ResidualBlock
 from tfp_lcma.factorizations.factorization import Factorization
+from tfp_lcma.factorizations.static import Channel
+from tfp_lcma.models import parts
+from tfp_lcma.multi_scale import MultiScale, level_shapes
+from tfp_lcma.networks.condition import Conditions, check_conditions
 from tfp_lcma.networks.lipschitz import LipschitzNetwork
-from tfp_lcma.priors.standard_normal import ExitPrior
-from tfp_lcma.validation import check_count
+from tfp_lcma.priors.exit_prior import ExitPrior
 
 
 def residual_flow(
@@ -21,26 +22,35 @@ def residual_flow(
     levels: int = 2,
     steps: int = 4,
     width: int = 32,
-    factorization: Factorization | None = None,
+    factorization: Factorization | None = Channel(),  # noqa: B008, it is immutable
     exit_prior: ExitPrior | None = None,
+    conditions: Conditions = None,
     coefficient: float = 0.9,
     log_det: str = "roulette",
     terms: int = 2,
     probes: int = 1,
     inference_terms: int = 10,
     inference_probes: int = 4,
+    memory: str = "keep",
+    unroll: bool | None = None,
     dtype: str | None = None,
 ) -> MultiScale:
     """Builds a residual flow; with `log_det="truncated"` it is an i-ResNet.
 
     ```none
     level   steps x (actnorm -> residual block)
-            -> factorization: half of the dimensions leave
-    last    the same; everything leaves
+            -> factorization: half of the dimensions are factored out
+    last    the same; everything is factored out
+    ```
+
+    ```python
+    import tfp_lcma as lcma
+
+    flow = lcma.models.residual_flow((8, 8, 1), steps=2, width=8)
     ```
 
     Log-likelihoods are estimates, unbiased under "roulette", but for
-    `log_det="exact"`. Blocks tell how far off: `event_log_det_estimate`.
+    `log_det="exact"`. `event_log_det_estimate` gives their standard errors.
 
     Args:
       event_shape: `(height, width, channels)` of an image.
@@ -48,9 +58,14 @@ def residual_flow(
         `2 ** (levels - 1)`.
       steps: Residual blocks of a level.
       width: Hidden channels of the blocks' networks.
-      factorization: Which dimensions leave at a level; None: nobody before the
-        end, as in the papers.
-      exit_prior: The prior of leaving dimensions; None: standard normal.
+      factorization: Which dimensions are factored out at a level; None: none
+        before the end, as in the papers.
+      exit_prior: The prior of dimensions that are factored out; None: standard
+        normal.
+      conditions: Number of classes, or the shape `(k,)` of a vector, that blocks
+        and exit priors are conditioned on, by a bias of the blocks' hidden
+        channels, which leaves their Lipschitz constants alone; None if
+        unconditional.
       coefficient: Bound of every block's Lipschitz constant, in (0, 1). A larger
         one allows more, and costs more terms and longer sampling.
       log_det: "roulette", "truncated" or "exact"; see `ResidualBlock`.
@@ -58,6 +73,11 @@ def residual_flow(
       probes: Probes a row in training.
       inference_terms: Terms that are always summed otherwise.
       inference_probes: Probes otherwise.
+      memory: What a gradient keeps: "keep", all activations, which is faster and has
+        second derivatives; or "invert", the ends of levels, for the steps,
+        whose inverse is a search, their inputs. May be changed later: `flow.memory = "invert"`.
+      unroll: Whether graphs run a level's steps one after the other rather than in
+        a loop; None, as is faster to start.
       dtype: Keras dtype policy, such as "float32" or "float64"; None: Keras'
         global policy. Everything is computed in the type of the variables: in
         half precision the iteration that samples would not come to rest.
@@ -76,13 +96,12 @@ def residual_flow(
       coefficient of 0.98 for every convolution and fully connected blocks at
       the end, which are left out here.
     """
-    for name, value in {"levels": levels, "steps": steps, "width": width}.items():
-        check_count(value, name)
-    policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
-    flow_dtype = "float64" if policy.variable_dtype == "float64" else "float32"
+    parts.check_sizes(levels=levels, steps=steps, width=width)
+    conditions, flow_dtype = check_conditions(conditions), parts.types(dtype).flow
+    seeds = itertools.count()
 
-    def step(shape, seed) -> list[FlowBijector]:
-        network = LipschitzNetwork(width, coefficient, dtype=flow_dtype)
+    def step(shape) -> FlowChain:
+        network = LipschitzNetwork(width, coefficient, conditions=conditions, dtype=flow_dtype)
         block = ResidualBlock(
             shape,
             network,
@@ -91,16 +110,13 @@ def residual_flow(
             probes=probes,
             inference_terms=inference_terms,
             inference_probes=inference_probes,
-            seed=seed,
+            seed=next(seeds),
             dtype=flow_dtype,
         )
-        return [ActNorm(shape, dtype=flow_dtype), block]
+        return FlowChain([ActNorm(shape, dtype=flow_dtype), block])
 
-    flows, blocks = [], 0
-    for shape in level_shapes(event_shape, levels, splits=factorization is not None):
-        parts = []
-        for _ in range(steps):
-            parts += step(shape, seed=blocks)
-            blocks += 1
-        flows.append(FlowChain(parts))
-    return MultiScale(flows, factorization, exit_prior)
+    def level(shape) -> Repeated:
+        return Repeated(lambda: step(shape), steps, unroll=unroll)
+
+    shapes = level_shapes(event_shape, levels, factorization)
+    return MultiScale([level(shape) for shape in shapes], factorization, exit_prior, memory=memory)

@@ -3,21 +3,29 @@
 from tfp_lcma.networks.actnorm import ActNormLayer
 from tfp_lcma.networks.channel_network import ChannelNetwork
 from tfp_lcma.networks.conv_lstm import ConvLSTM, ConvLSTMCell
-from tfp_lcma.networks.convolutional_network import ConvolutionalNetwork
-from tfp_lcma.networks.gated_network import GatedNetwork
+from tfp_lcma.networks.convolutional_network import Convolutional, ConvolutionalNetwork
+from tfp_lcma.networks.gated_network import Gated, GatedNetwork
 from tfp_lcma.networks.lipschitz import LipschitzNetwork
 from tfp_lcma.networks.lipschitz_convolution import LipschitzConv
-from tfp_lcma.networks.residual_network import ResidualNetwork, WeightNormConv
+from tfp_lcma.networks.residual_network import Residual, ResidualNetwork, WeightNormConv
+from tfp_lcma.networks.specification import Specification
+from tfp_lcma.networks.transformer_network import Transformer, TransformerNetwork
 
 __all__ = [
     "ActNormLayer",
     "ChannelNetwork",
     "ConvLSTM",
     "ConvLSTMCell",
+    "Convolutional",
     "ConvolutionalNetwork",
+    "Gated",
     "GatedNetwork",
     "LipschitzConv",
     "LipschitzNetwork",
+    "Residual",
     "ResidualNetwork",
+    "Specification",
+    "Transformer",
+    "TransformerNetwork",
     "WeightNormConv",
 ]

@@ -9,16 +9,16 @@ from tfp_lcma.networks.condition import ConditionBias, Conditions, check_conditi
 from tfp_lcma.networks.conv_lstm import ConvLSTM
 from tfp_lcma.serialization import register
 
-# What is read off the tensor that goes on: 4 maps, through 32 hidden channels, by 5x5 kernels.
+# What is computed from the tensor that stays: 4 maps, through 32 hidden channels, by 5x5 kernels.
 MAPS, MAPS_HIDDEN, MAPS_KERNEL = 4, 32, 5
 
 
 @register
 class ChannelNetwork(keras.layers.Layer):
-    """Goes through an image channel by channel and tells two maps of each before it sees it.
+    """Goes through an image channel by channel and gives two maps of each before it sees it.
 
     ```none
-    maps     = conv5x5(relu(conv5x5(kept))), four of them, where something goes on
+    maps     = conv5x5(relu(conv5x5(kept))), four of them, where something stays
     e_j      = conv([channel j - 1, maps]) + bias(condition); zeros before the first channel
     h_j      = three layers of a convolutional LSTM at e_j
     result_j = conv3x3(h_j), which starts at zero
@@ -46,13 +46,13 @@ class ChannelNetwork(keras.layers.Layer):
         """Creates the network, fully built.
 
         Args:
-          kept_channels: Number of channels of what goes on; None: nothing does.
+          kept_channels: Number of channels of what stays; None: nothing does.
           hidden: Number of channels of the embedding and of the LSTM.
           kernel: Height and width of their kernels.
           dilation: Dilation of the LSTM's convolutions.
           forget_bias: What the LSTM's forget gates' bias starts at.
           conditions: Number of classes, or the shape of a vector, that it is
-            told; None: nothing.
+            conditioned on; None if unconditional.
           **kwargs: Of `keras.layers.Layer`.
         """
         super().__init__(**kwargs)
@@ -91,12 +91,12 @@ class ChannelNetwork(keras.layers.Layer):
         self.built = True
 
     def call(self, x, kept=None, condition=None):
-        """Tells the maps of all channels of a known image; only the LSTM goes step by step.
+        """Gives the maps of all channels of a known image; only the LSTM goes step by step.
 
         Args:
           x: `[batch, height, width, channels]`.
-          kept: `[batch, height, width, kept_channels]`; None: nothing goes on.
-          condition: Classes `[batch]` or vectors `[batch, k]`; None: nothing is told.
+          kept: `[batch, height, width, kept_channels]`; None: nothing stays.
+          condition: Classes `[batch]` or vectors `[batch, k]`; None if unconditional.
 
         Returns:
           `[batch, height, width, channels, 2]`; those of channel j depend on
@@ -133,26 +133,26 @@ class ChannelNetwork(keras.layers.Layer):
           condition: As for `call`.
 
         Returns:
-          The image, in the shape of `z`, and what `call` tells of it.
+          The image, in the shape of `z`, and what `call` gives for it.
         """
         channels = _channels_first(z)
         context = self._context(kept, condition)
         noise = _array(channels).unstack(channels)
 
-        def step(j, previous, states, image, told):
+        def step(j, previous, states, image, all_maps):
             output, states = self.lstm(self.embed(previous) + context, states)
             maps = self.head(output)
             channel = place(noise.read(j), maps[..., None, :])
-            return j + 1, channel, states, image.write(j, channel), told.write(j, maps)
+            return j + 1, channel, states, image.write(j, channel), all_maps.write(j, maps)
 
         nothing = tf.zeros_like(channels[0])
-        told = tf.TensorArray(
+        all_maps = tf.TensorArray(
             self.compute_dtype, channels.shape[0], element_shape=(*nothing.shape[:-1], 2)
         )
-        start = (0, nothing, self.lstm.start(nothing), _array(channels), told)
-        *_, image, told = _loop(channels.shape[0], step, start)
+        start = (0, nothing, self.lstm.start(nothing), _array(channels), all_maps)
+        *_, image, all_maps = _loop(channels.shape[0], step, start)
         image = tf.transpose(image.stack()[..., 0], (1, 2, 3, 0))
-        return image, tf.transpose(told.stack(), (1, 2, 3, 0, 4))
+        return image, tf.transpose(all_maps.stack(), (1, 2, 3, 0, 4))
 
     def _context(self, kept, condition):
         """Returns what is added to every step's embedding; 0 if there is nothing to add."""

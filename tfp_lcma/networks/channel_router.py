@@ -1,4 +1,4 @@
-"""What decides which channels leave: scores of channels, and the entropies they learn."""
+"""What decides which channels are factored out: their scores, and entropies."""
 
 import keras
 import tensorflow as tf

@@ -1,6 +1,7 @@
-"""What a network is told beside its input: a class, or a vector."""
+"""What a network is conditioned on beside its input: a class, or a vector."""
 
 from collections.abc import Sequence
+from typing import overload
 
 import keras
 import tensorflow as tf
@@ -8,6 +9,14 @@ import tensorflow as tf
 from tfp_lcma.serialization import register
 
 Conditions = int | Sequence[int] | None
+
+
+@overload
+def check_conditions(conditions: None) -> None: ...
+
+
+@overload
+def check_conditions(conditions: int | Sequence[int]) -> int | tuple[int]: ...
 
 
 def check_conditions(conditions: Conditions) -> int | tuple[int] | None:
@@ -44,7 +53,9 @@ class ConditionBias(keras.layers.Layer):
     ordinary gradient and compiles everywhere; one out of range gives zeros.
     """
 
-    def __init__(self, channels: int, conditions: Conditions, initializer="zeros", **kwargs):
+    def __init__(
+        self, channels: int, conditions: int | Sequence[int], initializer="zeros", **kwargs
+    ):
         """Creates the layer.
 
         Args:

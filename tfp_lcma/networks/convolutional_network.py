@@ -6,7 +6,9 @@ import tensorflow as tf
 from tfp_lcma.networks.actnorm import ActNormLayer
 from tfp_lcma.networks.condition import ConditionBias, Conditions, check_conditions
 from tfp_lcma.networks.residual_network import INPUT_BOUND
+from tfp_lcma.networks.specification import Specification
 from tfp_lcma.serialization import register
+from tfp_lcma.validation import check_count
 
 
 @register
@@ -19,8 +21,7 @@ class ConvolutionalNetwork(keras.layers.Layer):
     result = conv3x3(h_2), which starts at zero
     ```
 
-    The smooth bound on the input and the bias are this package's. Called on
-    `(input, condition)` if it has conditions, else on the input.
+    The smooth bound on the input and the bias are this package's.
 
     References:
       Kingma, Dhariwal: Glow, section 5.
@@ -32,8 +33,8 @@ class ConvolutionalNetwork(keras.layers.Layer):
         Args:
           filters: Number of output channels.
           width: Number of channels of the hidden layers.
-          conditions: Number of classes, or the shape of a vector, that the
-            network is told beside its input; None: nothing.
+          conditions: Number of classes, or the shape of a vector, that it is
+            conditioned on; None if unconditional.
           **kwargs: Of `keras.layers.Layer`.
         """
         super().__init__(**kwargs)
@@ -69,13 +70,16 @@ class ConvolutionalNetwork(keras.layers.Layer):
         self.conv_out.build(hidden)
         self.built = True
 
-    def call(self, inputs):
-        inputs, condition = inputs if self.conditions is not None else (inputs, None)
+    def initialize(self, inputs: tf.Tensor, condition=None) -> None:
+        """Chooses the actnorms' shift and scale by a batch of inputs."""
+        self(inputs, condition, start=True)
+
+    def call(self, inputs, condition=None, start=False):
         hidden = INPUT_BOUND * tf.tanh(inputs / INPUT_BOUND)
-        hidden = _normalized(self.conv_in, self.norm_in, hidden)
-        if condition is not None:
+        hidden = _normalized(self.conv_in, self.norm_in, hidden, start)
+        if self.conditions is not None:
             hidden += self.bias(condition)
-        hidden = _normalized(self.conv_inner, self.norm_inner, tf.nn.relu(hidden))
+        hidden = _normalized(self.conv_inner, self.norm_inner, tf.nn.relu(hidden), start)
         return self.conv_out(tf.nn.relu(hidden))
 
     def compute_output_shape(self, input_shape):
@@ -90,10 +94,30 @@ class ConvolutionalNetwork(keras.layers.Layer):
         }
 
 
-def _normalized(conv, norm, x):
+@register
+class Convolutional(Specification):
+    """A `ConvolutionalNetwork`, Glow's."""
+
+    def __init__(self, width: int = 128, dtype: str | None = None):
+        """Describes the network.
+
+        Args:
+          width: Number of channels of the hidden layers.
+          dtype: Keras dtype policy; None: the flow's type.
+        """
+        self.width, self.dtype = check_count(width, "width"), dtype
+
+    def get_config(self) -> dict:
+        return {"width": self.width, "dtype": self.dtype}
+
+    def layer(self, outputs, maps, conditions, dtype):
+        return ConvolutionalNetwork(outputs, self.width, conditions, dtype=dtype)
+
+
+def _normalized(conv, norm, x, start):
     """Runs a convolution and the actnorm behind it as one: scaled kernel, shifted bias."""
-    if norm.is_asked_to_initialize():
-        norm.initialize_if_asked(conv(x))
+    if start:
+        norm.initialize(conv(x))
     scale = tf.exp(norm.log_scale())
     kernel = tf.convert_to_tensor(conv.kernel) * tf.cast(scale, x.dtype)
     bias = tf.cast(norm.shift.value * scale, x.dtype)

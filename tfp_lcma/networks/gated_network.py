@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from tfp_lcma.networks.condition import ConditionBias, Conditions, check_conditions
 from tfp_lcma.networks.residual_network import INPUT_BOUND
+from tfp_lcma.networks.specification import Specification
 from tfp_lcma.serialization import register
 from tfp_lcma.validation import check_count
 
@@ -90,8 +91,7 @@ class GatedNetwork(keras.layers.Layer):
     network is for images of one size. Memory of the attention grows with the
     square of the number of positions. There is no dropout: a likelihood is a
     function of its image. The smooth bound on the input and the bias are this
-    package's. Called on `(input, condition)` if it has conditions, else on the
-    input.
+    package's.
 
     References:
       Ho, Chen, Srinivas, Duan, Abbeel: Flow++ (weight-normalised
@@ -115,7 +115,7 @@ class GatedNetwork(keras.layers.Layer):
           blocks: Number of gated blocks.
           heads: Number of heads of the attention; must divide the width.
           conditions: Number of classes, or the shape of a vector, that the
-            network is told beside its input; None: nothing.
+            network is conditioned on; None if unconditional.
           **kwargs: Of `keras.layers.Layer`.
 
         Raises:
@@ -147,10 +147,9 @@ class GatedNetwork(keras.layers.Layer):
         self.conv_out.build((*hidden[:-1], 2 * self.width))
         self.built = True
 
-    def call(self, inputs):
-        inputs, condition = inputs if self.conditions is not None else (inputs, None)
+    def call(self, inputs, condition=None):
         hidden = self.conv_in(INPUT_BOUND * tf.tanh(inputs / INPUT_BOUND))
-        if condition is not None:
+        if self.conditions is not None:
             hidden += self.bias(condition)
         positions = tf.convert_to_tensor(self.positions)
         for block in self.blocks:
@@ -169,6 +168,36 @@ class GatedNetwork(keras.layers.Layer):
             "heads": self.heads,
             "conditions": self.conditions,
         }
+
+
+@register
+class Gated(Specification):
+    """A `GatedNetwork`, that of Flow++."""
+
+    def __init__(self, width: int = 96, blocks: int = 2, heads: int = 4, dtype: str | None = None):
+        """Describes the network.
+
+        Args:
+          width: Number of channels of the hidden layers, a multiple of `heads`.
+          blocks: Number of gated blocks.
+          heads: Number of heads of the attention.
+          dtype: Keras dtype policy; None: the flow's type.
+        """
+        self.width, self.blocks = check_count(width, "width"), check_count(blocks, "blocks")
+        self.heads, self.dtype = check_count(heads, "heads"), dtype
+
+    def get_config(self) -> dict:
+        return {
+            "width": self.width,
+            "blocks": self.blocks,
+            "heads": self.heads,
+            "dtype": self.dtype,
+        }
+
+    def layer(self, outputs, maps, conditions, dtype):
+        return GatedNetwork(
+            outputs, self.width, self.blocks, self.heads, conditions=conditions, dtype=dtype
+        )
 
 
 def concat_elu(x: tf.Tensor) -> tf.Tensor:

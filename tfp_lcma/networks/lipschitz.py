@@ -6,6 +6,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
+from tfp_lcma.networks.condition import ConditionBias, Conditions, check_conditions
 from tfp_lcma.networks.lipschitz_convolution import LipschitzConv, conv, conv_transpose
 from tfp_lcma.serialization import register
 
@@ -81,13 +82,23 @@ class LipschitzNetwork(keras.layers.Layer):
       Chen, Behrmann, Duvenaud, Jacobsen: Residual flows, section 3.3 (LipSwish), appendix E.
     """
 
-    def __init__(self, width: int, coefficient: float = 0.9, iterations: int = 10, **kwargs):
+    def __init__(
+        self,
+        width: int,
+        coefficient: float = 0.9,
+        iterations: int = 10,
+        conditions: Conditions = None,
+        **kwargs,
+    ):
         """Creates the network; it has as many output channels as its input.
 
         Args:
           width: Number of channels of the hidden layers.
           coefficient: The bound of the Lipschitz constant, in (0, 1).
           iterations: Rounds of every convolution's power iteration.
+          conditions: Number of classes, or the shape of a vector, that it is
+            conditioned on, by a bias of the first hidden channels; None if
+            unconditional.
           **kwargs: Of `keras.layers.Layer`.
 
         Raises:
@@ -99,6 +110,7 @@ class LipschitzNetwork(keras.layers.Layer):
                 f"coefficient must lie between 0 and 1, ends excluded; got {coefficient!r}."
             )
         self.width, self.coefficient, self.iterations = width, coefficient, iterations
+        self.conditions = check_conditions(conditions)
 
     def build(self, input_shape):
         share = self.coefficient ** (1 / 3)
@@ -122,18 +134,28 @@ class LipschitzNetwork(keras.layers.Layer):
             self.add_weight((), initializer=keras.initializers.Constant(0.5), name=f"beta_{i}")
             for i in range(2)
         ]
+        if self.conditions is not None:
+            start = keras.initializers.RandomNormal(stddev=0.05)
+            self.bias = ConditionBias(self.width, self.conditions, start, dtype=self.dtype_policy)
         self.built = True
 
-    def bounded_weights(self, training: bool = False) -> BoundedWeights:
+    def bounded_weights(self, training: bool = False, condition=None) -> BoundedWeights:
         """Returns the weights of one pass; in training the power iterations are carried on."""
+        biases = [tf.identity(layer.bias.value) for layer in self.convolutions]
+        if self.conditions is not None:
+            if condition is None:
+                raise ValueError(
+                    f"condition must be given to a flow with conditions={self.conditions}."
+                )
+            biases[0] += self.bias(condition)
         return BoundedWeights(
             tuple(layer.bounded_kernel(training) for layer in self.convolutions),
-            tuple(tf.identity(layer.bias.value) for layer in self.convolutions),
+            tuple(biases),
             tuple(tf.nn.softplus(beta.value) for beta in self.raw_sharpness),
         )
 
-    def call(self, inputs, training=False):
-        return network_value(inputs, self.bounded_weights(training))
+    def call(self, inputs, condition=None, training=False):
+        return network_value(inputs, self.bounded_weights(training, condition))
 
     def compute_output_shape(self, input_shape):
         return input_shape
@@ -144,6 +166,7 @@ class LipschitzNetwork(keras.layers.Layer):
             "width": self.width,
             "coefficient": self.coefficient,
             "iterations": self.iterations,
+            "conditions": self.conditions,
         }
 
 

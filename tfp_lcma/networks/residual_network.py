@@ -5,11 +5,16 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_lcma.networks.condition import ConditionBias, Conditions, check_conditions
+from tfp_lcma.networks.specification import Specification
+from tfp_lcma.networks.stack import SliceWiseRegularizer
 from tfp_lcma.serialization import register
+from tfp_lcma.validation import check_count
 
 # Inputs have variance one or so. Bounding them smoothly keeps a rare one from
 # being amplified coupling by coupling until its likelihood is absurd.
 INPUT_BOUND = 6.0
+# The paper's eight blocks are quick to trace as they are, and faster so; beyond, graphs loop.
+UNROLLED_BLOCKS = 8
 
 
 @register
@@ -51,14 +56,19 @@ class WeightNormConv(keras.layers.Layer):
         self.bias = self.add_weight((self.filters,), initializer="zeros", name="bias")
         self.built = True
 
-    def call(self, inputs):
+    def kernel(self) -> tf.Tensor:
+        """Returns the kernel, `[..., size, size, channels, filters]`."""
         direction = tf.convert_to_tensor(self.direction)
         # Summed in at least float32: a norm over bfloat16 squares loses a digit.
         sum_dtype = tf.float64 if direction.dtype == tf.float64 else tf.float32
-        square_norm = tf.reduce_sum(tf.square(tf.cast(direction, sum_dtype)), axis=(0, 1, 2))
+        squares = tf.square(tf.cast(direction, sum_dtype))
+        square_norm = tf.reduce_sum(squares, axis=(-4, -3, -2), keepdims=True)
         length = tf.cast(tf.math.rsqrt(square_norm), direction.dtype)
-        kernel = direction * (tf.convert_to_tensor(self.gain) * length)
-        return tf.nn.conv2d(inputs, kernel, strides=1, padding="SAME") + self.bias
+        gain = tf.convert_to_tensor(self.gain)
+        return direction * (tf.reshape(gain, length.shape) * length)
+
+    def call(self, inputs):
+        return _convolved(inputs, self.kernel(), self.bias)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.filters)
@@ -73,23 +83,57 @@ class WeightNormConv(keras.layers.Layer):
         }
 
 
+class StackedWeightNormConv(WeightNormConv):
+    """The variables of several alike `WeightNormConv`s, stacked along a leading axis.
+
+    Never called: a network reads its kernels and biases.
+    """
+
+    def __init__(self, copies: int, filters: int, kernel_size: int, gain=1.0, **kwargs):
+        """Stacks `copies` layers, see `WeightNormConv`."""
+        super().__init__(filters, kernel_size, gain, **kwargs)
+        self.copies = copies
+
+    def build(self, input_shape):
+        size, start = self.kernel_size, keras.initializers.get("he_normal")
+        shape = (size, size, input_shape[-1], self.filters)
+
+        def starts(_, dtype=None):
+            # An initialiser goes by the shape of what it starts: of one copy.
+            return tf.stack([start.clone()(shape, dtype=dtype) for _ in range(self.copies)])
+
+        self.direction = self.add_weight(
+            (self.copies, *shape), initializer=starts, name="direction"
+        )
+        self.gain = self.add_weight(
+            (self.copies, self.filters),
+            initializer=keras.initializers.Constant(self.initial_gain),
+            regularizer=self.regularizer and SliceWiseRegularizer(self.regularizer),
+            name="gain",
+        )
+        self.bias = self.add_weight((self.copies, self.filters), initializer="zeros", name="bias")
+        self.built = True
+
+
 @register
 class ResidualNetwork(keras.layers.Layer):
     """RealNVP's coupling network: pre-activation residual blocks with summed skips.
 
     ```none
     x = 6 tanh(input / 6)
-    h_0 = conv3x3(relu([x, -x, context])) + bias(condition)
+    h_0 = conv3x3(relu([x, -x, maps])) + bias(condition)
     h_k = h_{k-1} + conv3x3(relu(conv3x3(relu(h_{k-1}))))
     result = conv1x1(relu(sum of conv1x1(h_k) over k)), which starts at zero
     ```
 
-    The skips' sum is computed as one convolution of all h_k, side by side. All
-    convolutions are weight-normalised. The paper's batch normalisation
+    All convolutions are weight-normalised. The blocks' variables are stacked; in
+    graphs many blocks are a loop, in which the skips are summed, and few are not:
+    then the skips' sum is one convolution of all h_k, side by side. XLA has no
+    gradient for the loop inside a loop over steps, unless it goes by inversion
+    (`memory="invert"`). The paper's batch normalisation
     inside the network is left out, since it makes a likelihood depend on its
     batch; a smooth bound on the input keeps the network in range instead.
-    The bias is this package's. Called on `(input, condition)` if it has
-    conditions, else on the input.
+    The bias is this package's.
 
     References:
       Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, sections 3.2 and 4.1.
@@ -100,7 +144,7 @@ class ResidualNetwork(keras.layers.Layer):
         filters: int,
         width: int,
         blocks: int,
-        context: np.ndarray | None = None,
+        maps: int = 0,
         conditions: Conditions = None,
         regularizer=None,
         **kwargs,
@@ -111,30 +155,30 @@ class ResidualNetwork(keras.layers.Layer):
           filters: Number of output channels.
           width: Number of channels of the hidden layers.
           blocks: Number of residual blocks.
-          context: Constant maps `[height, width, k]` shown to the network beside
-            its input, such as the mask.
+          maps: How many of its input channels, the last ones, are constant maps,
+            such as a mask.
           conditions: Number of classes, or the shape of a vector, that it is
-            told beside its input; None: nothing.
+            conditioned on; None if unconditional.
           regularizer: Keras regulariser of the convolutions' gains.
           **kwargs: Of `keras.layers.Layer`.
         """
         super().__init__(**kwargs)
         self.filters, self.width, self.blocks = filters, width, blocks
-        self.context = None if context is None else np.asarray(context, np.float32)
+        self.maps = maps
         self.regularizer = keras.regularizers.get(regularizer)
         self.conditions = check_conditions(conditions)
 
+        options = {"regularizer": self.regularizer, "dtype": self.dtype_policy}
+
         def conv(channels, kernel_size, gain):
-            return WeightNormConv(
-                channels, kernel_size, gain, self.regularizer, dtype=self.dtype_policy
-            )
+            return WeightNormConv(channels, kernel_size, gain, **options)
 
         # He's gain keeps the scale through a ReLU; the residual branches share it.
         he = float(np.sqrt(2.0))
         share = float(np.sqrt(2.0 / max(blocks, 1)))
         self.conv_in = conv(width, 3, he)
-        self.inner = [conv(width, 3, he) for _ in range(blocks)]
-        self.outer = [conv(width, 3, share) for _ in range(blocks)]
+        self.inner = StackedWeightNormConv(blocks, width, 3, he, **options)
+        self.outer = StackedWeightNormConv(blocks, width, 3, share, **options)
         self.skip = conv(width, 1, 1.0)
         self.conv_out = conv(filters, 1, 0.0)
         if self.conditions is not None:
@@ -142,30 +186,62 @@ class ResidualNetwork(keras.layers.Layer):
             self.bias = ConditionBias(width, self.conditions, start, dtype=self.dtype_policy)
 
     def build(self, input_shape):
-        context_channels = 0 if self.context is None else self.context.shape[-1]
         hidden = (*input_shape[:-1], self.width)
-        self.conv_in.build((*input_shape[:-1], 2 * input_shape[-1] + context_channels))
-        for layer in (*self.inner, *self.outer, self.conv_out):
+        self.conv_in.build((*input_shape[:-1], 2 * input_shape[-1] - self.maps))
+        for layer in (self.inner, self.outer, self.conv_out):
             layer.build(hidden)
         self.skip.build((*input_shape[:-1], self.width * (self.blocks + 1)))
         self.built = True
 
-    def call(self, inputs):
-        inputs, condition = inputs if self.conditions is not None else (inputs, None)
+    def call(self, inputs, condition=None):
+        channels = inputs.shape[-1] - self.maps
+        inputs, maps = tf.split(inputs, [channels, self.maps], axis=-1)
         inputs = INPUT_BOUND * tf.tanh(inputs / INPUT_BOUND)
-        features = [inputs, -inputs]
-        if self.context is not None:
-            context = tf.constant(self.context, dtype=inputs.dtype)
-            batched = (tf.shape(inputs)[0], *self.context.shape)
-            features.append(tf.broadcast_to(context, batched))
+        features = [inputs, -inputs] + ([maps] if self.maps else [])
         hidden = self.conv_in(tf.nn.relu(tf.concat(features, axis=-1)))
-        if condition is not None:
+        if self.conditions is not None:
             hidden += self.bias(condition)
-        stages = [hidden]
-        for inner, outer in zip(self.inner, self.outer, strict=True):
-            hidden = hidden + outer(tf.nn.relu(inner(tf.nn.relu(hidden))))
+        looped = self.blocks > UNROLLED_BLOCKS and not tf.executing_eagerly()
+        run = self._in_a_loop if looped else self._in_a_row
+        return self.conv_out(tf.nn.relu(run(hidden) + self.skip.bias))
+
+    def _in_a_row(self, hidden):
+        """Runs the blocks; returns the sum of the skips."""
+        stages, weights = [hidden], self._block_weights()
+        for block in range(self.blocks):
+            hidden = hidden + _branch(hidden, [tensor[block] for tensor in weights])
             stages.append(hidden)
-        return self.conv_out(tf.nn.relu(self.skip(tf.concat(stages, axis=-1))))
+        return _plain(tf.concat(stages, axis=-1), self.skip.kernel())
+
+    def _in_a_loop(self, hidden):
+        """Does the same, one block at a time, for a graph that does not grow with them."""
+        skips = tf.split(self.skip.kernel(), self.blocks + 1, axis=2)
+        weights = [*self._block_weights(), tf.stack(skips[1:])]
+        arrays = [
+            tf.TensorArray(
+                w.dtype, self.blocks, element_shape=w.shape[1:], clear_after_read=False
+            ).unstack(w)
+            for w in weights
+        ]
+
+        def body(block, hidden, total):
+            *own, skip = (array.read(block) for array in arrays)
+            hidden = hidden + _branch(hidden, own)
+            return block + 1, hidden, total + _plain(hidden, skip)
+
+        start = (tf.constant(0), hidden, _plain(hidden, skips[0]))
+        return tf.while_loop(
+            lambda block, *_: block < self.blocks, body, start, maximum_iterations=self.blocks
+        )[2]
+
+    def _block_weights(self):
+        """Returns kernels and biases of all blocks, stacked."""
+        layers = (self.inner, self.outer)
+        return [
+            weight
+            for layer in layers
+            for weight in (layer.kernel(), tf.convert_to_tensor(layer.bias))
+        ]
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.filters)
@@ -176,12 +252,60 @@ class ResidualNetwork(keras.layers.Layer):
             "filters": self.filters,
             "width": self.width,
             "blocks": self.blocks,
-            "context": self.context,
+            "maps": self.maps,
             "conditions": self.conditions,
             "regularizer": keras.regularizers.serialize(self.regularizer),
         }
 
-    @classmethod
-    def from_config(cls, config):
-        context = keras.saving.deserialize_keras_object(config["context"])
-        return cls(**{**config, "context": context})
+
+def _branch(hidden, weights):
+    """Returns what a residual block adds, by kernel and bias of its two convolutions."""
+    kernel_in, bias_in, kernel_out, bias_out = weights
+    inner = tf.nn.relu(_convolved(tf.nn.relu(hidden), kernel_in, bias_in))
+    return _convolved(inner, kernel_out, bias_out)
+
+
+def _convolved(x, kernel, bias):
+    return tf.nn.bias_add(_plain(x, kernel), tf.convert_to_tensor(bias))
+
+
+def _plain(x, kernel):
+    return tf.nn.conv2d(x, kernel, strides=1, padding="SAME")
+
+
+@register
+class Residual(Specification):
+    """A `ResidualNetwork`, RealNVP's."""
+
+    def __init__(
+        self, width: int = 32, blocks: int = 2, regularizer=None, dtype: str | None = None
+    ):
+        """Describes the network.
+
+        Args:
+          width: Number of channels of the hidden layers.
+          blocks: Number of residual blocks.
+          regularizer: Keras regulariser of the convolutions' gains.
+          dtype: Keras dtype policy; None: the flow's type.
+        """
+        self.width, self.blocks = check_count(width, "width"), check_count(blocks, "blocks")
+        self.regularizer, self.dtype = keras.regularizers.get(regularizer), dtype
+
+    def get_config(self) -> dict:
+        return {
+            "width": self.width,
+            "blocks": self.blocks,
+            "regularizer": self.regularizer,
+            "dtype": self.dtype,
+        }
+
+    def layer(self, outputs, maps, conditions, dtype):
+        return ResidualNetwork(
+            outputs,
+            self.width,
+            self.blocks,
+            maps=maps,
+            conditions=conditions,
+            regularizer=self.regularizer,
+            dtype=dtype,
+        )

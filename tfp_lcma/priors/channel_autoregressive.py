@@ -5,20 +5,18 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
-from tfp_lcma.bijectors.flow_chain import FlowChain
-from tfp_lcma.bijectors.reshaping import Squeeze, Unsqueeze, squeezed_shape
 from tfp_lcma.networks.channel_network import ChannelNetwork
-from tfp_lcma.networks.condition import Conditions, check_conditions
+from tfp_lcma.networks.condition import Conditions
 from tfp_lcma.networks.conv_lstm import check_odd
 from tfp_lcma.priors.conditional_gaussian import LOG_SIGMA_BOUND
-from tfp_lcma.priors.standard_normal import ExitPrior
+from tfp_lcma.priors.exit_prior import ExitPrior
 from tfp_lcma.serialization import register
 from tfp_lcma.validation import check_count
 
 
 @register
 class ChannelAutoregressiveExit(FlowBijector):
-    """Standardises every channel by maps that depend on the channels before and on what goes on.
+    """Standardises every channel by maps that depend on the channels before and on what stays.
 
     ```none
     mean_j, raw_j = network(x_1 ... x_{j-1}, kept, condition);  log_sigma = 5 tanh(raw / 5)
@@ -27,8 +25,7 @@ class ChannelAutoregressiveExit(FlowBijector):
     log-det   -log_sigma
     ```
 
-    At the start this is exactly N(0, I). The condition is the pair of what goes
-    on and of the flow's own condition. See `ChannelNetwork` for the network,
+    At the start this is exactly N(0, I). See `ChannelNetwork` for the network,
     which is evaluated once in either direction. It computes in the flow's own
     type: in a coarser one, the channels' maps would differ between the two
     directions by more than an inverse can bear.
@@ -54,13 +51,13 @@ class ChannelAutoregressiveExit(FlowBijector):
         """Creates the exit.
 
         Args:
-          event_shape: Shape of what leaves.
-          kept_shape: Shape of what goes on; None: nothing does.
+          event_shape: Shape of what is factored out.
+          kept_shape: Shape of what stays; None: nothing does.
           hidden: Number of channels of the network's LSTM.
           kernel: Height and width of its kernels, an odd number.
           dilation: Dilation of the LSTM's convolutions.
           forget_bias: What the LSTM's forget gates' bias starts at.
-          conditions: What the flow is conditioned on; None: nothing.
+          conditions: What the flow is conditioned on; None if unconditional.
           dtype: Type of activations, log-dets and of the network.
           name: Name of the bijector.
 
@@ -83,8 +80,9 @@ class ChannelAutoregressiveExit(FlowBijector):
             conditions=conditions,
             dtype=dtype,
         )
-        super().__init__(event_shape, dtype=dtype, layers=[self._network], name=name)
-        self.conditions = check_conditions(conditions)
+        super().__init__(
+            event_shape, dtype=dtype, layers=[self._network], conditions=conditions, name=name
+        )
 
     @property
     def sampling_steps(self) -> int:
@@ -101,38 +99,32 @@ class ChannelAutoregressiveExit(FlowBijector):
             "dtype": self.dtype.name,
         }
 
-    def inverse_and_event_log_det(self, x, condition=None, training=False):
-        mean, log_sigma = _gaussian(self._network(x, *self._told(condition)))
-        return (x - mean) * tf.exp(-log_sigma), -log_sigma
+    def carry_inverse(self, x, log_det, context):
+        mean, log_sigma = _gaussian(self._network(x, *self._given(context)))
+        return (x - mean) * tf.exp(-log_sigma), log_det.plus(-log_sigma)
 
-    def forward_and_event_log_det(self, z, condition=None, training=False):
+    def carry_forward(self, z, log_det, context):
         def place(z, maps):
             mean, log_sigma = _gaussian(maps)
             return z * tf.exp(log_sigma) + mean
 
-        x, maps = self._network.sequential(z, place, *self._told(condition))
-        return x, _gaussian(maps)[1]
+        x, maps = self._network.sequential(z, place, *self._given(context))
+        return x, log_det.plus(lambda: _gaussian(maps)[1])
 
-    def _told(self, condition):
-        """Returns what goes on and the flow's condition, where the network goes by them."""
-        kept, condition = condition or (None, None)
-        for value, wanted in ((kept, self._kept_shape), (condition, self.conditions)):
-            if value is None and wanted is not None:
-                raise ValueError(
-                    "condition must be the pair of what goes on, of shape "
-                    f"{self._kept_shape}, and of the flow's condition, {self.conditions}; "
-                    f"got None for {wanted}."
-                )
-        return kept, condition
+    def _given(self, context):
+        """Returns what stays and the flow's condition, where the network goes by them."""
+        wanted = {"kept": self._kept_shape, "condition": self.conditions}
+        for name, shape in wanted.items():
+            if shape is not None and getattr(context, name) is None:
+                raise ValueError(f"context must have {name}, {shape}; got None.")
+        return context.kept, context.condition
 
 
 @register
 class ChannelAutoregressive(ExitPrior):
-    """Leaving channels are Gaussian given what goes on and the channels that left before them.
+    """Channels are Gaussian given what stays and the channels before them.
 
-    At the last level, where nothing goes on, what leaves is squeezed first, if
-    its sides are even: as in mAR-SCF, whose last level ends squeezed. Glow's
-    channel split, at L levels and C image channels, then samples in
+    Glow's channel split, at L levels and C image channels, samples in
     (3 * 2^L - 2) C steps.
 
     Published for three levels: `hidden=32, kernel=(5, 5, 3), dilation=(2, 1, 1)`.
@@ -177,26 +169,15 @@ class ChannelAutoregressive(ExitPrior):
         }
 
     def bijector(self, level, leaving_shape, kept_shape, conditions, dtype):
-        def exit_map(shape):
-            return ChannelAutoregressiveExit(
-                shape,
-                kept_shape,
-                hidden=_at(level, self.hidden, "hidden"),
-                kernel=_at(level, self.kernel, "kernel"),
-                dilation=_at(level, self.dilation, "dilation"),
-                forget_bias=self.forget_bias,
-                conditions=conditions,
-                dtype=dtype,
-            )
-
-        if kept_shape is not None or any(side % 2 for side in leaving_shape[:2]):
-            return exit_map(leaving_shape)
-        return FlowChain(
-            [
-                Squeeze(leaving_shape),
-                exit_map(squeezed_shape(leaving_shape)),
-                Unsqueeze(leaving_shape),
-            ]
+        return ChannelAutoregressiveExit(
+            leaving_shape,
+            kept_shape,
+            hidden=_at(level, self.hidden, "hidden"),
+            kernel=_at(level, self.kernel, "kernel"),
+            dilation=_at(level, self.dilation, "dilation"),
+            forget_bias=self.forget_bias,
+            conditions=conditions,
+            dtype=dtype,
         )
 
 

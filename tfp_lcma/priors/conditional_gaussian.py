@@ -1,4 +1,4 @@
-"""Glow's exit prior: a Gaussian whose mean and scale are read off what goes on."""
+"""Glow's exit prior: a Gaussian whose mean and scale are computed from what stays."""
 
 from collections.abc import Sequence
 
@@ -7,17 +7,17 @@ import tensorflow as tf
 
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
 from tfp_lcma.networks.condition import ConditionBias, Conditions, check_conditions
-from tfp_lcma.priors.standard_normal import ExitPrior
+from tfp_lcma.priors.exit_prior import ExitPrior
 from tfp_lcma.serialization import register
 
-# A leaving dimension's standard deviation lies between exp(-5) and exp(5).
+# The standard deviation of a dimension that is factored out lies between exp(-5) and exp(5).
 LOG_SIGMA_BOUND = 5.0
 
 
 class GaussianParameters(keras.layers.Layer):
     """Gives a mean and a smoothly bounded log-sigma for every channel; both start at zero.
 
-    Read off a tensor by one convolution or, without one, learned per channel;
+    Computed from a tensor by one convolution or, without one, learned per channel;
     a condition adds to them what belongs to its class, or is linear in it.
     """
 
@@ -56,7 +56,7 @@ class GaussianParameters(keras.layers.Layer):
 
 @register
 class GaussianExit(FlowBijector):
-    """Standardises what leaves by a mean and a scale that depend on what goes on.
+    """Standardises what is factored out by a mean and a scale that depend on what stays.
 
     ```none
     mean, raw = conv3x3(kept) + bias(condition);  log_sigma = 5 tanh(raw / 5)
@@ -65,9 +65,8 @@ class GaussianExit(FlowBijector):
     log-det   -log_sigma
     ```
 
-    Where nothing goes on, at the last level, mean and scale are one number a
-    channel. At the start this is exactly N(0, I). The condition is the pair of
-    what goes on and of the flow's own condition.
+    Where nothing stays, at the last level, mean and scale are one number a
+    channel. At the start this is exactly N(0, I).
 
     References:
       Kingma, Dhariwal: Glow; openai/glow, model.py (split2d_prior). The smooth
@@ -86,9 +85,9 @@ class GaussianExit(FlowBijector):
         """Creates the exit.
 
         Args:
-          event_shape: Shape of what leaves.
-          kept_shape: Shape of what goes on; None: nothing does.
-          conditions: What the flow is conditioned on; None: nothing.
+          event_shape: Shape of what is factored out.
+          kept_shape: Shape of what stays; None: nothing does.
+          conditions: What the flow is conditioned on; None if unconditional.
           dtype: Type of activations and log-dets.
           name: Name of the bijector.
         """
@@ -97,8 +96,13 @@ class GaussianExit(FlowBijector):
         self._parameters_of = GaussianParameters(
             event_shape[-1], kept_channels, conditions, dtype=dtype
         )
-        super().__init__(event_shape, dtype=dtype, layers=[self._parameters_of], name=name)
-        self.conditions = check_conditions(conditions)
+        super().__init__(
+            event_shape,
+            dtype=dtype,
+            layers=[self._parameters_of],
+            conditions=conditions,
+            name=name,
+        )
 
     def get_config(self) -> dict:
         return {
@@ -108,18 +112,18 @@ class GaussianExit(FlowBijector):
             "dtype": self.dtype.name,
         }
 
-    def inverse_and_event_log_det(self, x, condition=None, training=False):
-        mean, log_sigma = self._parameters_of(*(condition or (None, None)))
-        return (x - mean) * tf.exp(-log_sigma), tf.zeros_like(x) - log_sigma
+    def carry_inverse(self, x, log_det, context):
+        mean, log_sigma = self._parameters_of(context.kept, context.condition)
+        return (x - mean) * tf.exp(-log_sigma), log_det.plus(lambda: tf.zeros_like(x) - log_sigma)
 
-    def forward_and_event_log_det(self, z, condition=None, training=False):
-        mean, log_sigma = self._parameters_of(*(condition or (None, None)))
-        return z * tf.exp(log_sigma) + mean, tf.zeros_like(z) + log_sigma
+    def carry_forward(self, z, log_det, context):
+        mean, log_sigma = self._parameters_of(context.kept, context.condition)
+        return z * tf.exp(log_sigma) + mean, log_det.plus(lambda: tf.zeros_like(z) + log_sigma)
 
 
 @register
 class ConditionalGaussian(ExitPrior):
-    """Leaving dimensions are Gaussian given what goes on; Glow's prior, for any flow.
+    """What is factored out is Gaussian given what stays; Glow's prior, for any flow.
 
     References:
       Kingma, Dhariwal: Glow; openai/glow, model.py (split2d_prior).

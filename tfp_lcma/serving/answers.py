@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from tfp_lcma import noise
-from tfp_lcma.flow_model import FlowModel
+from tfp_lcma.keras_model.flow_model import FlowModel
 from tfp_lcma.serving.passes import Passes
 from tfp_lcma.serving.rows import in_range, known, nan_unless
 
@@ -78,9 +78,9 @@ class Answers:
         return self.decode(start + _of_rows(share) * (end - start), *condition)
 
     def _of_pixels(self, density, images, seed, *condition):
-        x = noise.dequantize(images, seed, 0, self._dtype)
-        # As `FlowModel.log_prob`: probes of an estimated log-det are drawn by the image too.
-        probes = noise.image_seeds(images, seed), self._seed[0]
+        x, probes = self._model.density.dequantized(images, seed)
+        # The lengths of an estimated log-det's series are shared: those of `FlowModel.log_prob`.
+        probes = probes._replace(shared=self._seed[0])
         valid = in_range(images, self._model.bins)
         return self._valid(density(x, *probes, *condition), valid, *condition)
 
@@ -94,7 +94,7 @@ class Answers:
         return tf.cast(noise.normal_rows(seed, self._model.event_shape, self._dtype), tf.float32)
 
     def _summed(self, log_prob):
-        return {"log_prob": log_prob, "bits_per_dimension": self._model._to_bits(log_prob)}
+        return {"log_prob": log_prob, "bits_per_dimension": self._model.density.to_bits(log_prob)}
 
     def _valid(self, value, valid, *condition):
         """Returns a result as float32, NaN where the image or the condition makes no sense."""

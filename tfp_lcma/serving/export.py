@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_lcma.files import temporary_sibling
-from tfp_lcma.flow_model import FlowModel
-from tfp_lcma.online_split import variable_orders
+from tfp_lcma.keras_model.flow_model import FlowModel
+from tfp_lcma.keras_model.online_split import variable_orders
 from tfp_lcma.serving.checksums import write_checksums
 from tfp_lcma.serving.model_card import MODEL_CARD, card_text, model_card
 from tfp_lcma.serving.network_dtype import with_network_dtype
@@ -86,8 +86,8 @@ def export_saved_model(
     """
     _check_exportable(model)
     rows = [check_count(number, "warm_up_rows") for number in warm_up_rows]
-    for name, told in (("recipe", recipe), ("metrics", metrics)):
-        _check_plain(told, name)
+    for name, given in (("recipe", recipe), ("metrics", metrics)):
+        _check_plain(given, name)
     if network_dtype is not None:
         model = with_network_dtype(model, network_dtype)
     signatures = build_signatures(model, jit_compile)
@@ -132,7 +132,9 @@ def _write_signatures(folder: Path, model: FlowModel, signatures: Sequence[Signa
     module = tf.Module()
     # A Keras model is no tf.Module: without this list, a session does not find the weights.
     module.weights = [variable.value for variable in model.weights]
-    tf.saved_model.save(module, os.fspath(folder), signatures=served)
+    # What is served is not differentiated: gradients of our own are not traced again for it.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(module, os.fspath(folder), signatures=served, options=options)
 
 
 def _check_exportable(model: FlowModel) -> None:

@@ -4,7 +4,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from tfp_lcma.flow_model import FlowModel
+from tfp_lcma.keras_model.flow_model import FlowModel
 from tfp_lcma.serving.passes import condition_specs
 
 
@@ -53,7 +53,7 @@ class Fields:
 
 
 def _condition(conditions) -> dict[str, Field]:
-    """Returns what a model with conditions is told; nothing for one without."""
+    """Returns what a model with conditions takes beside images; nothing for one without."""
     fields = {}
     for spec in condition_specs(conditions):
         meaning = (

@@ -12,11 +12,12 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-import tfp_lcma
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
-from tfp_lcma.flow_model import FlowModel
+from tfp_lcma.bijectors.repeated import Repeated
+from tfp_lcma.keras_model.flow_model import FlowModel
 from tfp_lcma.serving.fields import Field
 from tfp_lcma.serving.signatures import Signature
+from tfp_lcma.version import __version__
 
 MODEL_CARD = "assets.extra/model.json"
 
@@ -36,8 +37,8 @@ def model_card(
     Args:
       model: The model.
       signatures: Its signatures.
-      recipe: How it was trained; None: not told.
-      metrics: How good it is; None: not told.
+      recipe: How it was trained; None: unknown.
+      metrics: How good it is; None: unknown.
       network_dtype: The type that its networks were exported in; None: their own.
       jit_compile: Whether XLA compiles its signatures.
       warm_up_requests: Number of requests in the warm-up file.
@@ -63,7 +64,8 @@ def model_card(
         "metrics": None if metrics is None else dict(metrics),
         "versions": {
             "python": platform.python_version(),
-            **{library.__name__: library.__version__ for library in (tfp_lcma, tf, keras, tfp, np)},
+            "tfp_lcma": __version__,
+            **{library.__name__: library.__version__ for library in (tf, keras, tfp, np)},
         },
         "warm_up_requests": warm_up_requests,
         "signatures": {signature.name: _table(signature) for signature in signatures},
@@ -95,9 +97,14 @@ def _row(field: Field) -> dict[str, Any]:
 
 
 def _counted(flow: FlowBijector) -> dict[str, int]:
-    """Returns how many parts of each class a flow has."""
-    parts = [type(part).__name__ for part in flow.submodules if isinstance(part, FlowBijector)]
-    return dict(sorted(collections.Counter(parts).items()))
+    """Returns how many parts of each class a flow has, those of every repeated step too."""
+    counts = collections.Counter(type(part).__name__ for part in flow.parts[1:])
+    for part in flow.parts:
+        if isinstance(part, Repeated):
+            step = collections.Counter(_counted(part.step))
+            step[type(part.step).__name__] += 1
+            counts.update({name: part.times * count for name, count in step.items()})
+    return dict(sorted(counts.items()))
 
 
 def _described(configured) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from tfp_lcma.bijectors.coupling import Coupling
-from tfp_lcma.flow_model import FlowModel
+from tfp_lcma.keras_model.flow_model import FlowModel
 
 # The Keras policy that computes in a type and keeps weights in float32.
 _POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
@@ -37,7 +37,7 @@ def with_network_dtype(model: FlowModel, network_dtype: str) -> FlowModel:
             f"network_dtype must be None for a flow in {model.flow.dtype.name}; got "
             f"{network_dtype!r}."
         )
-    if not any(isinstance(part, Coupling) for part in model.flow.submodules):
+    if not any(isinstance(part, Coupling) for part in model.flow.kinds):
         raise ValueError(
             f"network_dtype must be None for a flow without couplings; got {network_dtype!r}. "
             "Residual blocks are inverted by an iteration that needs the flow's own type."

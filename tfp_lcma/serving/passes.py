@@ -1,11 +1,9 @@
 """The four passes through a flow that all signatures share."""
 
-import numpy as np
 import tensorflow as tf
 
-from tfp_lcma.bijectors.probes import probing
-from tfp_lcma.flow_model import FlowModel
-from tfp_lcma.serving.rows import all_of, nan_unless
+from tfp_lcma.bijectors.context import ProbeSeeds
+from tfp_lcma.keras_model.flow_model import FlowModel
 
 
 class Passes:
@@ -28,38 +26,24 @@ class Passes:
 
     def __init__(self, model: FlowModel):
         """Wraps the passes of a model; each is traced when it is first called."""
-        distribution, dtype = model.distribution, model.flow.dtype
-        # The largest float32 below bins: rounded down, an image holds intensities.
-        highest = np.nextafter(np.float32(model.bins), np.float32(0))
-        event = tf.TensorSpec((None, *model.event_shape), dtype)
+        density = model.density
+        event = tf.TensorSpec((None, *model.event_shape), density.dtype)
         rows, shared = tf.TensorSpec((None, 2), tf.int32), tf.TensorSpec((), tf.int32)
-        told = condition_specs(model.conditions)
+        condition = condition_specs(model.conditions)
 
-        def log_prob(x, probe_rows, probe_shared, condition=None):
-            with probing(probe_rows, probe_shared):
-                return distribution.log_prob(x, condition=condition)
+        def log_prob(x, rows, shared, condition=None):
+            return density.log_prob_at(x, ProbeSeeds(rows, shared), condition)
 
-        def event_log_prob(x, probe_rows, probe_shared, condition=None):
-            with probing(probe_rows, probe_shared):
-                return distribution.event_log_prob(x, condition)
-
-        def encode(x, condition=None):
-            return distribution.encode(x, condition)
-
-        def decode(z, condition=None):
-            x, converged = distribution.bijector.forward_with_convergence(z, condition)
-            # Infinite latents may have finite images.
-            found = converged & all_of(tf.math.is_finite(z))
-            images = tf.clip_by_value(tf.cast(x, tf.float32), 0.0, highest)
-            return nan_unless(found, images), found
+        def event_log_prob(x, rows, shared, condition=None):
+            return density.event_log_prob_at(x, ProbeSeeds(rows, shared), condition)
 
         def traced(function, *specs):
-            return tf.function(function, input_signature=[*specs, *told], autograph=False)
+            return tf.function(function, input_signature=[*specs, *condition], autograph=False)
 
         self.log_prob = traced(log_prob, event, rows, shared)
         self.event_log_prob = traced(event_log_prob, event, rows, shared)
-        self.encode = traced(encode, event)
-        self.decode = traced(decode, event)
+        self.encode = traced(density.encode, event)
+        self.decode = traced(density.decode, event)
 
 
 def condition_specs(conditions: int | tuple[int] | None) -> list[tf.TensorSpec]:

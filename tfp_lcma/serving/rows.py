@@ -11,7 +11,7 @@ def in_range(images: tf.Tensor, bins: int) -> tf.Tensor:
     return all_of((images >= 0) & (images < bins))
 
 
-def known(condition: tf.Tensor | None, conditions: int | tuple[int] | None) -> tf.Tensor | bool:
+def known(condition, conditions: int | tuple[int] | None) -> tf.Tensor | bool:
     """Returns `[n]`, whether a condition is a class that exists or a vector of finite numbers."""
     if conditions is None:
         return True

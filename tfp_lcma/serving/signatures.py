@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tfp_lcma.flow_model import FlowModel
+from tfp_lcma.keras_model.flow_model import FlowModel
 from tfp_lcma.serving.answers import Answers
 from tfp_lcma.serving.encoded import ENCODED_CHANNELS, decode_images
 from tfp_lcma.serving.fields import Field, Fields
@@ -33,7 +33,7 @@ class Signature:
     meaning: str
     inputs: dict[str, Field]
     outputs: dict[str, Field]
-    function: Callable[..., dict[str, tf.Tensor]]
+    function: tf.types.experimental.PolymorphicFunction
 
 
 def build_signatures(model: FlowModel, jit_compile: bool = False) -> list[Signature]:
@@ -103,7 +103,11 @@ def _of_files(signature: Signature, event_shape, fields: Fields) -> Signature:
     )
 
 
-def _traced(function, inputs: dict[str, Field], jit_compile: bool | None):
+def _traced(
+    function: Callable[..., dict[str, tf.Tensor]],
+    inputs: dict[str, Field],
+    jit_compile: bool | None,
+) -> tf.types.experimental.PolymorphicFunction:
     specs = [
         tf.TensorSpec((None, *field.shape), field.dtype, name=name)
         for name, field in inputs.items()

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 import tfp_lcma as lcma
 from tfp_lcma.factorizations import Factorization
-from tfp_lcma.online_split import variable_orders
+from tfp_lcma.keras_model.online_split import variable_orders
 from training.batches import batches
 from training.datasets import Dataset
 from training.online_choices import ChoiceLog
@@ -57,7 +57,7 @@ def train(
     Args:
         recipe: flow and optimisation; its learning rate's schedule spans `steps`.
         dataset: trained on, and looked at every `recipe.validate_every` steps.
-        factorization: who leaves early; None: nobody.
+        factorization: which dimensions are factored out; None: none before the end.
         seed: of initial weights, batches and noise.
         steps: steps of training; with 0 the flow is only initialised.
         validate: whether to look at the validation split.

@@ -41,7 +41,7 @@ def measure(
     Args:
         recipe: flow and optimisation.
         dataset: trained and evaluated on.
-        factorization: who leaves early; None: nobody.
+        factorization: which dimensions are factored out; None: none before the end.
         seed: of initial weights, batches, noise and samples.
         steps: steps of training.
         folder: gets `models/NAME.keras`, pictures and, of a split chosen while training, the
@@ -73,7 +73,6 @@ def measure(
     validation = evaluation.test_bits(model, dataset.validation, recipe.draws, seed)
     if not np.isfinite(validation["bits_per_dimension"]):
         raise RunFailedError("bits per dimension of the validation images are not finite")
-    splits = model.flow.orders if factorization is not None else []
     file = folder / "models" / f"{name}.keras"
     with written_whole(file) as temporary:
         # Keras insists on its ending.
@@ -89,7 +88,7 @@ def measure(
         **_draw(model, dataset, seed, folder / "pictures", name, extractor),
         "history": trained.history,
         "channels": [[to_json(level) for level in look] for look in trained.channels] or None,
-        "pairs": pair_counts([order.bijectors[-1] for order in splits]) if splits else None,
+        "pairs": pair_counts(model.flow.splits) if model.flow.splits else None,
         "model": file.relative_to(folder).as_posix(),
     }
 

@@ -5,18 +5,18 @@ from typing import Any
 
 import numpy as np
 
-from tfp_lcma.bijectors import VariablePermutation, level_shapes
-from tfp_lcma.bijectors.flow_bijector import FlowBijector
-from tfp_lcma.bijectors.reshaping import Permutation, squeezed_shape
+from tfp_lcma.bijectors import FlowBijector, Permutation, VariablePermutation
+from tfp_lcma.bijectors.moves import squeezed_shape
 from tfp_lcma.factorizations import Factorization
+from tfp_lcma.multi_scale import level_shapes
 from training.pairs import kept_pairs
 
 
 def split_bijectors(
     factorization: Factorization, event_shape: Sequence[int], levels: int
 ) -> list[FlowBijector]:
-    """Returns what stands before the split of every level but the last."""
-    shapes = level_shapes(event_shape, levels, splits=True)[:-1]
+    """Returns the factorization's flow on the view of every level but the last."""
+    shapes = level_shapes(event_shape, levels, factorization)[:-1]
     return [factorization.bijector(i, squeezed_shape(shape)) for i, shape in enumerate(shapes)]
 
 
@@ -24,7 +24,7 @@ def pair_counts(splits: Sequence[FlowBijector]) -> list[list[list[int]]] | None:
     """Counts which two of the four pixels of a 2x2 block stay.
 
     Args:
-        splits: what stands before the split of every level.
+        splits: the factorization's flow of every level.
 
     Returns:
         For every level and every channel of its tensor how many blocks keep each of `PAIRS`;

@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from tfp_lcma.bijectors import level_shapes
-from tfp_lcma.bijectors.flow_bijector import FlowBijector
+from tfp_lcma.bijectors import FlowBijector
+from tfp_lcma.multi_scale import level_shapes
 from training.ablation.arms import ARMS
 from training.ablation.comparisons import COMPARISONS
 from training.ablation.exchange import Exchange
@@ -54,7 +54,7 @@ class Study:
                 damaged.
             OSError: the folder cannot be written.
         """
-        level_shapes(self.dataset.event_shape, self.recipe.levels, splits=True)
+        level_shapes(self.dataset.event_shape, self.recipe.levels, None)
         self._claim()
         results = ResultsFile(self.folder / "results.jsonl")
         rows = results.rows()
@@ -110,7 +110,7 @@ class Study:
         return arm.build(statistics, seed, self.recipe.steps)
 
     def _splits(self, factorization) -> list[FlowBijector]:
-        """Returns what stands before the splits; nothing where nobody leaves."""
+        """Returns the factorization's flow of every level; none of a flow without a split."""
         if factorization is None:
             return []
         return split_bijectors(factorization, self.dataset.event_shape, self.recipe.levels)

@@ -14,7 +14,7 @@ class Case:
         side: height and width of the images.
         width: channels of the couplings' networks; in RealNVP those of the first level's
             checkerboard couplings.
-        levels: levels of the flow; half of the channels leave between two of them.
+        levels: levels of the flow; half of the channels are factored out between two of them.
         steps: flow steps of a level, of Glow alone.
         blocks: residual blocks of a network, of RealNVP alone.
         channels: channels of the images.

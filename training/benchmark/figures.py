@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from matplotlib import colormaps
+
 from training.benchmark.cases import ALL_CASES, CASES, CENTRE
 from training.benchmark.contender import TASKS
 from training.benchmark.implementations import IMPLEMENTATIONS
 from training.benchmark.summary import Entry
 from training.pictures.canvas import new_figure, save_figure
 
-_COLOURS = dict(zip(IMPLEMENTATIONS, [f"C{n}" for n in range(len(IMPLEMENTATIONS))], strict=True))
+_COLOURS = dict(zip(IMPLEMENTATIONS, colormaps["tab20"].colors, strict=False))
 
 
 def draw_figures(report: Path, by_case: Mapping[str, Sequence[Entry]]) -> dict[str, str]:

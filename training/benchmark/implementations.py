@@ -72,18 +72,18 @@ _TFP_GLOW = {
     "sigmoid(raw + 2); log-det reduced at every step; standard normal at the last level"
 }
 _NFLOWS = {
-    "glow": "networks, which nflows leaves to its user, without actnorms and without a bound on "
+    "glow": "networks, which nflows has its user write, without actnorms and without a bound on "
     "their input; couplings by sigmoid(raw + 2); log-det reduced at every step; 1x1 convolutions "
-    "as two products with triangular matrices; what leaves is standard normal, without Glow's "
-    "convolution",
+    "as two products with triangular matrices; what is factored out is standard normal, without "
+    "Glow's convolution",
     "real-nvp": "couplings by sigmoid(raw + 2); log-det reduced at every step; the networks, and "
     "the couplings with a checkerboard, which nflows has not, are written for this benchmark "
     "after ours",
 }
 _NORMFLOWS = {
     "glow": "networks without actnorms, which is its default, and without a bound on their input; "
-    "couplings by sigmoid(raw + 2); log-det reduced at every step; what leaves has one mean and "
-    "scale a channel, without Glow's convolution"
+    "couplings by sigmoid(raw + 2); log-det reduced at every step; what is factored out has one "
+    "mean and scale a channel, without Glow's convolution"
 }
 _FLOOR = {
     "glow": "no flow: the convolutions of the couplings' networks and the 1x1 convolutions, with "
@@ -91,14 +91,25 @@ _FLOOR = {
     "real-nvp": "no flow: the convolutions of the couplings' networks, with their gradients in a "
     "training step, without an update",
 }
-_OURS = {"glow": "", "real-nvp": ""}
-_OURS_PACKAGES = ("tfp_lcma", "tensorflow", "keras")
+
+
+def _ours(title: str, **options) -> Implementation:
+    """Returns this package's flows in one setting; what a title leaves out is the default."""
+    packages = ("tfp_lcma", "tensorflow", "keras")
+    return Implementation(
+        title, "ours", _HERE + "ours", packages, {"glow": "", "real-nvp": ""}, options
+    )
+
 
 IMPLEMENTATIONS = {
-    "ours": Implementation("tfp_lcma", "ours", _HERE + "ours", _OURS_PACKAGES, _OURS),
-    "ours-xla": Implementation(
-        "tfp_lcma, XLA", "ours", _HERE + "ours", _OURS_PACKAGES, _OURS, {"jit": True}
-    ),
+    "ours": _ours("tfp_lcma"),
+    "ours-looped": _ours("tfp_lcma looped", unroll=False),
+    "ours-unrolled": _ours("tfp_lcma unrolled", unroll=True),
+    "ours-invert": _ours("tfp_lcma invert", memory="invert"),
+    "ours-looped-invert": _ours("tfp_lcma looped invert", unroll=False, memory="invert"),
+    "ours-unrolled-invert": _ours("tfp_lcma unrolled invert", unroll=True, memory="invert"),
+    "ours-xla": _ours("tfp_lcma, XLA", jit=True),
+    "ours-unrolled-xla": _ours("tfp_lcma unrolled, XLA", unroll=True, jit=True),
     "tfp": Implementation("tfb.Glow", "peer", _HERE + "tfp_glow", _TFP_PACKAGES, _TFP_GLOW),
     "tfp-xla": Implementation(
         "tfb.Glow, XLA", "peer", _HERE + "tfp_glow", _TFP_PACKAGES, _TFP_GLOW, {"jit": True}

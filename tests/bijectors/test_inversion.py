@@ -1,0 +1,240 @@
+"""Gradients by inversion in whole models: what they keep, what they share with plain ones."""
+
+import gc
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+from tensorflow.python.framework.func_graph import FuncGraph
+
+import tfp_lcma as lcma
+from tests.checks import close
+from tests.registry import SHAPE, Ours, board_step, built, data, move_weights, multi_scale
+from tfp_lcma.bijectors import (
+    Context,
+    EventLogDet,
+    FlowChain,
+    Moved,
+    NoLogDet,
+    Repeated,
+    SummedLogDet,
+)
+from tfp_lcma.bijectors.inversion import carry_inverse_by_inversion
+from tfp_lcma.factorizations import Checkerboard
+
+TRAINING = Context(training=True)
+
+
+def glow(memory="invert", **options):
+    keras.utils.set_random_seed(0)
+    options = {"levels": 1, "steps": 2, "width": 4, "dtype": "float64", **options}
+    flow = lcma.models.glow((4, 4, 1), memory=memory, **options)
+    move_weights(flow, 0.2, seed=1)
+    return flow
+
+
+def gradients(flow, x, **given):
+    """Of a density's loss, in training."""
+    variables = flow.trainable_variables
+    with tf.GradientTape() as tape:
+        tape.watch(list(given.values()))
+        context = Context(training=True, **given)
+        loss = tf.reduce_mean(lcma.FlowDistribution(flow).log_prob(x, context=context))
+    return tape.gradient(loss, [*variables, *given.values()])
+
+
+@pytest.mark.parametrize("traced", [False, True])
+def test_density_of_a_model_has_the_plain_gradient(traced):
+    flow = glow(conditions=(2,), unroll=False)
+    x, condition = data(flow, 3), tf.constant(np.random.default_rng(0).normal(size=(3, 2)))
+
+    def found(memory):
+        flow.memory = memory
+        function = tf.function(gradients, autograph=False) if traced else gradients
+        return function(flow, x, condition=condition)
+
+    for got, expected in zip(found("invert"), found("keep"), strict=True):
+        close(got, expected, 1e-8, "gradient")
+
+
+def test_what_a_loss_does_not_need_gets_no_gradient():
+    flow = built("Coupling (checkerboard)", "float64")
+    x = data(flow, 2)
+    for part in (0, 1):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            z, log_det = carry_inverse_by_inversion(flow, x, SummedLogDet(x[:, 0, 0, 0]), TRAINING)
+            loss = tf.reduce_sum((z**2, log_det.values)[part])
+        with tf.GradientTape() as plain:
+            plain.watch(x)
+            z, log_det = flow.carry_inverse(x, SummedLogDet(x[:, 0, 0, 0]), TRAINING)
+            expected = tf.reduce_sum((z**2, log_det.values)[part])
+        close(tape.gradient(loss, x), plain.gradient(expected, x), 1e-10, f"of part {part} alone")
+
+
+@pytest.mark.parametrize("kind", [Moved, NoLogDet])
+def test_moves_go_without_a_gradient_of_their_own(kind):
+    flow, x = (
+        built("FlowChain (nested)", "float64"),
+        data(built("FlowChain (nested)", "float64"), 2),
+    )
+    start = kind(x) if kind is Moved else kind()
+    z, after = carry_inverse_by_inversion(flow, x, start, Context())
+    expected_z, expected = flow.carry_inverse(x, start, Context())
+    close(z, expected_z, 1e-12, "latents")
+    assert type(after) is kind
+    assert kind is NoLogDet or np.array_equal(after.values, expected.values)
+
+
+def test_starting_pass_and_sampling_are_the_same_by_inversion():
+    flow = lcma.models.glow((4, 4, 1), levels=2, steps=2, width=4, memory="invert")
+    x = 3 * data(flow, 16) + 1
+    flow.inverse_and_log_det(x, context=Context(starting=True))
+    assert flow.is_initialized
+    close(flow.forward(tf.identity(flow.inverse(x))), x, 1e-4, "round trip")
+
+
+@pytest.mark.parametrize("traced", [False, True])
+def test_second_derivatives_are_refused_by_inversion_and_there_otherwise(traced):
+    flow = built("MultiScale (checkerboard, by inversion)", "float64")
+    x = data(flow, 2)
+
+    def second(x):
+        with tf.GradientTape() as outer:
+            outer.watch(x)
+            with tf.GradientTape() as inner:
+                inner.watch(x)
+                density = tf.reduce_sum(lcma.FlowDistribution(flow).log_prob(x))
+            first = tf.reduce_sum(inner.gradient(density, x) ** 2)
+        return outer.gradient(first, x)
+
+    with pytest.raises(ValueError, match='memory must be "keep" for second derivatives'):
+        (tf.function(second, autograph=False) if traced else second)(x)
+    flow.memory = "keep"
+    try:
+        assert np.isfinite(second(x)).all()
+    finally:
+        flow.memory = "invert"
+
+
+def test_state_of_training_changes_once_in_a_graph_with_several_gradients():
+    steps = iter([board_step("float64", p, lcma.bijectors.BatchNorm) for p in (0, 1)])
+    flow = Repeated(steps.__next__, 2, unroll=False)
+    x, start = data(flow, 8), SummedLogDet(tf.zeros((8,), tf.float64))
+    moving = [v for layer in flow.layers for v in layer.non_trainable_variables]
+
+    @tf.function(autograph=False)
+    def step(x):
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(x)
+            z, log_det = carry_inverse_by_inversion(flow, x, start, TRAINING)
+            losses = tf.reduce_sum(z**2), tf.reduce_sum(log_det.values)
+        return [tape.gradient(loss, x) for loss in losses]
+
+    before = [v.numpy() for v in moving]
+    step(x)
+    once = [v.numpy() for v in moving]
+    for variable, value in zip(moving, before, strict=True):
+        variable.assign(value)
+    flow.inverse_and_log_det(x, context=TRAINING)
+    assert any(np.any(a != b) for a, b in zip(once, before, strict=True))
+    for got, expected in zip(once, moving, strict=True):
+        close(got, expected, 1e-10, "state after one pass")
+
+
+def kept_by_gradient(flow, x):
+    """How many numbers a traced gradient keeps of the forward loop's activations, a step."""
+
+    @tf.function(autograph=False)
+    def step(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            z, log_det = flow(x)
+            loss = tf.reduce_sum(z**2) + tf.reduce_sum(log_det.values)
+        return tape.gradient(loss, x)
+
+    graph = step.get_concrete_function(x).graph.as_graph_def()
+    nodes = [*graph.node, *(node for f in graph.library.function for node in f.node_def)]
+    return sum(node.op == "TensorListPushBack" for node in nodes)
+
+
+def test_nothing_of_the_steps_is_kept_in_a_loop():
+    steps = iter([board_step("float64", p) for p in (0, 1, 0)])
+    flow = Repeated(steps.__next__, 3, unroll=False)
+    x, start = data(flow, 2), SummedLogDet(tf.zeros((2,), tf.float64))
+    inverted = kept_by_gradient(lambda x: carry_inverse_by_inversion(flow, x, start, TRAINING), x)
+    assert inverted == 0
+    assert kept_by_gradient(lambda x: flow.carry_inverse(x, start, TRAINING), x) > 0
+
+
+def test_a_searched_flow_keeps_its_input_and_searches_nothing():
+    """Its forward map raises here, so the gradient must do without."""
+
+    class Unsearchable(lcma.bijectors.Coupling):
+        def carry_forward(self, z, log_det, context):
+            raise AssertionError("searched")
+
+    half = lcma.bijectors.ChannelHalf(SHAPE)
+    transform = lcma.transforms.MixtureLogistic(2)
+    network = lcma.networks.Residual(4, 1)
+    searched = Unsearchable(half, network, transform, dtype="float64")
+    flow = FlowChain([built("ActNorm", "float64"), searched])
+    x = data(flow, 2)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        start = EventLogDet(tf.zeros_like(x))
+        z, log_det = carry_inverse_by_inversion(flow, x, start, TRAINING)
+        loss = tf.reduce_sum(z**2 - log_det.values)
+    assert np.any(tape.gradient(loss, x))
+
+
+def test_layer_that_adds_a_loss_is_refused():
+    flow = built("InvariantShuffle", "float64")
+    x = data(flow, 2)
+    with pytest.raises(ValueError, match=r'memory="invert" must hold no layer that calls add_loss'):
+        carry_inverse_by_inversion(flow, x, EventLogDet(tf.zeros_like(x)), TRAINING)
+
+
+# --- memory of traces ---
+
+
+def live_graphs():
+    gc.collect()
+    return sum(isinstance(thing, FuncGraph) for thing in gc.get_objects())
+
+
+def trace_and_drop(memory):
+    half = lcma.bijectors.ChannelHalf((1, 2, 2))
+    level = Repeated(lambda: lcma.bijectors.Coupling(half, Ours), 2, unroll=False)
+    flow = lcma.multi_scale.MultiScale([level], None, memory=memory)
+
+    @tf.function(autograph=False)
+    def step(x):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(flow.inverse_and_log_det(x, context=TRAINING)[1])
+        return tape.gradient(loss, flow.trainable_variables)
+
+    step(data(flow, 2))
+
+
+def test_traces_are_freed_with_their_model():
+    for _ in range(2):
+        trace_and_drop("invert")
+    before = live_graphs()
+    for _ in range(10):
+        trace_and_drop("invert")
+    assert live_graphs() <= before + 2
+
+
+def test_models_are_freed():
+    def live_flows():
+        gc.collect()
+        return sum(isinstance(thing, tfp.bijectors.Bijector) for thing in gc.get_objects())
+
+    before = live_flows()
+    flow = multi_scale("float32", Checkerboard(), levels=2, memory="invert")
+    assert live_flows() > before
+    del flow
+    assert live_flows() <= before

@@ -1,0 +1,140 @@
+"""Two replicas train, evaluate and gather as one process does."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROBE = """
+import json, sys
+import keras
+import numpy as np
+import tensorflow as tf
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+from tests.toys import fitted, pictures, tiny_model
+from tfp_lcma import FlowModel, LogDetCollector, models
+from tfp_lcma.factorizations import OnlineLikelihoodContribution
+from tfp_lcma.keras_model.online_split import variable_orders
+
+images, held_out = pictures(128), pictures(64, seed=1)
+
+
+def train(scope):
+    with scope:
+        model = tiny_model(optimizer=keras.optimizers.SGD(1e-4, momentum=0.9))
+    model.initialize(images[:32])
+    collector = LogDetCollector(images=128)
+    history = fitted(model, images, epochs=2, validation_data=held_out, callbacks=[collector])
+    return model, collector.statistics, history
+
+
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+model, statistics, history = train(strategy.scope())
+alone, _, alone_history = train(tf.distribute.get_strategy().scope())
+alone.set_weights(model.get_weights())
+expected = LogDetCollector(images=128).collect(alone, images)
+with strategy.scope():
+    online = tiny_model(factorization=OnlineLikelihoodContribution((2,)))
+fitted(online, images, epochs=1)
+(order,) = variable_orders(online.flow)
+held = strategy.experimental_local_results(order.layers[0].indices.value)
+
+
+def by_memory(make):
+    losses, weights = [], []
+    for memory in ("keep", "invert"):
+        keras.utils.set_random_seed(0)
+        with strategy.scope():
+            model = FlowModel(make(memory))
+            optimizer = keras.optimizers.SGD(1e-4, momentum=0.9)
+            model.compile(optimizer=optimizer, jit_compile=False)
+        model.initialize(images[:32])
+        losses.append(fitted(model, images, epochs=2)["loss"])
+        weights.append(model.get_weights())
+    apart = max(float(np.abs(mine - theirs).max()) for mine, theirs in zip(*weights))
+    return {"losses": losses, "apart": apart}
+
+
+def glow(memory):
+    return models.glow((4, 4, 1), levels=2, steps=3, width=4, memory=memory, unroll=False)
+
+
+def batch_normalised(memory):
+    return models.real_nvp((4, 4, 1), levels=1, width=4, blocks=1, normalization="batch",
+                           memory=memory, unroll=False)
+
+
+fields = ("log_det", "mean", "variance", "log_density")
+print(json.dumps({
+    "replicas": strategy.num_replicas_in_sync,
+    "history": history,
+    "alone": alone_history,
+    "evaluate": model.evaluate(held_out, verbose=0),
+    "by_hand": [float(-alone.log_prob(held_out).mean()),
+                float(alone.bits_per_dimension(held_out).mean())],
+    "apart": max(float(np.abs(getattr(statistics, f) - getattr(expected, f)).max())
+                 for f in fields),
+    "count": statistics.count,
+    "decided": order.decided,
+    "orders": [indices.numpy()[0].tolist() for indices in held],
+    "memory": {make.__name__: by_memory(make) for make in (glow, batch_normalised)},
+    "online": [float(v) for v in online.log_prob(held_out)],
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def result():
+    """Logical devices must exist before TensorFlow starts: another process."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_two_replicas_train_as_one_process_does(result):
+    """The same images and weights; only the dequantisation noise of the second half differs."""
+    assert result["replicas"] == 2
+    for name in ("loss", "bits_per_dimension", "val_loss"):
+        for two, one in zip(result["history"][name], result["alone"][name], strict=True):
+            assert two == pytest.approx(one, rel=5e-3), name
+    assert result["history"]["loss"][1] < result["history"]["loss"][0]
+
+
+def test_two_replicas_evaluate_to_the_mean_over_all_images(result):
+    assert result["evaluate"] == pytest.approx(result["by_hand"], rel=1e-5)
+    assert result["history"]["val_loss"][-1] == pytest.approx(result["by_hand"][0], rel=1e-5)
+
+
+def test_statistics_of_a_model_under_two_replicas_are_those_of_one(result):
+    assert result["count"] == 128
+    assert result["apart"] < 1e-5
+
+
+def test_split_chosen_while_training_is_the_same_on_every_replica(result):
+    assert result["decided"]
+    first, second = result["orders"]
+    assert first == second
+    assert sorted(first) == list(range(16))
+    assert all(np.isfinite(result["online"]))
+
+
+@pytest.mark.parametrize("flow", ["glow", "batch_normalised"])
+def test_two_replicas_train_by_inversion_as_with_all_activations_kept(result, flow):
+    kept, inverted = result["memory"][flow]["losses"]
+    assert kept[-1] < kept[0]
+    assert inverted == pytest.approx(kept, rel=1e-4)
+    assert result["memory"][flow]["apart"] < 1e-3

@@ -1,0 +1,116 @@
+"""The rooms of the package and the order in which they may import each other."""
+
+import ast
+import pathlib
+
+import pytest
+
+import tfp_lcma
+
+PACKAGE = pathlib.Path(tfp_lcma.__file__).parent
+# From what knows nothing of the others up; rooms side by side do not know each other.
+HELPERS = {"noise", "validation", "serialization", "files", "custom_gradient", "version"}
+FLOORS = [
+    HELPERS,
+    {"networks"},
+    {"bijectors"},
+    {"factorizations", "priors"},
+    {"multi_scale"},
+    {"density", "models"},
+    {"keras_model"},
+    {"serving"},
+    {"__init__"},
+]
+HEIGHT = {room: height for height, floor in enumerate(FLOORS) for room in floor}
+# What is built on a flow knows no particular model.
+UNAWARE_OF_MODELS = {"density", "keras_model", "serving"}
+
+
+def modules():
+    """Every module by its dotted name, with whether it is a package."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = ["tfp_lcma", *path.relative_to(PACKAGE).with_suffix("").parts]
+        package = parts[-1] == "__init__"
+        found[".".join(parts[:-1] if package else parts)] = (path, package)
+    return found
+
+
+def imported(source, name, package, known):
+    """The modules of this package that a module's source imports, wherever in it."""
+    targets = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            targets |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                outer = name.split(".")[: len(name.split(".")) - node.level + package]
+                base = ".".join([*outer, *([base] if base else [])])
+            members = {f"{base}.{alias.name}" for alias in node.names}
+            targets |= {member if member in known else base for member in members}
+    return {target for target in targets if target.split(".")[0] == "tfp_lcma"}
+
+
+def room(name):
+    """The room of a module: the package's own names are those of the top."""
+    return name.split(".")[1] if "." in name else "__init__"
+
+
+def violations(arrows):
+    """Arrows between rooms that go up or sideways."""
+    return sorted(
+        (name, target)
+        for name, target in arrows
+        if room(name) != room(target) and HEIGHT[room(target)] >= HEIGHT[room(name)]
+    )
+
+
+def arrows():
+    known = modules()
+    return {
+        (name, target)
+        for name, (path, package) in known.items()
+        for target in imported(path.read_text(), name, package, known)
+    }
+
+
+def test_every_room_has_its_floor():
+    assert {room(name) for name in modules()} == set(HEIGHT)
+
+
+def test_rooms_import_only_from_rooms_below():
+    # Each arrow goes down a floor at least, so there can be no cycle.
+    assert violations(arrows()) == []
+
+
+def test_what_is_built_on_a_flow_knows_no_particular_model():
+    aware = [a for a in arrows() if room(a[0]) in UNAWARE_OF_MODELS and room(a[1]) == "models"]
+    assert aware == []
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("tfp_lcma.noise", "import tfp_lcma.networks.stack"),
+        ("tfp_lcma.networks.stack", "from tfp_lcma.bijectors.chain import FlowChain"),
+        ("tfp_lcma.bijectors.chain", "from tfp_lcma import factorizations"),
+        ("tfp_lcma.bijectors.chain", "from ..multi_scale import MultiScale"),
+        ("tfp_lcma.priors.exit_prior", "from tfp_lcma.factorizations import Channel"),
+        ("tfp_lcma.multi_scale", "def late():\n    from tfp_lcma.models import glow"),
+        ("tfp_lcma.density.anomaly", "from tfp_lcma.models.glow import glow"),
+        ("tfp_lcma.models.glow", "from tfp_lcma import FlowModel"),
+    ],
+)
+def test_an_import_upward_is_found(name, source):
+    known = modules()
+    found = imported(source, name, known[name][1], known)
+    assert violations({(name, target) for target in found})
+
+
+def test_names_of_the_package_and_of_modules_are_told_apart():
+    known = modules()
+    source = "from tfp_lcma import noise\nfrom . import chain\nfrom .coupling import Coupling"
+    expected = {"tfp_lcma.noise", "tfp_lcma.bijectors.chain", "tfp_lcma.bijectors.coupling"}
+    assert imported(source, "tfp_lcma.bijectors.repeated", False, known) == expected
+    assert imported(source, "tfp_lcma.bijectors", True, known) == expected

@@ -1,0 +1,75 @@
+"""What a pass through a flow goes by, beside its input."""
+
+import dataclasses
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+# A part's own constant arrays by (the part's id, the array's name): see `FlowBijector.constant`.
+Constants = Mapping[tuple[int, str], tf.Tensor]
+
+
+class ProbeSeeds(NamedTuple):
+    """What the random probes of estimated log-dets are functions of.
+
+    Attributes:
+      rows: int32 `[batch, 2]`, a seed for every row of the batch; `[1, 2]`: the
+        same probes for every row.
+      shared: int32 scalar, the seed of the lengths of the series, which rows share.
+    """
+
+    rows: tf.Tensor
+    shared: tf.Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """One immutable record that every pass takes along.
+
+    Attributes:
+      condition: Classes `[batch]` or vectors `[batch, k]`, as the flow's
+        `conditions` says; None if unconditional.
+      kept: At an exit, what stays, `[batch, height, width, channels]`; None
+        elsewhere, and at the last exit.
+      training: Whether this is a step of training: batch statistics, new probes.
+      probes: Seeds of the probes of estimated log-dets outside training; None:
+        each flow's own.
+      tolerates_lost_rows: Whether, in eager mode too, rows that an iteration does
+        not find are NaN, rather than an error.
+      starting: Whether normalisation with a data-dependent start takes it from
+        this batch, in eager mode: True, False, or the levels in which it does.
+      gathering: Whether batch statistics are averaged exactly, rather than moved.
+      compiled: Whether XLA compiles the pass and its gradient.
+      constants: What stands in for parts' constant arrays, in a loop over steps
+        that differ in them.
+    """
+
+    condition: tf.Tensor | None = None
+    kept: tf.Tensor | None = None
+    training: bool = False
+    probes: ProbeSeeds | None = None
+    tolerates_lost_rows: bool = False
+    starting: bool | Collection[int] = False
+    gathering: bool = False
+    compiled: bool = False
+    constants: Constants = dataclasses.field(default_factory=dict)
+
+    def replace(self, **changes: Any) -> "Context":
+        """Returns the record with some attributes changed."""
+        return dataclasses.replace(self, **changes)
+
+    def at_level(self, level: int) -> "Context":
+        """Returns the record as the parts of one level see it."""
+        if isinstance(self.starting, bool):
+            return self
+        return self.replace(starting=level in self.starting)
+
+    def tensors(self) -> dict[str, tf.Tensor]:
+        """Returns, by name, the tensors of the record that a pass may have a gradient for."""
+        values = {"condition": self.condition, "kept": self.kept}
+        return {
+            name: value
+            for name, value in values.items()
+            if value is not None and tf.as_dtype(value.dtype).is_floating
+        }

@@ -1,0 +1,102 @@
+"""The density of images of whole intensities: tensors in, tensors out."""
+
+import numpy as np
+import tensorflow as tf
+
+from tfp_lcma.bijectors.chain import FlowChain
+from tfp_lcma.bijectors.context import Context, ProbeSeeds
+from tfp_lcma.bijectors.flow_bijector import FlowBijector
+from tfp_lcma.density.dequantization import Uniform, image_seeds
+from tfp_lcma.density.distribution import FlowDistribution
+
+
+class ImageDensity:
+    """What is asked of a flow over images, from whole intensities to densities.
+
+    ```none
+    image --dequantisation--> x in [0, bins) --preprocessing--> flow --> N(0, I)
+    ```
+
+    Where a log-det is estimated, its probes are drawn by the image too, so that
+    a density is a function of image, seed and draw, in whatever batch.
+
+    Attributes:
+      distribution: The `FlowDistribution` of dequantised intensities.
+      dequantization: What makes whole intensities continuous.
+      bins: Number of intensity values.
+      event_shape: `(height, width, channels)`.
+      dtype: Of values and densities.
+    """
+
+    def __init__(
+        self,
+        flow: FlowBijector,
+        preprocessing: FlowBijector,
+        dequantization: Uniform,
+        bins: int,
+    ):
+        """Puts the parts together."""
+        self.distribution = FlowDistribution(FlowChain([preprocessing, flow]))
+        self.dequantization, self.bins = dequantization, bins
+        self.event_shape, self.dtype = flow.event_shape, flow.dtype
+        # The largest float32 below bins: rounded down, an image holds intensities.
+        self._highest = np.nextafter(np.float32(bins), np.float32(0))
+
+    def dequantized(
+        self, images: tf.Tensor, seed: tf.Tensor, draw: int | tf.Tensor = 0
+    ) -> tuple[tf.Tensor, ProbeSeeds]:
+        """Returns continuous values of images, and the seeds of probes that go with them.
+
+        Args:
+          images: `[n, height, width, channels]`; their whole parts count.
+          seed: int32[2], or `[n, 2]`, one for every image.
+          draw: Which of several draws for the same images.
+        """
+        x = self.dequantization.of_images(images, seed, draw, self.dtype)
+        shared = tf.reshape(seed, (-1, 2))[0, 0] + tf.cast(draw, tf.int32)
+        return x, ProbeSeeds(image_seeds(images, seed, draw), shared)
+
+    def log_prob(
+        self, images: tf.Tensor, seed: tf.Tensor, draw: int | tf.Tensor = 0, condition=None
+    ) -> tf.Tensor:
+        """Returns the log-density of one draw, `[n]`, in nats: a bound on log P(image)."""
+        return self.log_prob_at(*self.dequantized(images, seed, draw), condition)
+
+    def event_log_prob(
+        self, images: tf.Tensor, seed: tf.Tensor, draw: int | tf.Tensor = 0, condition=None
+    ) -> tf.Tensor:
+        """Returns each dimension's share of `log_prob`, in the shape of the images."""
+        return self.event_log_prob_at(*self.dequantized(images, seed, draw), condition)
+
+    def log_prob_at(self, x: tf.Tensor, probes: ProbeSeeds | None, condition=None) -> tf.Tensor:
+        """Returns the log-density of continuous values, `[n]`, in nats."""
+        context = Context(condition, probes=probes)
+        return self.distribution.log_prob(x, context=context)
+
+    def event_log_prob_at(
+        self, x: tf.Tensor, probes: ProbeSeeds | None, condition=None
+    ) -> tf.Tensor:
+        """Returns each dimension's share of `log_prob_at`, in the shape of `x`."""
+        return self.distribution.event_log_prob(x, context=Context(condition, probes=probes))
+
+    def encode(self, x: tf.Tensor, condition=None) -> tf.Tensor:
+        """Returns the latents of continuous values, in their shape."""
+        return self.distribution.encode(x, condition)
+
+    def decode(self, z: tf.Tensor, condition=None) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns images of latents, and whether each was found.
+
+        Returns:
+          float32 in [0, bins), and a boolean `[n]`: where it is false the latents
+          are not finite or have no image, and the row is NaN.
+        """
+        x, converged = self.distribution.bijector.forward_with_convergence(z, condition)
+        # Infinite latents may have finite images.
+        found = converged & tf.reduce_all(tf.math.is_finite(z), axis=(1, 2, 3))
+        images = tf.clip_by_value(tf.cast(x, tf.float32), 0.0, self._highest)
+        lost = tf.constant(np.nan, images.dtype)
+        return tf.where(found[:, None, None, None], images, lost), found
+
+    def to_bits(self, log_prob):
+        """Returns -log_prob / (D log 2): nats as bits per dimension."""
+        return -log_prob / float(np.prod(self.event_shape) * np.log(2))

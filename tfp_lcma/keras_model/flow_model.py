@@ -1,0 +1,317 @@
+"""A flow as a Keras model over images: fit, evaluate, save."""
+
+from collections.abc import Callable, Collection
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfp_lcma.bijectors.context import Context
+from tfp_lcma.bijectors.flow_bijector import FlowBijector
+from tfp_lcma.bijectors.preprocessing import LogitPreprocessing
+from tfp_lcma.density.dequantization import Uniform
+from tfp_lcma.density.image_density import ImageDensity
+from tfp_lcma.keras_model.image_sources import (
+    Rows,
+    first_batch,
+    sample_rows,
+    without_validation,
+)
+from tfp_lcma.keras_model.online_split import with_online_split
+from tfp_lcma.keras_model.questions import Questions
+from tfp_lcma.serialization import register, revived
+from tfp_lcma.validation import (
+    check_condition,
+    check_dataset_spec,
+    check_images,
+    check_training_images,
+)
+
+# Training images over which batch normalisation's statistics are averaged.
+_STATISTICS_IMAGES = 4096
+
+
+@register
+class FlowModel(Questions, keras.Model):
+    """Trains and uses a flow on images of whole-number intensities.
+
+    Images are uint8 (or floats in [0, bins), of which the whole part counts),
+    `[n, height, width, channels]`. Uniform dequantisation and the map to the
+    flow's domain belong to the model and to its density:
+
+    ```none
+    log P(x) >= E_u log p(x + u),  u uniform in [0, 1) per dimension
+    ```
+
+    `log_prob` is that bound from one draw of `u`, in nats per image; `draws=k`
+    tightens it by importance weighting. Outside training `u` is a function of
+    the image and the seed alone, so an image scores the same in any batch.
+
+    Called on images, the model returns their log-probabilities; the loss of
+    `fit` is their negative mean plus the flow's regularisation. A model with
+    conditions is called on pairs of images and what they are conditioned on,
+    and trained on data whose labels are that.
+
+    Attributes:
+      conditions: What the flow is conditioned on: a number of classes, the
+        shape `(k,)` of a vector, or None.
+      flow: The flow, from preprocessed images to noise.
+      distribution: The `FlowDistribution` of dequantised intensities.
+      density: The same questions as the model's, of tensors: an `ImageDensity`.
+    """
+
+    def __init__(
+        self,
+        flow: FlowBijector,
+        *,
+        bins: int = 256,
+        preprocessing: FlowBijector | None = None,
+        dequantization: Uniform | None = None,
+        seed: int = 0,
+        name: str | None = None,
+    ):
+        """Creates the model.
+
+        Args:
+          flow: A fully built flow, such as `models.real_nvp(...)` returns.
+          bins: Number of intensity values of the data; a `preprocessing` that
+            has its own `bins` decides.
+          preprocessing: Flow from dequantised intensities to the flow's domain;
+            None: `LogitPreprocessing(event_shape, bins=bins)`.
+          dequantization: What makes whole intensities continuous; None: `Uniform()`.
+          seed: Seed of the dequantisation noise.
+          name: Name of the model.
+
+        Raises:
+          ValueError: If `flow` is not a `FlowBijector`, or its shape is not that
+            of `preprocessing`.
+        """
+        if not isinstance(flow, FlowBijector):
+            raise ValueError(f"flow must be a FlowBijector; got {type(flow).__name__}.")
+        # Images must reach the flow as they are, whatever policy the networks have.
+        super().__init__(name=name, dtype=flow.dtype.name, autocast=False)
+        if preprocessing is None:
+            preprocessing = LogitPreprocessing(flow.event_shape, bins=bins, dtype=flow.dtype.name)
+        if preprocessing.event_shape != flow.event_shape:
+            raise ValueError(
+                f"preprocessing must have the flow's event shape {flow.event_shape}; "
+                f"got {preprocessing.event_shape}."
+            )
+        self.flow, self.preprocessing = flow, preprocessing
+        self.bins = getattr(preprocessing, "bins", bins)
+        self.event_shape, self.conditions = flow.event_shape, flow.conditions
+        self.seed = int(seed)
+        self.dequantization = dequantization or Uniform()
+        self.density = ImageDensity(flow, preprocessing, self.dequantization, self.bins)
+        self.distribution = self.density.distribution
+        self._flow_layers = self.distribution.bijector.layers
+        self._bits = keras.metrics.Mean(name="bits_per_dimension")
+        self._training_data: Callable[[], tuple] | None = None
+        self._initialized, self._compiled_functions = False, {}
+        self.built = True
+
+    def get_config(self) -> dict:
+        return {
+            "flow": self.flow,
+            "preprocessing": self.preprocessing,
+            "dequantization": self.dequantization,
+            "seed": self.seed,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        return cls(**revived(config, custom_objects))
+
+    # The Keras side.
+
+    def call(self, inputs, training=False):
+        """Returns log-probabilities `[batch]` in nats, of one draw.
+
+        Args:
+          inputs: Images or, of a model with conditions, a pair of images and condition.
+          training: Whether this is a step of training.
+        """
+        images, condition = inputs if self.conditions is not None else (inputs, None)
+        seed = self._seed(None)
+        if not training:
+            return self.density.log_prob(images, seed, 0, condition)
+        # A function of seed and step: a resumed run repeats an undisturbed one.
+        step = 0 if getattr(self, "optimizer", None) is None else self.optimizer.iterations
+        context = tf.distribute.get_replica_context()
+        replica = 0 if context is None else context.replica_id_in_sync_group
+        batch_seed = seed + tf.stack([tf.cast(replica, tf.int32), tf.cast(step, tf.int32)])
+        x = self.dequantization.of_batch(images, batch_seed, self.flow.dtype)
+        return self.distribution.log_prob(
+            x, context=Context(condition, training=True, compiled=bool(self.jit_compile))
+        )
+
+    def train_step(self, data):
+        return super().train_step(self._with_condition(data))
+
+    def test_step(self, data):
+        return super().test_step(self._with_condition(data))
+
+    def predict_step(self, data):
+        return super().predict_step(self._with_condition(data))
+
+    def _with_condition(self, data):
+        """Makes the labels of a batch part of what the model is called on, if it has conditions."""
+        x, labels, weight = keras.utils.unpack_x_y_sample_weight(data)
+        if self.conditions is None or labels is None:
+            return data
+        return (x, labels), labels, weight
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Returns the mean negative log-probability in nats, plus regularisation."""
+        if sample_weight is None:
+            loss = -tf.reduce_mean(y_pred)
+        else:
+            weight = tf.cast(sample_weight, y_pred.dtype)
+            loss = -tf.reduce_sum(weight * y_pred) / tf.cast(tf.size(y_pred), y_pred.dtype)
+        loss = tf.add_n([loss, *(tf.cast(term, loss.dtype) for term in self.losses)])
+        # Keras sums over replicas.
+        return loss / tf.cast(tf.distribute.get_strategy().num_replicas_in_sync, loss.dtype)
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        self._bits.update_state(self.density.to_bits(y_pred), sample_weight=sample_weight)
+        return self.get_metrics_result()
+
+    def fit(self, x=None, y=None, *args, **kwargs):
+        """Trains as `keras.Model.fit`.
+
+        The labels, `y` or those in the data, are what a model with conditions
+        is conditioned on; else they are ignored. The first batch initialises
+        the flow's actnorms if nothing has before. A split that is chosen while
+        training is (`OnlineLikelihoodContribution`).
+
+        Raises:
+          ValueError: If images or labels are not what the model was built for.
+        """
+        training, labels = (without_validation(d, kwargs.get("validation_split")) for d in (x, y))
+        batch_size = kwargs.get("batch_size") or (args[:1] or [None])[0] or 32
+        if y is not None and self.conditions is not None:
+            check_condition(y, self.conditions, len(x), "y")
+        first = first_batch(training, labels, batch_size, self.event_shape, self.bins, self.seed)
+        check_training_images(first.images, self.bins, "x")
+        condition = self._condition_of(first)
+        if not self._is_initialized():
+            self.initialize(first.images, condition)
+        if getattr(self, "optimizer", None) is not None and not self.optimizer.built:
+            # Variables created while tracing would make Keras trace the step twice.
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
+        callbacks = with_online_split(kwargs.get("callbacks"), self.flow)
+        if callbacks is not None:
+            kwargs["callbacks"] = callbacks
+        # Behind a function: Keras would track, and export, a dataset kept as an attribute.
+        self._training_data = lambda: (training, labels)
+        try:
+            history = super().fit(x, y, *args, **kwargs)
+            self.prepare_for_inference()
+            return history
+        finally:
+            self._training_data = None
+
+    def evaluate(self, x=None, *args, **kwargs):
+        """Evaluates as `keras.Model.evaluate`: bits per dimension of one draw an image."""
+        self._check_ready(x)
+        self.prepare_for_inference()
+        return super().evaluate(x, *args, **kwargs)
+
+    def predict(self, x, *args, **kwargs):
+        """Returns the log-probabilities of images, as `keras.Model.predict`."""
+        self._check_ready(x)
+        return super().predict(x, *args, **kwargs)
+
+    # Before training and before inference.
+
+    def initialize(
+        self,
+        images: np.ndarray,
+        condition=None,
+        levels: Collection[int] | None = None,
+    ) -> None:
+        """Starts the flow's actnorms from one batch of images.
+
+        Args:
+          images: `[n, height, width, channels]`; 64 or more give steady statistics.
+          condition: What they are conditioned on, in a model with conditions.
+          levels: Only the actnorms of these levels of the flow; None: all.
+        """
+        images = check_images(images, self.event_shape, self.bins, "images")
+        condition = check_condition(condition, self.conditions, len(images), "condition")
+        starting = True if levels is None else frozenset(levels)
+        context = Context(condition, starting=starting)
+        x = self._preprocess(tf.convert_to_tensor(images))
+        self.flow.inverse_and_log_det(x, context=context)
+
+    def prepare_for_inference(self) -> None:
+        """Averages batch statistics over training images, within `fit`, if the flow has any."""
+        if not self.flow.gathers_statistics or self._training_data is None:
+            return
+        self.flow.reset_statistics()
+        if "statistics" not in self._compiled_functions:
+
+            def gather(x, condition):
+                context = Context(condition, training=True, gathering=True)
+                return self.flow.inverse_and_log_det(x, context=context)[1]
+
+            self._compiled_functions["statistics"] = tf.function(gather, autograph=False)
+        update = self._compiled_functions["statistics"]
+        images, condition = self.training_rows(_STATISTICS_IMAGES, seed=self.seed)
+        size = min(64, len(images))
+        # Batches of one size: each counts alike in the average.
+        for start in range(0, len(images) - size + 1, size):
+            batch = slice(start, start + size)
+            given = None if condition is None else tf.convert_to_tensor(condition[batch])
+            update(self._preprocess(tf.convert_to_tensor(images[batch])), given)
+
+    def training_rows(self, count: int, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """Returns up to `count` of the images that `fit` is training on, and their condition.
+
+        Only callbacks may ask, while `fit` runs. Arrays are sampled at random
+        by `seed`; of a dataset the first `count` are taken.
+
+        Returns:
+          Images, and what they are conditioned on, or None.
+
+        Raises:
+          ValueError: If `fit` is not running.
+        """
+        if self._training_data is None:
+            raise ValueError("training_rows() is available only while fit() runs.")
+        data, labels = self._training_data()
+        rows = sample_rows(data, labels, count, seed)
+        return rows.images, self._condition_of(rows)
+
+    # Helpers.
+
+    def _preprocess(self, images):
+        """Dequantises images by the model's seed and maps them to the flow's domain."""
+        x = self.dequantization.of_batch(images, self._seed(None), self.flow.dtype)
+        return self.preprocessing.inverse_and_log_det(x)[0]
+
+    def _condition_of(self, rows: Rows) -> np.ndarray | None:
+        """Returns what rows of training data are conditioned on, checked."""
+        if self.conditions is None:
+            return None
+        return check_condition(rows.labels, self.conditions, len(rows.images), "y")
+
+    def _check_ready(self, x):
+        self._check_initialized()
+        if isinstance(x, tf.data.Dataset):
+            check_dataset_spec(x, self.event_shape, "x")
+        elif hasattr(x, "__array__"):
+            check_images(x, self.event_shape, self.bins, "x")
+
+    def _is_initialized(self):
+        self._initialized = self._initialized or self.flow.is_initialized
+        return self._initialized
+
+    def _check_initialized(self) -> None:
+        if not self._is_initialized():
+            raise ValueError(
+                "The flow's actnorms were never initialised: call fit(), or initialize(images) "
+                "with a batch of training images, before using the model."
+            )

@@ -1,0 +1,37 @@
+"""The Keras callback that draws pictures for TensorBoard."""
+
+import os
+from collections.abc import Callable, Mapping
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+class ImageSummary(keras.callbacks.Callback):
+    """Writes pictures to TensorBoard at the end of epochs.
+
+    Args:
+      log_dir: Folder of the event files.
+      pictures: Name of each picture, and the function that draws it: from the
+        model to a uint8 array `[height, width, channels]`.
+      every: Epochs between two drawings.
+    """
+
+    def __init__(
+        self,
+        log_dir: str | os.PathLike,
+        pictures: Mapping[str, Callable[[keras.Model], np.ndarray]],
+        every: int = 1,
+    ):
+        super().__init__()
+        self._writer = tf.summary.create_file_writer(os.fspath(log_dir))
+        self._pictures, self._every = dict(pictures), every
+
+    def on_epoch_end(self, epoch, logs=None):
+        if (epoch + 1) % self._every:
+            return
+        with self._writer.as_default(step=epoch + 1):
+            for name, draw in self._pictures.items():
+                tf.summary.image(name, draw(self.model)[None])
+        self._writer.flush()
