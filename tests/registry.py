@@ -535,6 +535,12 @@ FLOWS = {
         [0.5, -1.0],
     ),
 }
+# Whole models, put together from parts that are in the list too; but for three of them.
+WHOLE = {
+    name
+    for name in FLOWS
+    if name.startswith(("MultiScale", "Glow", "EIW", "mAR", "RealNVP", "residual flow"))
+} - {"MultiScale (checkerboard, by inversion)", "Glow (of two numbers)", "Glow"}
 LOOPED = {f"Repeated ({name})": name for name in STEPS}
 FLOWS |= {of: functools.partial(repeated, name) for of, name in LOOPED.items()}
 UNROLLED = {f"Repeated ({name}, unrolled)": name for name in STEPS}
