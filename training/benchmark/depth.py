@@ -20,6 +20,7 @@ import click
 from training.benchmark.cases import CASES, CENTRE
 from training.benchmark.implementations import IMPLEMENTATIONS
 from training.benchmark.memory import PeakMemory
+from training.benchmark.run import processor
 from training.claim import claim
 from training.pictures.canvas import new_figure, save_figure
 from training.results import ResultsFile
@@ -47,7 +48,7 @@ def main(report_dir, depths, batch, width, side, threads, repetitions, worker):
         depth, name = worker.split()
         click.echo(json.dumps(measure(int(depth), name, repetitions, **settings)))
         return
-    claim(report_dir, settings)
+    claim(report_dir, settings | {"processor": processor()})
     results = ResultsFile(report_dir / "results.jsonl")
     for depth in map(int, depths.split(",")):
         for name in COMPARED:
@@ -111,8 +112,9 @@ def write_report(folder: Path, settings: dict, rows: list[dict]) -> None:
     """Writes the table and the picture of finished rows."""
     lines = [
         f"Glow, 3 levels, width {settings['width']}, {settings['side']}×{settings['side']}×3, "
-        f"batch {settings['batch']}, {settings['threads']} threads. Memory is beyond imports, "
-        "variables and the optimiser's state; gradients and copies of the parameters are in it.",
+        f"batch {settings['batch']}, {settings['threads']} threads, {processor()}. "
+        "Memory is beyond imports, variables and the optimiser's state; gradients and copies of "
+        "the parameters are in it.",
         "",
         "| | steps a level | build, s | first step, s | step, s | memory, MB | parameters, MB |",
         "|---|---|---|---|---|---|---|",
