@@ -122,6 +122,16 @@ def test_it_is_freed_with_its_graph():
     assert seen() is None
 
 
+def test_saved_with_default_options_it_computes_and_has_no_wrong_gradient(tmp_path):
+    module = tf.Module()
+    module.call = tf.function(tripled, input_signature=[tf.TensorSpec((2,))], autograph=False)
+    tf.saved_model.save(module, str(tmp_path))
+    loaded = tf.saved_model.load(str(tmp_path))
+    assert loaded.call(X).numpy().tolist() == [1, 4]
+    with pytest.raises((tf.errors.InvalidArgumentError, TypeError)):
+        gradient(loaded.call, X)
+
+
 def test_loaded_graph_without_it_says_so(tmp_path):
     module = tf.Module()
     module.call = tf.function(tripled, input_signature=[tf.TensorSpec((2,))], autograph=False)

@@ -9,6 +9,7 @@ from tensorflow.python.eager import record
 
 _OP_TYPE = "TfpLcmaCustomGradient"
 _KEPT_ON_GRAPH = "_tfp_lcma_gradients"
+_NO_GRADIENT = "has no gradient here: it was traced elsewhere, as in a SavedModel that was loaded."
 
 Gradient = Callable[..., Sequence[tf.Tensor | None]]
 
@@ -75,10 +76,12 @@ def without_second_gradient(tensors: Sequence[tf.Tensor | None], why: str) -> li
 
 @tf.RegisterGradient(_OP_TYPE)
 def _gradient_of(op, *upstream):
+    if op is None:
+        # What TensorFlow traces while it writes a SavedModel, apart from any graph.
+        absent = tf.debugging.Assert(tf.constant(False), [_NO_GRADIENT])
+        with tf.control_dependencies([absent]):
+            return [tf.identity(gradient) for gradient in upstream]
     kept = getattr(op.graph, _KEPT_ON_GRAPH, {})
     if op.name not in kept:
-        raise LookupError(
-            f"{op.name} has no gradient here: it was traced elsewhere, as in a SavedModel that "
-            "was loaded."
-        )
+        raise LookupError(f"{op.name} {_NO_GRADIENT}")
     return kept[op.name](*upstream)
