@@ -104,7 +104,7 @@ def close(got, recorded, what):
     np.testing.assert_allclose(got, recorded, rtol=1e-9, atol=1e-9, err_msg=what)
 
 
-def check_gradients(flow, names, paths, values, log_prob_of, recorded):
+def check_gradients(flow, names, paths, log_prob_of, recorded):
     variables = [variable for variable in names.values() if variable.trainable]
     with tf.GradientTape() as tape:
         log_prob = log_prob_of()
@@ -148,7 +148,6 @@ def test_flow_computes_what_it_always_did(case, memory):
         flow,
         names,
         paths,
-        values,
         lambda: distribution.log_prob(images, condition=condition),
         values["gradients"],
     )
@@ -168,7 +167,6 @@ def test_flow_computes_what_it_always_did(case, memory):
             flow,
             names,
             paths,
-            values,
             lambda: distribution.log_prob(images, context=context),
             VALUES[f"{case}/training_gradients"],
         )

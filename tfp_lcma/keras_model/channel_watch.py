@@ -35,12 +35,12 @@ class ChannelChoices(NamedTuple):
 
     @property
     def staying_entropy(self) -> float:
-        """The mean of `going_out` over the slots that stay."""
+        """The mean of `going_out` over the first half: what stays where half is factored out."""
         return float(self.going_out[: len(self.going_out) // 2].mean())
 
     @property
     def leaving_entropy(self) -> float:
-        """The mean of `going_out` over the slots that are factored out."""
+        """The mean of `going_out` over the second half of the slots."""
         return float(self.going_out[len(self.going_out) // 2 :].mean())
 
 
