@@ -46,13 +46,13 @@ def statistics(shape=SHAPE, levels=LEVELS, seed=0, covariances=None, count=64):
     """Statistics of images drawn from a Gaussian field, another one at every level.
 
     Args:
-      shape: Shape of the image.
-      levels: Number of levels.
-      seed: Of all that is drawn.
-      covariances: Of all dimensions of the image at the end of each level,
-        `[dimensions, dimensions]`; None: random ones, and the statistics hold
-        what the drawn activations have, not these.
-      count: Number of images.
+        shape: Shape of the image.
+        levels: Number of levels.
+        seed: Of all that is drawn.
+        covariances: Of all dimensions of the image at the end of each level,
+            `[dimensions, dimensions]`; None: random ones, and the statistics hold
+            what the drawn activations have, not these.
+        count: Number of images.
     """
     random = np.random.default_rng(seed)
     size, index = int(np.prod(shape)), level_indices(shape, levels)

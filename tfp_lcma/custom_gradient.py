@@ -19,20 +19,19 @@ def with_gradient(
 ) -> list[tf.Tensor]:
     """Evaluates a function and gives it a gradient.
 
-    `tf.custom_gradient` registers the gradient of every trace under a name of
-    its own and never forgets it, nor the graph that it closes over. Here one
-    name is registered, and the gradient itself is kept by the graph in which the
-    function was evaluated, so both are freed together.
+    `tf.custom_gradient` registers the gradient of every trace under a name of its own and never
+    forgets it, nor the graph that it closes over. Here one name is registered, and the gradient
+    itself is kept by the graph in which the function was evaluated, so both are freed together.
 
     Args:
-      function: From the inputs to a sequence of tensors. What it computes is
-        recorded by no tape; variables must be read before and given as inputs.
-      gradient: From the upstream gradients, one an output, to a sequence of one
-        gradient an input, None where there is none.
-      *inputs: Tensors.
+        function: From the inputs to a sequence of tensors. What it computes is
+            recorded by no tape; variables must be read before and given as inputs.
+        gradient: From the upstream gradients, one an output, to a sequence of one
+            gradient an input, None where there is none.
+        *inputs: Tensors.
 
     Returns:
-      The outputs.
+        The outputs.
     """
     given = [tf.convert_to_tensor(tensor) for tensor in inputs]
     with record.stop_recording():

@@ -15,7 +15,7 @@ def seed_pair(seed: int | Sequence[int]) -> tf.Tensor:
     """Returns a seed as int32[2], from one whole number or from two.
 
     Raises:
-      ValueError: If `seed` is neither.
+        ValueError: If `seed` is neither.
     """
     if isinstance(seed, tf.Tensor):
         return tf.cast(tf.reshape(seed, (2,)), tf.int32)
@@ -33,9 +33,9 @@ def uniform_rows(seeds: tf.Tensor, shape: Sequence[int], dtype: tf.DType) -> tf.
     All rows at once, by hashing seed and position.
 
     Args:
-      seeds: int32 `[n, 2]`.
-      shape: Of one row.
-      dtype: float32, of 24 binary digits, or float64, of 53.
+        seeds: int32 `[n, 2]`.
+        shape: Of one row.
+        dtype: float32, of 24 binary digits, or float64, of 53.
     """
     digits = _DIGITS[dtype]
     if dtype == tf.float64:
@@ -85,10 +85,11 @@ def sign_rows(seeds: tf.Tensor, shape: Sequence[int], salt, dtype: tf.DType) -> 
     All rows at once, by hashing seed and position.
 
     Args:
-      seeds: int32 `[n, 2]`.
-      shape: Of one row.
-      salt: Whole number, or an int32 scalar; other salts give independent signs for the same seeds.
-      dtype: Of the signs.
+        seeds: int32 `[n, 2]`.
+        shape: Of one row.
+        salt: Whole number, or an int32 scalar; other salts give independent signs for the same
+            seeds.
+        dtype: Of the signs.
     """
     bits = _hashed(seeds, shape, salt)
     highest = tf.cast(tf.bitwise.right_shift(bits, tf.constant(31, tf.uint32)), dtype)

@@ -1,10 +1,9 @@
 """Configuration in, object out: how flows, factorizations and priors are saved.
 
-Every class of this package that a model is made of has `get_config()`, a
-dictionary of its constructor's arguments, and is known to Keras by name. A
-class that a user writes joins in with the same two lines: inherit `get_config`
-from the base class, or write it, and decorate the class with
-`keras.saving.register_keras_serializable()`.
+Every class of this package that a model is made of has `get_config()`, a dictionary of its
+constructor's arguments, and is known to Keras by name. A class that a user writes joins in with
+the same two lines: inherit `get_config` from the base class, or write it, and decorate the class
+with `keras.saving.register_keras_serializable()`.
 """
 
 import keras

@@ -10,14 +10,14 @@ def check_images(images, event_shape: tuple[int, int, int], bins: int, argument:
     """Returns `images` as an array of pixel intensities, or says what is wrong with them.
 
     Args:
-      images: uint8 (or another whole-number type), or floats in [0, bins), of
-        shape `[n, height, width, channels]`.
-      event_shape: `(height, width, channels)` that the model was built for.
-      bins: Number of intensity values.
-      argument: Name of the argument, for the message.
+        images: uint8 (or another whole-number type), or floats in [0, bins), of
+            shape `[n, height, width, channels]`.
+        event_shape: `(height, width, channels)` that the model was built for.
+        bins: Number of intensity values.
+        argument: Name of the argument, for the message.
 
     Raises:
-      ValueError: If rank, shape, type or a value is not as the model expects.
+        ValueError: If rank, shape, type or a value is not as the model expects.
     """
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[1:] != tuple(event_shape):
@@ -62,18 +62,18 @@ def check_condition(
     """Returns what a model is conditioned on as an array, or says what is wrong with it.
 
     Args:
-      condition: Classes `[count]` or one for all; or vectors `[count, k]` or one
-        `[k]` for all; None if the model is unconditional.
-      conditions: Number of classes, shape of a vector, or None, of the model.
-      count: Number of images.
-      argument: Name of the argument, for the message.
+        condition: Classes `[count]` or one for all; or vectors `[count, k]` or one
+            `[k]` for all; None if the model is unconditional.
+        conditions: Number of classes, shape of a vector, or None, of the model.
+        count: Number of images.
+        argument: Name of the argument, for the message.
 
     Returns:
-      int32 `[count]`, float32 `[count, k]`, or None.
+        int32 `[count]`, float32 `[count, k]`, or None.
 
     Raises:
-      ValueError: If there is one where there must be none or the other way
-        round, or shape, type or a value is not as the model expects.
+        ValueError: If there is one where there must be none or the other way
+            round, or shape, type or a value is not as the model expects.
     """
     if conditions is None:
         if condition is not None:

@@ -34,15 +34,16 @@ def value(path: str, shape: Sequence[int]) -> np.ndarray:
     """Returns the value of a weight.
 
     Args:
-      path: Where in the flow the weight is, such as "level0/step1/coupling/network/conv_in/kernel".
-        Its last name that is no number says what kind of weight it is.
-      shape: Its shape.
+        path: Where in the flow the weight is, such as
+            "level0/step1/coupling/network/conv_in/kernel". Its last name that is no number says
+            what kind of weight it is.
+        shape: Its shape.
 
     Returns:
-      float64 of that shape.
+        float64 of that shape.
 
     Raises:
-      ValueError: If no formula belongs to the name.
+        ValueError: If no formula belongs to the name.
     """
     shape = tuple(int(size) for size in shape)
     *parents, name = [part for part in path.split("/") if not part.isdigit()]

@@ -288,10 +288,10 @@ def assign_by_formula(flow: MultiScale) -> dict[str, keras.Variable]:
     """Gives every weight of a flow its value by formula, but for integers.
 
     Returns:
-      All weights by path.
+        All weights by path.
 
     Raises:
-      ValueError: If a weight of the flow's Keras layers was not found, or twice.
+        ValueError: If a weight of the flow's Keras layers was not found, or twice.
     """
     named = list(flow_weights(flow))
     found = sorted(id(variable) for _, variable in named)
@@ -361,7 +361,7 @@ def main(path: str | pathlib.Path) -> None:
     """Records all cases in one file.
 
     Raises:
-      ValueError: If something that was computed is not finite.
+        ValueError: If something that was computed is not finite.
     """
     recorded, paths = {}, {}
     for case, build in CASES.items():

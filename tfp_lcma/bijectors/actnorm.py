@@ -24,7 +24,7 @@ class ActNorm(ChannelFlow):
     first batch. Nothing else, sampling included, can set it off.
 
     References:
-      Kingma, Dhariwal: Glow, section 3.1.
+        Kingma, Dhariwal: Glow, section 3.1.
     """
 
     def __init__(self, event_shape: Sequence[int], *, dtype: str = "float32", name=None):

@@ -32,7 +32,7 @@ def differing_constants(steps: Sequence[FlowBijector]) -> dict[tuple[int, str], 
     """Stacks the constant arrays in which steps differ.
 
     Raises:
-      ValueError: If they differ in anything else.
+        ValueError: If they differ in anything else.
     """
     differing = {}
     for place, part in enumerate(steps[0].parts):

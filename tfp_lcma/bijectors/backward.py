@@ -17,11 +17,11 @@ class Backward(NamedTuple):
     """One flow's part of a gradient that goes backward by inversion.
 
     Attributes:
-      x: The flow's input, found again.
-      dx: The loss' gradient with respect to it, in its shape.
-      dlog_det: That with respect to the log-det that came in, an accumulator of
-        the kind that the pass took along.
-      gradients: Those with respect to variables and to the context's tensors.
+        x: The flow's input, found again.
+        dx: The loss' gradient with respect to it, in its shape.
+        dlog_det: That with respect to the log-det that came in, an accumulator of
+            the kind that the pass took along.
+        gradients: Those with respect to variables and to the context's tensors.
     """
 
     x: tf.Tensor
@@ -41,12 +41,12 @@ def differentiated(
     """Differentiates a pass at an input that is known: `carry_backward` without the inversion.
 
     Args:
-      carry_inverse: The pass, as the method of that name.
-      x: Its input.
-      dz: The loss' gradient with respect to its latents.
-      dlog_det: That with respect to its log-det.
-      context: What it goes by.
-      layers: The layers whose variables it reads.
+        carry_inverse: The pass, as the method of that name.
+        x: Its input.
+        dz: The loss' gradient with respect to its latents.
+        dlog_det: That with respect to its log-det.
+        context: What it goes by.
+        layers: The layers whose variables it reads.
     """
     x, before = tf.stop_gradient(x), dlog_det.zeros_like(x)
     sources = gradient_sources(layers, context)

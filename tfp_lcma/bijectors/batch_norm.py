@@ -49,12 +49,11 @@ class BatchNorm(FlowBijector):
     log-det   -0.5 log(variance + epsilon) at every position
     ```
 
-    Running averages lag behind a flow that still learns, and a log-likelihood
-    is unforgiving about it: `FlowModel` recomputes them over the training set
-    before it evaluates anything.
+    Running averages lag behind a flow that still learns, and a log-likelihood is unforgiving about
+    it: `FlowModel` recomputes them over the training set before it evaluates anything.
 
     References:
-      Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, section 3.7, appendix E.
+        Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, section 3.7, appendix E.
     """
 
     gathers_statistics = True
@@ -72,11 +71,11 @@ class BatchNorm(FlowBijector):
         """Normalises the channels of images of `event_shape`.
 
         Args:
-          event_shape: `(height, width, channels)`.
-          momentum: Share of the running statistics that a batch leaves in place.
-          epsilon: Added to the variance.
-          dtype: Type of activations and log-dets.
-          name: Name of the bijector.
+            event_shape: `(height, width, channels)`.
+            momentum: Share of the running statistics that a batch leaves in place.
+            epsilon: Added to the variance.
+            dtype: Type of activations and log-dets.
+            name: Name of the bijector.
         """
         self._momentum, self._epsilon = momentum, epsilon
         self._layer = BatchNormLayer(event_shape[-1], momentum, dtype=dtype)

@@ -30,8 +30,8 @@ class FlowChain(FlowBijector):
         """Chains `bijectors`, given from the data's side to the latent's.
 
         Raises:
-          ValueError: If the list is empty, holds something other than a
-            `FlowBijector`, or mixes types.
+            ValueError: If the list is empty, holds something other than a
+                `FlowBijector`, or mixes types.
         """
         bijectors = list(bijectors)
         if not bijectors:

@@ -12,8 +12,8 @@ class ChannelMap(NamedTuple):
     """An affine map of channels, `x @ matrix + shift`.
 
     Attributes:
-      matrix: `[channels, channels]`, or `[channels]` for a diagonal one.
-      shift: `[channels]`.
+        matrix: `[channels, channels]`, or `[channels]` for a diagonal one.
+        shift: `[channels]`.
     """
 
     matrix: tf.Tensor

@@ -14,9 +14,9 @@ class ProbeSeeds(NamedTuple):
     """What the random probes of estimated log-dets are functions of.
 
     Attributes:
-      rows: int32 `[batch, 2]`, a seed for every row of the batch; `[1, 2]`: the
-        same probes for every row.
-      shared: int32 scalar, the seed of the lengths of the series, which rows share.
+        rows: int32 `[batch, 2]`, a seed for every row of the batch; `[1, 2]`: the
+            same probes for every row.
+        shared: int32 scalar, the seed of the lengths of the series, which rows share.
     """
 
     rows: tf.Tensor
@@ -28,21 +28,20 @@ class Context:
     """One immutable record that every pass takes along.
 
     Attributes:
-      condition: Classes `[batch]` or vectors `[batch, k]`, as the flow's
-        `conditions` says; None if unconditional.
-      kept: At an exit, what stays, `[batch, height, width, channels]`; None
-        elsewhere, and at the last exit.
-      training: Whether this is a step of training: batch statistics, new probes.
-      probes: Seeds of the probes of estimated log-dets outside training; None:
-        each flow's own.
-      tolerates_lost_rows: Whether, in eager mode too, rows that an iteration does
-        not find are NaN, rather than an error.
-      starting: Whether normalisation with a data-dependent start takes it from
-        this batch, in eager mode: True, False, or the levels in which it does.
-      gathering: Whether batch statistics are averaged exactly, rather than moved.
-      compiled: Whether XLA compiles the pass and its gradient.
-      constants: What stands in for parts' constant arrays, in a loop over steps
-        that differ in them.
+        condition: Classes `[batch]` or vectors `[batch, k]`, as the flow's
+            `conditions` says; None if unconditional.
+        kept: At an exit, what stays, `[batch, height, width, channels]`; None
+            elsewhere, and at the last exit.
+        training: Whether this is a step of training: batch statistics, new probes.
+        probes: Seeds of the probes of estimated log-dets outside training; None: each flow's own.
+        tolerates_lost_rows: Whether, in eager mode too, rows that an iteration does
+            not find are NaN, rather than an error.
+        starting: Whether normalisation with a data-dependent start takes it from
+            this batch, in eager mode: True, False, or the levels in which it does.
+        gathering: Whether batch statistics are averaged exactly, rather than moved.
+        compiled: Whether XLA compiles the pass and its gradient.
+        constants: What stands in for parts' constant arrays, in a loop over steps
+            that differ in them.
     """
 
     condition: tf.Tensor | None = None

@@ -123,7 +123,7 @@ class InvertibleConvolution(ChannelFlow):
     a position's dimensions share its log-det alike, since W mixes them.
 
     References:
-      Kingma, Dhariwal: Glow, section 3.2.
+        Kingma, Dhariwal: Glow, section 3.2.
     """
 
     def __init__(
@@ -137,14 +137,14 @@ class InvertibleConvolution(ChannelFlow):
         """Creates the convolution.
 
         Args:
-          event_shape: Shape of the images whose channels it mixes.
-          parameterization: "lu", whose determinant is a product and whose scales
-            are bounded, or "plain".
-          dtype: Type of activations and log-dets.
-          name: Name of the bijector.
+            event_shape: Shape of the images whose channels it mixes.
+            parameterization: "lu", whose determinant is a product and whose scales
+                are bounded, or "plain".
+            dtype: Type of activations and log-dets.
+            name: Name of the bijector.
 
         Raises:
-          ValueError: If `parameterization` is neither.
+            ValueError: If `parameterization` is neither.
         """
         if parameterization not in PARAMETERIZATIONS:
             raise ValueError(

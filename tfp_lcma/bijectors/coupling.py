@@ -37,7 +37,7 @@ class Coupling(FlowBijector):
     ```
 
     References:
-      Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, sections 3.2 to 3.4.
+        Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, sections 3.2 to 3.4.
     """
 
     def __init__(
@@ -54,24 +54,22 @@ class Coupling(FlowBijector):
         """Creates the coupling.
 
         Args:
-          partition: What is kept and what is moved; a boolean array of the
-            event's shape, true where the input is kept, stands for `Mask` of it.
-          network: A specification such as `networks.Convolutional(width=32)`; a
-            Keras layer, called `network(kept[, condition], training=)`, or its
-            class, made with the number of its output channels. Raw
-            `tf.Variable`s in it are refused.
-          transform: What is done with the parameters; None: `Affine()`.
-          conditions: Number of classes, or the shape `(k,)` of a vector, that it
-            is conditioned on; None: what the network says, if it does.
-          network_dtype: Keras dtype policy of a network that is specified; None:
-            the flow's type.
-          dtype: Type of activations and log-dets. The network may compute in
-            another.
-          name: Name of the bijector.
+            partition: What is kept and what is moved; a boolean array of the
+                event's shape, true where the input is kept, stands for `Mask` of it.
+            network: A specification such as `networks.Convolutional(width=32)`; a Keras layer,
+                called `network(kept[, condition], training=)`, or its class, made with the number
+                of its output channels. Raw `tf.Variable`s in it are refused.
+            transform: What is done with the parameters; None: `Affine()`.
+            conditions: Number of classes, or the shape `(k,)` of a vector, that it
+                is conditioned on; None: what the network says, if it does.
+            network_dtype: Keras dtype policy of a network that is specified; None:
+                the flow's type.
+            dtype: Type of activations and log-dets. The network may compute in another.
+            name: Name of the bijector.
 
         Raises:
-          ValueError: If the network does not return a number for every parameter
-            of every moved channel, or holds raw variables.
+            ValueError: If the network does not return a number for every parameter
+                of every moved channel, or holds raw variables.
         """
         if not isinstance(partition, Partition):
             partition = Mask(partition)

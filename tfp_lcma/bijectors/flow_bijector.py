@@ -44,8 +44,7 @@ class FlowBijector(Configurable, OnePassBijector):
     sum(d) = log |det dz/dx|
     ```
 
-    A subclass writes `carry_inverse`, its mirror image `carry_forward`, and
-    `get_config`:
+    A subclass writes `carry_inverse`, its mirror image `carry_forward`, and `get_config`:
 
     ```python
     class Double(FlowBijector):
@@ -59,27 +58,25 @@ class FlowBijector(Configurable, OnePassBijector):
             return {"event_shape": self.event_shape}
     ```
 
-    Both get the log-det so far, an accumulator, and return it with their own
-    share added (`plus`), moved along with the dimensions (`moved`), or in parts
-    (`split`, `joined`); they never ask which kind it is. Everything else, TFP's
-    methods included, is derived here, once.
+    Both get the log-det so far, an accumulator, and return it with their own share added (`plus`),
+    moved along with the dimensions (`moved`), or in parts (`split`, `joined`); they never ask
+    which kind it is. Everything else, TFP's methods included, is derived here, once.
 
     Attributes:
-      event_shape: Shape of one data image, `(height, width, channels)`.
-      latent_shape: Shape of its latent; that of the image but for flows that
-        reshape.
-      exit_map: Integer array of the event's shape, the level at which each
-        dimension is factored out; None for a flow that has no levels.
-      routes_change: Whether `route` may give another answer later, because it
-        goes by a variable.
-      conditions: What the flow is conditioned on: a number of classes, or the
-        shape `(k,)` of a vector; None if unconditional.
-      searches: Whether the forward map is a search for a root. Backward by
-        inversion then keeps the flow's input.
-      remembers: Whether `remember` returns anything for `carry_backward`.
-      iterates: Whether that search is an iteration, which may not converge.
-      gathers_statistics: Whether the flow has batch statistics, which must be
-        averaged over training images before it is evaluated.
+        event_shape: Shape of one data image, `(height, width, channels)`.
+        latent_shape: Shape of its latent; that of the image but for flows that reshape.
+        exit_map: Integer array of the event's shape, the level at which each
+            dimension is factored out; None for a flow that has no levels.
+        routes_change: Whether `route` may give another answer later, because it
+            goes by a variable.
+        conditions: What the flow is conditioned on: a number of classes, or the
+            shape `(k,)` of a vector; None if unconditional.
+        searches: Whether the forward map is a search for a root. Backward by
+            inversion then keeps the flow's input.
+        remembers: Whether `remember` returns anything for `carry_backward`.
+        iterates: Whether that search is an iteration, which may not converge.
+        gathers_statistics: Whether the flow has batch statistics, which must be
+            averaged over training images before it is evaluated.
     """
 
     routes_change: bool = False
@@ -100,17 +97,17 @@ class FlowBijector(Configurable, OnePassBijector):
         """Creates the flow.
 
         Args:
-          event_shape: Shape of one data image, `(height, width, channels)`.
-          dtype: "float32" or "float64": the type of activations and log-dets;
-            None: any, for a flow without numbers of its own.
-          layers: The built Keras layers that hold this flow's own variables.
-          conditions: Number of classes, or the shape `(k,)` of a vector, that it
-            is conditioned on; None if unconditional.
-          latent_shape: Shape of one latent; None: the image's.
-          name: Name of the bijector.
+            event_shape: Shape of one data image, `(height, width, channels)`.
+            dtype: "float32" or "float64": the type of activations and log-dets;
+                None: any, for a flow without numbers of its own.
+            layers: The built Keras layers that hold this flow's own variables.
+            conditions: Number of classes, or the shape `(k,)` of a vector, that it
+                is conditioned on; None if unconditional.
+            latent_shape: Shape of one latent; None: the image's.
+            name: Name of the bijector.
 
         Raises:
-          ValueError: If the shape or the type cannot be that of an image flow.
+            ValueError: If the shape or the type cannot be that of an image flow.
         """
         # No `parameters`: TFP would let two flows with equal ones share a cache.
         super().__init__(forward_min_event_ndims=3, dtype=flow_dtype(dtype), name=name)
@@ -134,12 +131,12 @@ class FlowBijector(Configurable, OnePassBijector):
         """Maps data to latents and takes the log-det along.
 
         Args:
-          x: `[batch, height, width, channels]`.
-          log_det: The log-det so far, at the places of `x`.
-          context: What the pass goes by.
+            x: `[batch, height, width, channels]`.
+            log_det: The log-det so far, at the places of `x`.
+            context: What the pass goes by.
 
         Returns:
-          The latents, and the log-det at their places with this flow's added.
+            The latents, and the log-det at their places with this flow's added.
         """
         raise NotImplementedError(f"{type(self).__name__} lacks carry_inverse().")
 
@@ -152,9 +149,8 @@ class FlowBijector(Configurable, OnePassBijector):
     def route(self, index: np.ndarray) -> np.ndarray:
         """Moves an integer array shaped like one image as the inverse moves dimensions.
 
-        Plain numpy, used while a model is built. Flows whose moves are not a
-        fixed permutation leave the array alone: their entries are known by the
-        slot they end in.
+        Plain numpy, used while a model is built. Flows whose moves are not a fixed permutation
+        leave the array alone: their entries are known by the slot they end in.
         """
         return index
 
@@ -169,9 +165,9 @@ class FlowBijector(Configurable, OnePassBijector):
         """Returns log N(z; 0, I) + log-det, `[batch]`, in nats.
 
         Args:
-          x: `[batch, height, width, channels]`.
-          log_det: A `SummedLogDet`, of what came before.
-          context: What the pass goes by.
+            x: `[batch, height, width, channels]`.
+            log_det: A `SummedLogDet`, of what came before.
+            context: What the pass goes by.
         """
         z, log_det = self.carry_inverse(x, log_det, context)
         return tf.reduce_sum(standard_normal_log_prob(z), axis=(1, 2, 3)) + log_det.values
@@ -191,8 +187,8 @@ class FlowBijector(Configurable, OnePassBijector):
         """Does what `carry_inverse` does, and returns what `carry_backward` needs beside that.
 
         Returns:
-          Latents, log-det, and a nest of tensors: here the input, if the forward
-          map is a search or the flow has batch statistics, else nothing.
+            Latents, log-det, and a nest of tensors: here the input, if the forward
+            map is a search or the flow has batch statistics, else nothing.
         """
         z, log_det = self.carry_inverse(x, log_det, context)
         return z, log_det, (x if self._keeps_input else ())
@@ -206,11 +202,11 @@ class FlowBijector(Configurable, OnePassBijector):
         (`inversion.py`); changes of state are lost.
 
         Args:
-          z: The latents that the pass returned.
-          dz: The loss' gradient with respect to them.
-          dlog_det: That with respect to the log-det that the pass returned.
-          context: As the pass had it.
-          memory: What `remember` returned.
+            z: The latents that the pass returned.
+            dz: The loss' gradient with respect to them.
+            dlog_det: That with respect to the log-det that the pass returned.
+            context: As the pass had it.
+            memory: What `remember` returned.
         """
         if self._keeps_input:
             x = memory
@@ -228,14 +224,13 @@ class FlowBijector(Configurable, OnePassBijector):
         """Maps data to latents in one pass.
 
         Args:
-          x: `[batch, height, width, channels]`.
-          condition: Classes `[batch]` or vectors `[batch, k]`, as `conditions`
-            says; ignored by an unconditional flow.
-          context: What else the pass goes by; None: a pass of inference.
+            x: `[batch, height, width, channels]`.
+            condition: Classes `[batch]` or vectors `[batch, k]`, as `conditions`
+                says; ignored by an unconditional flow.
+            context: What else the pass goes by; None: a pass of inference.
 
         Returns:
-          The latents and, in their shape, each one's share of log|det dz/dx|
-          in nats.
+            The latents and, in their shape, each one's share of log|det dz/dx| in nats.
         """
         context = _context(condition, context)
         z, log_det = self.carry_inverse(x, self._no_event_yet(x), context)
@@ -293,7 +288,7 @@ class FlowBijector(Configurable, OnePassBijector):
         NaN, here and in graphs; other calls in eager mode raise a ValueError.
 
         Returns:
-          The data and a boolean `[batch]`.
+            The data and a boolean `[batch]`.
         """
         context = Context(condition, tolerates_lost_rows=True)
         x, _ = self.carry_forward(z, NoLogDet(), context)
@@ -328,7 +323,7 @@ class FlowBijector(Configurable, OnePassBijector):
         """Prints the flow's parts, their shapes and variables.
 
         Args:
-          print_fn: What is done with the text.
+            print_fn: What is done with the text.
         """
         print_fn(str(self))
 

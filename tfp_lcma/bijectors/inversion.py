@@ -27,7 +27,7 @@ def carry_inverse_by_inversion(
     moving averages and counters, is updated once, after the pass.
 
     References:
-      Gomez, Ren, Urtasun, Grosse: The reversible residual network, section 3.2.
+        Gomez, Ren, Urtasun, Grosse: The reversible residual network, section 3.2.
     """
     if isinstance(log_det, Moved):
         return flow.carry_inverse(x, log_det, context)

@@ -14,7 +14,7 @@ class EventLogDet:
     """The log-det so far, one share a dimension, at the dimension's place.
 
     Attributes:
-      values: In the shape of the value that it goes with, in nats.
+        values: In the shape of the value that it goes with, in nats.
     """
 
     def __init__(self, values: tf.Tensor):
@@ -33,9 +33,9 @@ class EventLogDet:
         """Returns it with a flow's log-det added.
 
         Args:
-          log_det: `[batch, height, width, channels]`, of a part of the event if
-            there is a `place`; or a function that returns it.
-          place: Puts the part where it belongs, among zeros.
+            log_det: `[batch, height, width, channels]`, of a part of the event if
+                there is a `place`; or a function that returns it.
+            place: Puts the part where it belongs, among zeros.
         """
         added = _value(log_det)
         return type(self)(self.values + (added if place is None else place(added)))
@@ -89,7 +89,7 @@ class SummedLogDet:
     """The log-det's sum alone: nothing is moved for it.
 
     Attributes:
-      values: `[batch]`, in nats.
+        values: `[batch]`, in nats.
     """
 
     def __init__(self, values: tf.Tensor):

@@ -75,7 +75,7 @@ class Squeeze(Rearrangement):
     `channel`. This is the order in which factorizations see a level (its view).
 
     References:
-      Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, section 3.6.
+        Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, section 3.6.
     """
 
     def __init__(self, event_shape: Sequence[int], name: str | None = None):
@@ -134,12 +134,12 @@ class Permutation(Rearrangement):
         """Creates the permutation.
 
         Args:
-          index: Integer array of the event's shape: the flat index of the
-            dimension that each place receives.
-          name: Name of the bijector.
+            index: Integer array of the event's shape: the flat index of the
+                dimension that each place receives.
+            name: Name of the bijector.
 
         Raises:
-          ValueError: If `index` does not name every dimension exactly once.
+            ValueError: If `index` does not name every dimension exactly once.
         """
         index = np.asarray(index)
         shape = image_shape(index.shape, "index.shape")

@@ -8,10 +8,10 @@ class Row(NamedTuple):
     """One part of a flow.
 
     Attributes:
-      part: What it is.
-      shape: Of what it returns towards the latent.
-      variables: How many numbers it holds.
-      depth: How far inside other parts it is.
+        part: What it is.
+        shape: Of what it returns towards the latent.
+        variables: How many numbers it holds.
+        depth: How far inside other parts it is.
     """
 
     part: str

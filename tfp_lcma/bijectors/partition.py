@@ -26,12 +26,12 @@ class Partition(Configurable):
     """Takes an image apart into what is kept and what is moved, and puts it together again.
 
     Attributes:
-      event_shape: Shape of the image.
-      input_shape: Shape of what a network sees: what is kept, then the maps.
-      maps: Constant arrays `[height, width, k]` that a network sees behind its
-        input, such as a mask; None: none.
-      moved_channels: Channels of what is moved.
-      exchanges: Whether latents stand at other places than the data.
+        event_shape: Shape of the image.
+        input_shape: Shape of what a network sees: what is kept, then the maps.
+        maps: Constant arrays `[height, width, k]` that a network sees behind its
+            input, such as a mask; None: none.
+        moved_channels: Channels of what is moved.
+        exchanges: Whether latents stand at other places than the data.
     """
 
     event_shape: tuple[int, int, int]
@@ -55,8 +55,8 @@ class Partition(Configurable):
         """Returns what is kept and what is moved.
 
         Args:
-          x: `[batch, height, width, channels]`.
-          constants: Those of the partition, as tensors of the image's type.
+            x: `[batch, height, width, channels]`.
+            constants: Those of the partition, as tensors of the image's type.
         """
         raise NotImplementedError(f"{type(self).__name__} lacks split().")
 
@@ -97,12 +97,12 @@ class Mask(Partition):
         """Creates the partition.
 
         Args:
-          mask: Boolean array `[height, width, channels]`, true where the input is
-            kept and conditioned on.
-          maps: Constant arrays that a network sees behind its input; None: none.
+            mask: Boolean array `[height, width, channels]`, true where the input is
+                kept and conditioned on.
+            maps: Constant arrays that a network sees behind its input; None: none.
 
         Raises:
-          ValueError: If the mask keeps everything or nothing, or is not boolean.
+            ValueError: If the mask keeps everything or nothing, or is not boolean.
         """
         super().__init__(maps)
         mask = np.asarray(mask)
@@ -139,12 +139,12 @@ def checkerboard(
     """Keeps every second pixel, and shows the mask to the network.
 
     Args:
-      event_shape: `(height, width, channels)`.
-      parity: Of row + column of the pixels that are kept.
-      offsets: More maps for the network, `[height, width, k]`; None: none.
+        event_shape: `(height, width, channels)`.
+        parity: Of row + column of the pixels that are kept.
+        offsets: More maps for the network, `[height, width, k]`; None: none.
 
     References:
-      Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, section 3.4.
+        Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, section 3.4.
     """
     mask = checkerboard_mask(event_shape, parity)
     maps = [mask[..., :1]] + ([] if offsets is None else [offsets])
@@ -169,13 +169,13 @@ class ChannelHalf(Partition):
         """Creates the partition.
 
         Args:
-          event_shape: `(height, width, channels)`, an even number of channels.
-          keep: "first" or "second".
-          exchange: Whether the kept half comes to the other half's place.
-          maps: Constant arrays that a network sees behind its input; None: none.
+            event_shape: `(height, width, channels)`, an even number of channels.
+            keep: "first" or "second".
+            exchange: Whether the kept half comes to the other half's place.
+            maps: Constant arrays that a network sees behind its input; None: none.
 
         Raises:
-          ValueError: If an argument is not one of these.
+            ValueError: If an argument is not one of these.
         """
         super().__init__(maps)
         self.event_shape = image_shape(event_shape, "event_shape")

@@ -30,9 +30,9 @@ class LogitPreprocessing(FlowBijector):
     The support is a little wider than the pixel range: p in (0, 1).
 
     References:
-      Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, section
-      4.1. The paper prints alpha + (1 - alpha) x / 256, which diverges at 256;
-      its published code uses the form above.
+        Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, section
+        4.1. The paper prints alpha + (1 - alpha) x / 256, which diverges at 256;
+        its published code uses the form above.
     """
 
     def __init__(
@@ -47,14 +47,14 @@ class LogitPreprocessing(FlowBijector):
         """Creates the map.
 
         Args:
-          event_shape: `(height, width, channels)`.
-          bins: Number of intensity values of the data.
-          alpha: Distance kept from the ends of the unit interval, in (0, 0.5).
-          dtype: Type of activations and log-dets.
-          name: Name of the bijector.
+            event_shape: `(height, width, channels)`.
+            bins: Number of intensity values of the data.
+            alpha: Distance kept from the ends of the unit interval, in (0, 0.5).
+            dtype: Type of activations and log-dets.
+            name: Name of the bijector.
 
         Raises:
-          ValueError: If `bins` or `alpha` is out of range.
+            ValueError: If `bins` or `alpha` is out of range.
         """
         if not 0 < alpha < 0.5:
             raise ValueError(f"alpha must be between 0 and 0.5; got {alpha}.")
@@ -88,7 +88,7 @@ class AffinePreprocessing(FlowBijector):
     """Maps dequantised intensities in [0, bins) to [-1/2, 1/2): y = x / bins - 1/2.
 
     References:
-      Kingma, Dhariwal: Glow, the published code's preprocessing.
+        Kingma, Dhariwal: Glow, the published code's preprocessing.
     """
 
     def __init__(

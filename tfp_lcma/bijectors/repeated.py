@@ -44,11 +44,11 @@ class Repeated(FlowBijector):
     ```
 
     Attributes:
-      times: Number of steps.
-      unroll: How a graph runs the steps: True, one after the other; False, in a
-        loop; None, one after the other if they are few, or if XLA compiles a
-        step of training for a CPU, else in a loop. The same variables and
-        results either way; functions that were traced already do not change.
+        times: Number of steps.
+        unroll: How a graph runs the steps: True, one after the other; False, in a
+            loop; None, one after the other if they are few, or if XLA compiles a
+            step of training for a CPU, else in a loop. The same variables and
+            results either way; functions that were traced already do not change.
     """
 
     def __init__(
@@ -63,17 +63,17 @@ class Repeated(FlowBijector):
         """Creates the flow.
 
         Args:
-          step: Called `times` times to make the steps; or one flow, to be made
-            anew from its configuration.
-          times: Number of steps.
-          unroll: Whether graphs run the steps without a loop; see the class.
-          constants: For a `step` that is a flow, the arrays in which steps differ,
-            stacked along a leading axis, as `get_config` gives them.
-          name: Name of the bijector.
+            step: Called `times` times to make the steps; or one flow, to be made
+                anew from its configuration.
+            times: Number of steps.
+            unroll: Whether graphs run the steps without a loop; see the class.
+            constants: For a `step` that is a flow, the arrays in which steps differ,
+                stacked along a leading axis, as `get_config` gives them.
+            name: Name of the bijector.
 
         Raises:
-          ValueError: If the steps are no flows, reshape, or differ in more than
-            their constant arrays.
+            ValueError: If the steps are no flows, reshape, or differ in more than
+                their constant arrays.
         """
         self.times, self.unroll = check_count(times, "times"), unroll
         steps = [made(step) for _ in range(self.times)]

@@ -19,21 +19,20 @@ class Rotation(FlowBijector):
     log-det   0
     ```
 
-    A per-dimension tensor travels by Q∘Q, the squares of the entries, whose rows
-    and columns sum to one: every dimension's share goes to the components it is
-    part of, and the sum is kept.
+    A per-dimension tensor travels by Q∘Q, the squares of the entries, whose rows and columns sum
+    to one: every dimension's share goes to the components it is part of, and the sum is kept.
     """
 
     def __init__(self, event_shape: Sequence[int], matrix: np.ndarray, name: str | None = None):
         """Creates the rotation.
 
         Args:
-          event_shape: `(height, width, channels)`.
-          matrix: Q, `[channels, channels]`; row k gives component k.
-          name: Name of the bijector.
+            event_shape: `(height, width, channels)`.
+            matrix: Q, `[channels, channels]`; row k gives component k.
+            name: Name of the bijector.
 
         Raises:
-          ValueError: If `matrix` is not orthogonal, or of another size.
+            ValueError: If `matrix` is not orthogonal, or of another size.
         """
         super().__init__(event_shape, dtype=None, name=name)
         matrix = np.array(matrix, np.float64)

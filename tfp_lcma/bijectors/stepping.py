@@ -21,8 +21,7 @@ OneStep = Callable[[FlowBijector, tf.Tensor, LogDet, Context], tuple[tf.Tensor, 
 class Stepping:
     """Runs one step many times over, each time with slices of stacked variables in its own's place.
 
-    What the steps change, such as moving averages, is read once before and
-    assigned once after.
+    What the steps change, such as moving averages, is read once before and assigned once after.
     """
 
     def __init__(
@@ -36,12 +35,12 @@ class Stepping:
         """Steps `times` times.
 
         Args:
-          step: The step.
-          times: Number of steps.
-          variables: The step's own variables, which stand for slices.
-          stack: The stacked variables, in their order.
-          constants: The arrays in which the steps differ, stacked, by where they
-            are read: see `FlowBijector.constant`.
+            step: The step.
+            times: Number of steps.
+            variables: The step's own variables, which stand for slices.
+            stack: The stacked variables, in their order.
+            constants: The arrays in which the steps differ, stacked, by where they
+                are read: see `FlowBijector.constant`.
         """
         self.step, self.times = step, times
         self._variables, self._stack, self._differing = variables, stack, constants

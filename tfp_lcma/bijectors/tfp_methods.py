@@ -7,11 +7,10 @@ import tensorflow_probability as tfp
 class OnePassBijector(tfp.bijectors.Bijector):
     """A bijector whose methods of TFP follow from `inverse_and_log_det` and `forward_and_log_det`.
 
-    The cache that TFP keeps per bijector is keyed by the identity of the input
-    tensor. In eager mode that yields stale values once a variable has changed
-    and wrong gradients when a tensor is used twice, so it is bypassed there.
-    While a function is traced it is kept, and given the log-det of the one
-    pass, so that `log_prob` evaluates every network once.
+    The cache that TFP keeps per bijector is keyed by the identity of the input tensor. In eager
+    mode that yields stale values once a variable has changed and wrong gradients when a tensor is
+    used twice, so it is bypassed there. While a function is traced it is kept, and given the
+    log-det of the one pass, so that `log_prob` evaluates every network once.
     """
 
     def _one_pass(self, method, value, kwargs):

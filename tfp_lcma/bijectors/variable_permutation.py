@@ -41,10 +41,9 @@ class VariablePermutation(Rearrangement):
     forward   x.flat[index[k]] = z.flat[k]
     ```
 
-    It is exact for whatever index it holds, and no assignment changes a shape or
-    a traced function. `exit_map` and `level_index` of a flow with such a part
-    follow the index; a function traced before an assignment that read them does
-    not. The gradient is the inverse gather.
+    It is exact for whatever index it holds, and no assignment changes a shape or a traced
+    function. `exit_map` and `level_index` of a flow with such a part follow the index; a function
+    traced before an assignment that read them does not. The gradient is the inverse gather.
     """
 
     routes_change = True
@@ -75,12 +74,12 @@ class VariablePermutation(Rearrangement):
         """Sets the order.
 
         Args:
-          order: Integers `[h, w, c]` or `[c]`: the entry of its position that
-            each slot receives.
-          decided: Whether this settles it.
+            order: Integers `[h, w, c]` or `[c]`: the entry of its position that
+                each slot receives.
+            decided: Whether this settles it.
 
         Raises:
-          ValueError: If `order` does not name every entry of every position once.
+            ValueError: If `order` does not name every entry of every position once.
         """
         height, width, channels = self.event_shape
         order = np.asarray(order)

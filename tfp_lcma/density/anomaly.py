@@ -44,15 +44,15 @@ def typicality(bits_per_dimension: np.ndarray, typical: float) -> np.ndarray:
     as suspicious as what is too unlikely.
 
     Args:
-      bits_per_dimension: Of the images, `[n]`.
-      typical: Their mean over training images; over held-out ones if the flow
-        has learnt the training images by heart.
+        bits_per_dimension: Of the images, `[n]`.
+        typical: Their mean over training images; over held-out ones if the flow
+            has learnt the training images by heart.
 
     Returns:
-      `[n]`, bits per dimension.
+        `[n]`, bits per dimension.
 
     Raises:
-      ValueError: If an argument has another shape or is not finite.
+        ValueError: If an argument has another shape or is not finite.
     """
     bits = _finite(bits_per_dimension, 1, "bits_per_dimension")
     return np.abs(bits - _finite(typical, 0, "typical"))
@@ -67,22 +67,21 @@ def complexity_corrected(
     b(x) - compressed_bits_per_dimension(x, bins)
     ```
 
-    The score S of [2]. A compressor made for images at large gives simple images
-    few bits, as the flow does, so that being simple no longer makes an image
-    likely; read as a likelihood ratio, it asks whether the image is better
-    explained by the training images than by images in general.
+    The score S of [2]. A compressor made for images at large gives simple images few bits, as the
+    flow does, so that being simple no longer makes an image likely; read as a likelihood ratio, it
+    asks whether the image is better explained by the training images than by images in general.
 
     Args:
-      bits_per_dimension: Of the images, `[n]`.
-      images: uint8 (or whole parts of floats) `[n, height, width, channels]`,
-        one to four channels.
-      bins: Number of intensity values, as the model's.
+        bits_per_dimension: Of the images, `[n]`.
+        images: uint8 (or whole parts of floats) `[n, height, width, channels]`,
+            one to four channels.
+        bins: Number of intensity values, as the model's.
 
     Returns:
-      `[n]`, bits per dimension; negative where the flow needs fewer.
+        `[n]`, bits per dimension; negative where the flow needs fewer.
 
     Raises:
-      ValueError: If an argument is not as described.
+        ValueError: If an argument is not as described.
     """
     bits = _finite(bits_per_dimension, 1, "bits_per_dimension")
     compressed = compressed_bits_per_dimension(images, bins)
@@ -96,22 +95,21 @@ def complexity_corrected(
 def compressed_bits_per_dimension(images: np.ndarray, bins: int = 256) -> np.ndarray:
     """Returns the length of images as PNG files, in bits per dimension.
 
-    The length of a black image's file is taken off: headers, which all files of
-    a size share, and which for an 8×8 image come to 8.6 bits per dimension. A
-    black image so has 0, another constant one a few bytes. Where the rest
-    is more than `log2(bins)` it is that: the length of the pixels as they are,
-    which small images of few intensities often stay below and PNG files do not.
+    The length of a black image's file is taken off: headers, which all files of a size share, and
+    which for an 8×8 image come to 8.6 bits per dimension. A black image so has 0, another constant
+    one a few bytes. Where the rest is more than `log2(bins)` it is that: the length of the pixels
+    as they are, which small images of few intensities often stay below and PNG files do not.
 
     Args:
-      images: uint8 (or whole parts of floats) `[n, height, width, channels]`,
-        one to four channels.
-      bins: Number of intensity values, as the model's.
+        images: uint8 (or whole parts of floats) `[n, height, width, channels]`,
+            one to four channels.
+        bins: Number of intensity values, as the model's.
 
     Returns:
-      `[n]`.
+        `[n]`.
 
     Raises:
-      ValueError: If the images are not as described.
+        ValueError: If the images are not as described.
     """
     images = np.asarray(images)
     if images.ndim != 4 or not 1 <= images.shape[-1] <= _PNG_CHANNELS:
@@ -134,20 +132,19 @@ def anomaly_map(
     channels after a squeeze (1×1 convolutions) its resolution is their blocks.
 
     Args:
-      event_log_prob: As `FlowModel.event_log_prob` gives it, nats,
-        `[n, height, width, channels]`.
-      usual: Its mean over training images, `[height, width, channels]`. With it
-        the map says how much less likely a place is than it usually is, without
-        it the places that always vary stand out in every image.
-      window: Side of the square, an odd number of pixels, over which the map is
-        averaged; at the border, over those that there are.
+        event_log_prob: As `FlowModel.event_log_prob` gives it, nats,
+            `[n, height, width, channels]`.
+        usual: Its mean over training images, `[height, width, channels]`. With it
+            the map says how much less likely a place is than it usually is, without
+            it the places that always vary stand out in every image.
+        window: Side of the square, an odd number of pixels, over which the map is
+            averaged; at the border, over those that there are.
 
     Returns:
-      `[n, height, width]`, nats per pixel.
+        `[n, height, width]`, nats per pixel.
 
     Raises:
-      ValueError: If an argument has another shape or is not finite, or `window`
-        is not odd.
+        ValueError: If an argument has another shape or is not finite, or `window` is not odd.
     """
     surprise = -_finite(event_log_prob, 4, "event_log_prob")
     if usual is not None:

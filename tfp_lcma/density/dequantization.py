@@ -21,8 +21,8 @@ class Uniform(Configurable):
     ```
 
     References:
-      Theis, van den Oord, Bethge: A note on the evaluation of generative models,
-      section 3.1.
+        Theis, van den Oord, Bethge: A note on the evaluation of generative models,
+        section 3.1.
     """
 
     def get_config(self) -> dict:
@@ -34,13 +34,13 @@ class Uniform(Configurable):
         """Returns dequantised images, a function of each image, the seed and the draw.
 
         Args:
-          images: `[n, height, width, channels]`; their whole parts count.
-          seed: int32[2], or `[n, 2]`, one for every image.
-          draw: Which of several draws for the same image.
-          dtype: float32 or float64.
+            images: `[n, height, width, channels]`; their whole parts count.
+            seed: int32[2], or `[n, 2]`, one for every image.
+            draw: Which of several draws for the same image.
+            dtype: float32 or float64.
 
         Returns:
-          Values in `[whole part, whole part + 1)`, in the shape of the images.
+            Values in `[whole part, whole part + 1)`, in the shape of the images.
         """
         seeds = image_seeds(images, seed, draw)
         return _plus(images, noise.uniform_rows(seeds, images.shape[1:], dtype))
@@ -54,12 +54,12 @@ def image_seeds(images: tf.Tensor, seed: tf.Tensor, draw: int | tf.Tensor = 0) -
     """Returns a seed for every image, a hash of its pixels and of `seed`.
 
     Args:
-      images: `[n, height, width, channels]` of whole numbers.
-      seed: int32[2], or `[n, 2]`, one for every image.
-      draw: Which of several draws for the same image.
+        images: `[n, height, width, channels]` of whole numbers.
+        seed: int32[2], or `[n, 2]`, one for every image.
+        draw: Which of several draws for the same image.
 
     Returns:
-      int32 `[n, 2]`.
+        int32 `[n, 2]`.
     """
     size = int(np.prod(images.shape[1:]))
     pixels = tf.reshape(tf.cast(images, tf.int32), (-1, size, 1))

@@ -34,7 +34,7 @@ class FlowDistribution(tfd.TransformedDistribution):
         """Creates the distribution over the domain of `bijector`.
 
         Raises:
-          ValueError: If `bijector` is not a `FlowBijector`.
+            ValueError: If `bijector` is not a `FlowBijector`.
         """
         parameters = dict(locals())
         if not isinstance(bijector, FlowBijector):
@@ -57,9 +57,9 @@ class FlowDistribution(tfd.TransformedDistribution):
         """Returns each dimension's share of log p(x), in nats and in the shape of `x`.
 
         Args:
-          x: `[batch, height, width, channels]`, in the flow's data space.
-          condition: What the flow is conditioned on.
-          context: What else the pass goes by; None: a pass of inference.
+            x: `[batch, height, width, channels]`, in the flow's data space.
+            condition: What the flow is conditioned on.
+            context: What else the pass goes by; None: a pass of inference.
         """
         x = tf.convert_to_tensor(x, self.dtype)
         z, log_det = self.bijector.inverse_and_event_log_det(x, condition, context=context)
@@ -88,18 +88,18 @@ class FlowDistribution(tfd.TransformedDistribution):
         """Walks from `start` to `end` in noise space.
 
         Args:
-          start: `[batch, height, width, channels]`.
-          end: Same shape.
-          condition: What the flow is conditioned on, all along.
-          steps: Number of images a row, ends included.
-          spherical: Whether to walk along the arc, which keeps the noise's
-            length, rather than the straight line.
+            start: `[batch, height, width, channels]`.
+            end: Same shape.
+            condition: What the flow is conditioned on, all along.
+            steps: Number of images a row, ends included.
+            spherical: Whether to walk along the arc, which keeps the noise's
+                length, rather than the straight line.
 
         Returns:
-          `[batch, steps, height, width, channels]`.
+            `[batch, steps, height, width, channels]`.
 
         Raises:
-          ValueError: If `steps` is less than 2.
+            ValueError: If `steps` is less than 2.
         """
         if steps < 2:
             raise ValueError(f"steps must be at least 2, the two ends; got {steps}.")
@@ -117,7 +117,7 @@ class FlowDistribution(tfd.TransformedDistribution):
         """Scales noise by one temperature, or by one for every level of the flow.
 
         Raises:
-          ValueError: If the number of temperatures is not that of the levels.
+            ValueError: If the number of temperatures is not that of the levels.
         """
         scale = tf.convert_to_tensor(temperature, z.dtype)
         if scale.shape.rank == 0:

@@ -21,11 +21,11 @@ class ImageDensity:
     a density is a function of image, seed and draw, in whatever batch.
 
     Attributes:
-      distribution: The `FlowDistribution` of dequantised intensities.
-      dequantization: What makes whole intensities continuous.
-      bins: Number of intensity values.
-      event_shape: `(height, width, channels)`.
-      dtype: Of values and densities.
+        distribution: The `FlowDistribution` of dequantised intensities.
+        dequantization: What makes whole intensities continuous.
+        bins: Number of intensity values.
+        event_shape: `(height, width, channels)`.
+        dtype: Of values and densities.
     """
 
     def __init__(
@@ -48,9 +48,9 @@ class ImageDensity:
         """Returns continuous values of images, and the seeds of probes that go with them.
 
         Args:
-          images: `[n, height, width, channels]`; their whole parts count.
-          seed: int32[2], or `[n, 2]`, one for every image.
-          draw: Which of several draws for the same images.
+            images: `[n, height, width, channels]`; their whole parts count.
+            seed: int32[2], or `[n, 2]`, one for every image.
+            draw: Which of several draws for the same images.
         """
         x = self.dequantization.of_images(images, seed, draw, self.dtype)
         shared = tf.reshape(seed, (-1, 2))[0, 0] + tf.cast(draw, tf.int32)
@@ -87,8 +87,8 @@ class ImageDensity:
         """Returns images of latents, and whether each was found.
 
         Returns:
-          float32 in [0, bins), and a boolean `[n]`: where it is false the latents
-          are not finite or have no image, and the row is NaN.
+            float32 in [0, bins), and a boolean `[n]`: where it is false the latents
+            are not finite or have no image, and the row is NaN.
         """
         x, converged = self.distribution.bijector.forward_with_convergence(z, condition)
         # Infinite latents may have finite images.

@@ -24,17 +24,16 @@ _SHUFFLES: dict[str, Callable[..., Shuffle]] = {
 class EntropyInformed(Factorization):
     """The channels that are most like Gaussian noise are factored out, image by image.
 
-    Leaving early costs KL(q(z) || N(0, I)) and what a channel shares with those
-    that stay. Of channels of one variance the first is least where the entropy
-    is highest. A shuffle stands before the split and moves those channels into
-    the part that is factored out; it learns their entropies by a loss of its own, which
-    `FlowModel.fit` adds to the likelihood's. Log-det 0. Latents stand by
-    slot, under "frozen" where their dimension came from.
+    Leaving early costs KL(q(z) || N(0, I)) and what a channel shares with those that stay. Of
+    channels of one variance the first is least where the entropy is highest. A shuffle stands
+    before the split and moves those channels into the part that is factored out; it learns their
+    entropies by a loss of its own, which `FlowModel.fit` adds to the likelihood's. Log-det 0.
+    Latents stand by slot, under "frozen" where their dimension came from.
 
     References:
-      Entropy-Informed Weighting Channel Normalizing Flow. Its shuffle and
-      regulariser were not available to us: what stands here is an independent
-      interpretation, which is a bijection.
+        Entropy-Informed Weighting Channel Normalizing Flow. Its shuffle and
+        regulariser were not available to us: what stands here is an independent
+        interpretation, which is a bijection.
     """
 
     def __init__(
@@ -50,18 +49,17 @@ class EntropyInformed(Factorization):
         """Creates the factorization.
 
         Args:
-          shuffle: "invariant": scores by statistics that do not tell the
-            channels apart, image by image; "frozen": by averages over training,
-            one order for all images; "coupling": each half of the channels by
-            the other, image by image.
-          weight: Of the loss by which scores learn entropies; "frozen" has none.
-          steps: Training steps over which "frozen" averages.
-          entropy: "negentropy", or "log_variance".
-          reverse: Whether the channels of lowest entropy are factored out instead.
-          retained: Share or number of a view's channels that stay.
+            shuffle: "invariant": scores by statistics that do not tell the channels apart, image
+                by image; "frozen": by averages over training, one order for all images;
+                "coupling": each half of the channels by the other, image by image.
+            weight: Of the loss by which scores learn entropies; "frozen" has none.
+            steps: Training steps over which "frozen" averages.
+            entropy: "negentropy", or "log_variance".
+            reverse: Whether the channels of lowest entropy are factored out instead.
+            retained: Share or number of a view's channels that stay.
 
         Raises:
-          ValueError: If an argument is none of these.
+            ValueError: If an argument is none of these.
         """
         super().__init__(retained=retained)
         check_choice("shuffle", shuffle, tuple(_SHUFFLES))

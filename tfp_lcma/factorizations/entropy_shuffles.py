@@ -19,9 +19,8 @@ class InvariantShuffle(Shuffle):
     inverse of that: invariants(z) = invariants(x), so the scores are the same
     ```
 
-    Sorting channels by what is *in* them would not be a bijection: all orders of
-    the same channels would come out alike. Here all of them get one and the
-    same permutation.
+    Sorting channels by what is *in* them would not be a bijection: all orders of the same channels
+    would come out alike. Here all of them get one and the same permutation.
     """
 
     def __init__(
@@ -37,15 +36,15 @@ class InvariantShuffle(Shuffle):
         """Creates the shuffle.
 
         Args:
-          event_shape: `(height, width, channels)`, an even number of channels.
-          staying: How many channels stay; None: half of them.
-          weight: Of the loss by which the router learns.
-          entropy: "negentropy" or "log_variance": what the scores learn.
-          reverse: Whether the lowest scores are factored out.
-          name: Name of the bijector.
+            event_shape: `(height, width, channels)`, an even number of channels.
+            staying: How many channels stay; None: half of them.
+            weight: Of the loss by which the router learns.
+            entropy: "negentropy" or "log_variance": what the scores learn.
+            reverse: Whether the lowest scores are factored out.
+            name: Name of the bijector.
 
         Raises:
-          ValueError: If an argument is none of these.
+            ValueError: If an argument is none of these.
         """
         channels = check_shuffle(event_shape, entropy, 2)
         self._router = ChannelRouter(channels, 3, weight, entropy)
@@ -98,15 +97,15 @@ class FrozenShuffle(Shuffle):
         """Creates the shuffle.
 
         Args:
-          event_shape: `(height, width, channels)`, an even number of channels.
-          staying: How many channels stay; None: half of them.
-          steps: Passes of training after which the order is settled.
-          entropy: "negentropy" or "log_variance": what is averaged.
-          reverse: Whether the lowest averages are factored out.
-          name: Name of the bijector.
+            event_shape: `(height, width, channels)`, an even number of channels.
+            staying: How many channels stay; None: half of them.
+            steps: Passes of training after which the order is settled.
+            entropy: "negentropy" or "log_variance": what is averaged.
+            reverse: Whether the lowest averages are factored out.
+            name: Name of the bijector.
 
         Raises:
-          ValueError: If an argument is none of these.
+            ValueError: If an argument is none of these.
         """
         channels = check_shuffle(event_shape, entropy, 2)
         self._averages = EntropyAverages(channels, steps, entropy)
@@ -172,15 +171,15 @@ class CouplingShuffle(Shuffle):
         """Creates the shuffle.
 
         Args:
-          event_shape: `(height, width, channels)`, a number of channels divisible by 4.
-          staying: How many channels stay; None: half of them.
-          weight: Of the loss by which the routers learn.
-          entropy: "negentropy" or "log_variance": what the scores learn.
-          reverse: Whether the lowest scores are factored out.
-          name: Name of the bijector.
+            event_shape: `(height, width, channels)`, a number of channels divisible by 4.
+            staying: How many channels stay; None: half of them.
+            weight: Of the loss by which the routers learn.
+            entropy: "negentropy" or "log_variance": what the scores learn.
+            reverse: Whether the lowest scores are factored out.
+            name: Name of the bijector.
 
         Raises:
-          ValueError: If an argument is none of these.
+            ValueError: If an argument is none of these.
         """
         half = check_shuffle(event_shape, entropy, 4) // 2
         self._routers = [ChannelRouter(half, half, weight, entropy) for _ in range(2)]

@@ -27,10 +27,10 @@ def pair_prices(covariance: np.ndarray) -> np.ndarray:
     variances, which is what an unconditional exit takes it for.
 
     Args:
-      covariance: `[..., 4, 4]`, of the block's sub-positions in raster order.
+        covariance: `[..., 4, 4]`, of the block's sub-positions in raster order.
 
     Returns:
-      `[..., 6]`, for the pairs of `PAIRS` in that order, each as the one that is factored out.
+        `[..., 6]`, for the pairs of `PAIRS` in that order, each as the one that is factored out.
     """
     # A correlation matrix has the same prices; a floor keeps a singular one finite.
     scale = np.sqrt(np.maximum(np.diagonal(covariance, axis1=-2, axis2=-1), 1e-30))
@@ -46,9 +46,8 @@ def pair_prices(covariance: np.ndarray) -> np.ndarray:
 class ExitPrice(StaticFactorization):
     """Of every 2x2 block of every channel the pair of least exit price is factored out.
 
-    Prices come from the covariance of each block at the end of a level of a
-    flow without a split; see `pair_prices`. Both halves are in raster
-    order. The score is this package's.
+    Prices come from the covariance of each block at the end of a level of a flow without a split;
+    see `pair_prices`. Both halves are in raster order. The score is this package's.
 
     Valid where dimensions keep their identity up to the end of the level: with
     masked couplings, not with 1x1 convolutions.
@@ -62,15 +61,15 @@ class ExitPrice(StaticFactorization):
         """Creates the factorization.
 
         Args:
-          statistics: What a `LogDetCollector` gathered, or the prices alone: for
-            every level `[h/2, w/2, c, 6]` in nats, in the order of `PAIRS`.
-          granularity: "position": every block by its own prices; "channel": one
-            pair for all blocks of a channel, by mean price; "level": one pair for
-            the whole level, which keeps the pixel grid regular.
+            statistics: What a `LogDetCollector` gathered, or the prices alone: for
+                every level `[h/2, w/2, c, 6]` in nats, in the order of `PAIRS`.
+            granularity: "position": every block by its own prices; "channel": one
+                pair for all blocks of a channel, by mean price; "level": one pair for
+                the whole level, which keeps the pixel grid regular.
 
         Raises:
-          ValueError: If an argument is not one of these, or the statistics lack
-            a covariance where a dimension arrives.
+            ValueError: If an argument is not one of these, or the statistics lack
+                a covariance where a dimension arrives.
         """
         super().__init__()
         check_choice("granularity", granularity, GRANULARITIES)

@@ -12,13 +12,12 @@ from tfp_lcma.serialization import Configurable
 class Factorization(Configurable):
     """An immutable, serialisable choice of the dimensions that are factored out early.
 
-    At every level the flow's tensor is taken as a view `[h, w, 4c]`: entry
-    `channel * 4 + dy * 2 + dx` is sub-position (dy, dx) of a 2x2 block of
-    `channel`. A factorization orders these entries; the first of them stay, as
-    many as `staying` says, the others are factored out.
+    At every level the flow's tensor is taken as a view `[h, w, 4c]`: entry `channel * 4 + dy * 2 +
+    dx` is sub-position (dy, dx) of a 2x2 block of `channel`. A factorization orders these entries;
+    the first of them stay, as many as `staying` says, the others are factored out.
 
     Attributes:
-      retained: The share of a view's entries that stay, or their number.
+        retained: The share of a view's entries that stay, or their number.
     """
 
     retained: float | int = 0.5
@@ -27,11 +26,10 @@ class Factorization(Configurable):
         """Creates the factorization.
 
         Args:
-          retained: How many of a view's entries stay: a share between 0 and 1, or
-            a number.
+            retained: How many of a view's entries stay: a share between 0 and 1, or a number.
 
         Raises:
-          ValueError: If it is neither.
+            ValueError: If it is neither.
         """
         whole = isinstance(retained, int) and not isinstance(retained, bool)
         if not (retained >= 1 if whole else 0 < retained < 1):
@@ -48,12 +46,12 @@ class Factorization(Configurable):
         """Returns how many channels of a level's view stay.
 
         Args:
-          level: Index of the level.
-          view_shape: Shape `(h, w, 4c)` of its view.
+            level: Index of the level.
+            view_shape: Shape `(h, w, 4c)` of its view.
 
         Raises:
-          ValueError: If a share does not come to a whole number of channels, or a
-            number leaves none to be factored out.
+            ValueError: If a share does not come to a whole number of channels, or a
+                number leaves none to be factored out.
         """
         entries = view_shape[-1]
         share = self.retained if isinstance(self.retained, int) else self.retained * entries
@@ -70,11 +68,11 @@ class Factorization(Configurable):
         """Returns the flow that stands before the split of `level` (0 is the finest).
 
         Args:
-          level: Index of the level.
-          view_shape: Shape `(h, w, 4c)` of its view.
+            level: Index of the level.
+            view_shape: Shape `(h, w, 4c)` of its view.
 
         Returns:
-          A flow on `view_shape`.
+            A flow on `view_shape`.
         """
         raise NotImplementedError(f"{type(self).__name__} lacks bijector().")
 
@@ -82,15 +80,15 @@ class Factorization(Configurable):
         """Returns which dimension of the image each entry of a level's tensor is.
 
         Args:
-          level: Index of the level.
-          event_shape: Shape `(height, width, channels)` of the image.
+            level: Index of the level.
+            event_shape: Shape `(height, width, channels)` of the image.
 
         Returns:
-          Integer array `[h, w, c]` of flat indices. After a map that is no
-          permutation an entry is known by the slot it came through.
+            Integer array `[h, w, c]` of flat indices. After a map that is no
+            permutation an entry is known by the slot it came through.
 
         Raises:
-          ValueError: If the choice is not made when the flow is built.
+            ValueError: If the choice is not made when the flow is built.
         """
         index = np.arange(np.prod(event_shape)).reshape(event_shape)
         for above in range(level):
@@ -126,7 +124,7 @@ class StaticFactorization(Factorization):
         """Returns which entry of the view each slot receives.
 
         Returns:
-          Integer array `[h, w, 4c]`, or `[4c]` where all blocks are alike.
+            Integer array `[h, w, 4c]`, or `[4c]` where all blocks are alike.
         """
         raise NotImplementedError(f"{type(self).__name__} lacks order().")
 
@@ -145,11 +143,11 @@ def view_order(sub_positions: np.ndarray) -> np.ndarray:
     """Turns an order of each channel's four sub-positions into an order of the view.
 
     Args:
-      sub_positions: Integers `[..., c, 4]`: the sub-positions 0 to 3 of every
-        channel, those that stay first.
+        sub_positions: Integers `[..., c, 4]`: the sub-positions 0 to 3 of every
+            channel, those that stay first.
 
     Returns:
-      Integers `[..., 4c]`: all channels' first, all channels' second, and so on.
+        Integers `[..., 4c]`: all channels' first, all channels' second, and so on.
     """
     *blocks, channels, four = sub_positions.shape
     entry = sub_positions + four * np.arange(channels)[:, None]

@@ -15,12 +15,11 @@ from tfp_lcma.serialization import register
 class KarhunenLoeve(CollectedRotation):
     """The principal components of the blocks that carry most stay, one rotation a level.
 
-    The rotation's rows are the eigenvectors of the covariance within blocks at
-    the end of a level of a flow without a split, averaged over positions.
-    What is factored out is uncorrelated with what stays: of the same channel, or of all
-    with `across_channels`. At deeper levels the covariance is that of the same
-    flow's activations, seen through the rotations above.
-    Log-det 0; latents stand by slot. The factorization is this package's.
+    The rotation's rows are the eigenvectors of the covariance within blocks at the end of a level
+    of a flow without a split, averaged over positions. What is factored out is uncorrelated with
+    what stays: of the same channel, or of all with `across_channels`. At deeper levels the
+    covariance is that of the same flow's activations, seen through the rotations above. Log-det 0;
+    latents stand by slot. The factorization is this package's.
     """
 
     def __init__(
@@ -34,17 +33,17 @@ class KarhunenLoeve(CollectedRotation):
         """Creates the factorization.
 
         Args:
-          statistics: What a `LogDetCollector` gathered in a flow without a
-            split, or the rotations alone: for every level `[4c, 4c]`.
-          across_channels: Whether one rotation mixes all 4c entries of a block;
-            else each channel has its own of the four sub-positions.
-          keep: Which components stay: those of most "variance", or those of
-            most "negentropy", the least Gaussian, by skewness and kurtosis
-            (Jones, Sibson: What is projection pursuit?).
-          retained: Share or number of a view's components that stay.
+            statistics: What a `LogDetCollector` gathered in a flow without a
+                split, or the rotations alone: for every level `[4c, 4c]`.
+            across_channels: Whether one rotation mixes all 4c entries of a block;
+                else each channel has its own of the four sub-positions.
+            keep: Which components stay: those of most "variance", or those of
+                most "negentropy", the least Gaussian, by skewness and kurtosis
+                (Jones, Sibson: What is projection pursuit?).
+            retained: Share or number of a view's components that stay.
 
         Raises:
-          ValueError: If an argument is not one of these.
+            ValueError: If an argument is not one of these.
         """
         check_choice("keep", keep, ("variance", "negentropy"))
         self._keep = keep
@@ -84,7 +83,7 @@ def _negentropy(components):
     """Returns the negentropy of every component, in nats, averaged over positions.
 
     Args:
-      components: `[n, h, w, components]`.
+        components: `[n, h, w, components]`.
     """
     count = len(components)
     centred = components - components.mean(axis=0)

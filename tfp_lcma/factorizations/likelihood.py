@@ -19,16 +19,15 @@ _SCORES = {
 class LikelihoodContribution(BlockRanking):
     """Orders every 2x2 block by log-det: the two highest of four stay, per channel.
 
-    The scores are the log-dets that a flow without a multi-scale split gave
-    each dimension up to the end of a level. A deeper level ranks only the
-    dimensions that reached it. Equal scores fall back to RealNVP's order, so
-    constant scores reproduce `Checkerboard`.
+    The scores are the log-dets that a flow without a multi-scale split gave each dimension up to
+    the end of a level. A deeper level ranks only the dimensions that reached it. Equal scores fall
+    back to RealNVP's order, so constant scores reproduce `Checkerboard`.
 
     References:
-      Das, Abbeel, Spanos: Likelihood Contribution based Multi-scale Architecture
-      for Generative Flows, section 3 and equation 9. The defaults are the
-      paper's; the other options, the order inside a half and the rule for ties
-      are this package's.
+        Das, Abbeel, Spanos: Likelihood Contribution based Multi-scale Architecture
+        for Generative Flows, section 3 and equation 9. The defaults are the
+        paper's; the other options, the order inside a half and the rule for ties
+        are this package's.
     """
 
     def __init__(
@@ -46,32 +45,32 @@ class LikelihoodContribution(BlockRanking):
         """Creates the factorization.
 
         Args:
-          statistics: What a `LogDetCollector` gathered; several of these, whose
-            scores are averaged; or the scores alone: an array
-            `[levels, height, width, channels]` in nats, in the coordinates of
-            the image, which is taken as it is whatever `scores` says.
-          keep: "high": the highest scores stay; "low": the halves exchanged.
-          granularity: "position": every block by its own scores; "channel": one
-            order for all blocks of a channel, by scores averaged over positions;
-            "level": one order for the whole level.
-          pooling: "block": the two best of four; "pair": the better one of each
-            row of the block; "view": the best half of all 4c entries of a block,
-            channels ranked against each other, as suits flows that mix them
-            (Glow), where equal scores fall back to `Channel`.
-          order: Order inside each half, "rank" (by score) or "raster".
-          scores: "cumulative": the log-det up to the end of a level; "level":
-            that of the level alone; "scale_invariant": the log-det less half
-            the log-variance, the log-likelihood of a dimension if the flow
-            stopped here with the best affine Gaussian.
-          centred: Whether the mean score of each parity of the pixel grid is
-            taken away first, since couplings with checkerboard masks transform
-            one parity more often than the other.
-          retained: Share or number of a view's entries that stay. Under "low" and
-            "raster" the order is by halves all the same.
+            statistics: What a `LogDetCollector` gathered; several of these, whose
+                scores are averaged; or the scores alone: an array
+                `[levels, height, width, channels]` in nats, in the coordinates of
+                the image, which is taken as it is whatever `scores` says.
+            keep: "high": the highest scores stay; "low": the halves exchanged.
+            granularity: "position": every block by its own scores; "channel": one
+                order for all blocks of a channel, by scores averaged over positions;
+                "level": one order for the whole level.
+            pooling: "block": the two best of four; "pair": the better one of each
+                row of the block; "view": the best half of all 4c entries of a block,
+                channels ranked against each other, as suits flows that mix them
+                (Glow), where equal scores fall back to `Channel`.
+            order: Order inside each half, "rank" (by score) or "raster".
+            scores: "cumulative": the log-det up to the end of a level; "level":
+                that of the level alone; "scale_invariant": the log-det less half
+                the log-variance, the log-likelihood of a dimension if the flow
+                stopped here with the best affine Gaussian.
+            centred: Whether the mean score of each parity of the pixel grid is
+                taken away first, since couplings with checkerboard masks transform
+                one parity more often than the other.
+            retained: Share or number of a view's entries that stay. Under "low" and
+                "raster" the order is by halves all the same.
 
         Raises:
-          ValueError: If an argument is not one of these. A score that is missing
-            where a dimension arrives is met when a flow is built.
+            ValueError: If an argument is not one of these. A score that is missing
+                where a dimension arrives is met when a flow is built.
         """
         check_choice("scores", scores, tuple(_SCORES))
         self._kind = scores
@@ -100,11 +99,10 @@ class LikelihoodGain(BlockRanking):
     gain_i = mean log p_i at the end of the flow - (log-det_i - 0.5 log(2 pi e var_i))
     ```
 
-    The second term is dimension i's log-likelihood if it left at the end of the
-    level through the best affine Gaussian. A scale applied here and undone
-    later changes nothing. A dimension that couplings transformed often has gained
-    already, so statistics of two pre-trainings, with either order of the masks,
-    are better than one. The arguments are `LikelihoodContribution`'s, but for
+    The second term is dimension i's log-likelihood if it left at the end of the level through the
+    best affine Gaussian. A scale applied here and undone later changes nothing. A dimension that
+    couplings transformed often has gained already, so statistics of two pre-trainings, with either
+    order of the masks, are better than one. The arguments are `LikelihoodContribution`'s, but for
     `scores`. The score is this package's.
     """
 

@@ -31,19 +31,18 @@ class OnlineLikelihoodContribution(Factorization):
     a random split      deeper levels are drawn   nothing is drawn any more
     ```
 
-    A dimension that is factored out must be standard normal by then and one that stays
-    need not, so what a level does to a dimension depends on its present role.
-    Under a random split within every 2x2 block all dimensions play both roles
-    alike. The index of the split is a variable: the density is exact at every
-    step, and nothing is traced again.
+    A dimension that is factored out must be standard normal by then and one that stays need not,
+    so what a level does to a dimension depends on its present role. Under a random split within
+    every 2x2 block all dimensions play both roles alike. The index of the split is a variable: the
+    density is exact at every step, and nothing is traced again.
 
     Any model takes this factorization; `FlowModel.fit` does the drawing and the
     deciding, through the callback `OnlineSplit`. The protocol is this package's;
     that the choice could be made while training is named as future work in:
 
     References:
-      Das, Abbeel, Spanos: Likelihood Contribution based Multi-scale Architecture
-      for Generative Flows, section 7.
+        Das, Abbeel, Spanos: Likelihood Contribution based Multi-scale Architecture
+        for Generative Flows, section 7.
     """
 
     def __init__(
@@ -56,16 +55,15 @@ class OnlineLikelihoodContribution(Factorization):
         """Creates the factorization.
 
         Args:
-          decide_at: Optimiser steps after which a choice is made, rising: the
-            first settles level 0, each next one a level more, the last one all
-            that are left.
-          rule: What is factored out: "likelihood_contribution", "likelihood_gain" or
-            "exit_price", by the class of that name.
-          seed: Of the random splits.
-          **options: Of the rule's class, such as `granularity="level"`.
+            decide_at: Optimiser steps after which a choice is made, rising: the first settles
+                level 0, each next one a level more, the last one all that are left.
+            rule: What is factored out: "likelihood_contribution", "likelihood_gain" or
+                "exit_price", by the class of that name.
+            seed: Of the random splits.
+            **options: Of the rule's class, such as `granularity="level"`.
 
         Raises:
-          ValueError: If an argument is not as described.
+            ValueError: If an argument is not as described.
         """
         super().__init__()
         if "retained" in options:
@@ -113,8 +111,8 @@ class OnlineLikelihoodContribution(Factorization):
         """Returns the order of a level by the rule.
 
         Args:
-          level: The level to decide, those above it being settled.
-          statistics: Gathered in the flow under random splits of this level.
+            level: The level to decide, those above it being settled.
+            statistics: Gathered in the flow under random splits of this level.
         """
         index = statistics.level_index[level]
         if self._rule == "exit_price":

@@ -15,17 +15,16 @@ def offset_maps(factorization: Factorization, level: int, event_shape: Sequence[
     grid from convolutions. These maps show it to them.
 
     Args:
-      factorization: What stands between the levels.
-      level: Index of the level.
-      event_shape: Shape `(height, width, channels)` of the image.
+        factorization: What stands between the levels.
+        level: Index of the level.
+        event_shape: Shape `(height, width, channels)` of the image.
 
     Returns:
-      float32 `[h, w, 2c]`: vertical, then horizontal offsets of the level's c
-      entries, as shares of the block's side, in (0, 1) for dimensions that are
-      in their block.
+        float32 `[h, w, 2c]`: vertical, then horizontal offsets of the level's c entries, as shares
+        of the block's side, in (0, 1) for dimensions that are in their block.
 
     Raises:
-      ValueError: If the factorization has not made its choice.
+        ValueError: If the factorization has not made its choice.
     """
     index = factorization.arriving(level, event_shape)
     rows, columns, _ = np.unravel_index(index, event_shape)

@@ -28,10 +28,10 @@ def shared_information(leaving: np.ndarray, covariance: np.ndarray, remainder: n
     and det of R on K's subspace = det R det U'R^-1 U.
 
     Args:
-      leaving: U, `[n, m]`, orthonormal columns: the m components.
-      covariance: C, `[n, n]`, of a block.
-      remainder: R, `[n, n]`, of what is left of a block when its best linear
-        prediction from the neighbouring blocks is taken away.
+        leaving: U, `[n, m]`, orthonormal columns: the m components.
+        covariance: C, `[n, n]`, of a block.
+        remainder: R, `[n, n]`, of what is left of a block when its best linear
+            prediction from the neighbouring blocks is taken away.
     """
     marginal = np.linalg.slogdet(leaving.T @ covariance @ leaving)[1]
     precision = np.linalg.slogdet(leaving.T @ np.linalg.solve(remainder, leaving))[1]
@@ -41,9 +41,8 @@ def shared_information(leaving: np.ndarray, covariance: np.ndarray, remainder: n
 def least_shared(covariance: np.ndarray, remainder: np.ndarray) -> np.ndarray:
     """Returns an orthogonal matrix whose last half of rows has least `shared_information`.
 
-    Found by gradient descent over subspaces, from halves of the principal axes
-    and fixed random starts. Within either half the components are uncorrelated,
-    those of most variance first.
+    Found by gradient descent over subspaces, from halves of the principal axes and fixed random
+    starts. Within either half the components are uncorrelated, those of most variance first.
     """
     size = len(covariance)
     axes = eigenvectors(covariance).T
@@ -65,10 +64,10 @@ def conditional_covariances(views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     positions. Beyond the border everything is at its mean.
 
     Args:
-      views: `[n, h, w, entries]`, the same level's view of n images.
+        views: `[n, h, w, entries]`, the same level's view of n images.
 
     Returns:
-      Two arrays `[entries, entries]`.
+        Two arrays `[entries, entries]`.
     """
     centred = views - views.mean(axis=0)
     _, height, width, entries = centred.shape
@@ -94,18 +93,16 @@ def conditional_covariances(views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 class RotatedExitPrice(CollectedRotation):
     """The components of every block that share least with what else there is are factored out.
 
-    Exit price carried on twice: what is factored out may be any half of the block's
-    space, not two pixels of it, and the price counts what these
-    components share with the eight neighbouring blocks too, not only with the
-    rest of their own. Under a Gaussian model of activations at the end of a
-    level the price of a subspace is `shared_information`; the cheapest one
-    is factored out. `KarhunenLoeve` is the same without neighbours, when every choice of
-    principal components has price zero and variance decides.
-    Log-det 0; latents stand by slot. The factorization is this package's.
+    Exit price carried on twice: what is factored out may be any half of the block's space, not two
+    pixels of it, and the price counts what these components share with the eight neighbouring
+    blocks too, not only with the rest of their own. Under a Gaussian model of activations at the
+    end of a level the price of a subspace is `shared_information`; the cheapest one is factored
+    out. `KarhunenLoeve` is the same without neighbours, when every choice of principal components
+    has price zero and variance decides. Log-det 0; latents stand by slot. The factorization is
+    this package's.
 
-    Its statistics may come from a flow that was never trained: a flow starts as
-    the identity, up to the scales of channels and of sub-positions, so they are
-    those of the images.
+    Its statistics may come from a flow that was never trained: a flow starts as the identity, up
+    to the scales of channels and of sub-positions, so they are those of the images.
     """
 
     def _choose(self, statistics, level, mixture):

@@ -31,20 +31,20 @@ class Haar(Factorization):
     the mean: factoring them out costs little. Log-det 0; latents stand by slot.
 
     References:
-      Ardizzone et al.: Guided image generation with conditional invertible neural
-      networks (downsampling by Haar wavelets). Which components stay is this
-      package's choice.
+        Ardizzone et al.: Guided image generation with conditional invertible neural
+        networks (downsampling by Haar wavelets). Which components stay is this
+        package's choice.
     """
 
     def __init__(self, keep: Sequence[str] = ("mean", "horizontal")):
         """Creates the factorization.
 
         Args:
-          keep: The components that stay, one to three of "mean", "horizontal" (the
-            difference between left and right), "vertical" and "diagonal".
+            keep: The components that stay, one to three of "mean", "horizontal" (the
+                difference between left and right), "vertical" and "diagonal".
 
         Raises:
-          ValueError: If `keep` does not name one to three different components.
+            ValueError: If `keep` does not name one to three different components.
         """
         keep = tuple(keep)
         if not 1 <= len(keep) <= 3 or len(set(keep)) != len(keep) or not set(keep) <= set(_HAAR):
@@ -71,7 +71,7 @@ class LearnedConvolution(Factorization):
     matrices that are stored as squares and a diagonal.
 
     References:
-      Kingma, Dhariwal: Glow, section 3.2.
+        Kingma, Dhariwal: Glow, section 3.2.
     """
 
     def __init__(self, dtype: str = "float32", *, retained: float | int = 0.5):
@@ -102,14 +102,14 @@ class CollectedRotation(Factorization):
         """Creates the factorization.
 
         Args:
-          statistics: What a `LogDetCollector` gathered in a flow without a
-            split, or the rotations alone: for every level `[4c, 4c]`.
-          across_channels: Whether one rotation mixes all 4c entries of a block;
-            else each channel has its own of the four sub-positions.
-          retained: Share or number of a view's components that stay.
+            statistics: What a `LogDetCollector` gathered in a flow without a
+                split, or the rotations alone: for every level `[4c, 4c]`.
+            across_channels: Whether one rotation mixes all 4c entries of a block;
+                else each channel has its own of the four sub-positions.
+            retained: Share or number of a view's components that stay.
 
         Raises:
-          ValueError: If an argument is not one of these.
+            ValueError: If an argument is not one of these.
         """
         super().__init__(retained=retained)
         self._across = bool(across_channels)
@@ -149,10 +149,10 @@ class CollectedRotation(Factorization):
         """Returns the rotation `[4c, 4c]` of a level, rows that stay first.
 
         Args:
-          statistics: Of a flow without a split.
-          level: Index of the level.
-          mixture: `[4c, m]`: the entries of our view in terms of the m that a
-            block has in that flow.
+            statistics: Of a flow without a split.
+            level: Index of the level.
+            mixture: `[4c, m]`: the entries of our view in terms of the m that a
+                block has in that flow.
         """
         raise NotImplementedError(f"{type(self).__name__} lacks _choose().")
 
@@ -165,7 +165,7 @@ def rotations_by_level(
     """Returns the rotations of all levels, finest first, each seeing what those above let through.
 
     Raises:
-      ValueError: If the statistics come from a flow with a split.
+        ValueError: If the statistics come from a flow with a split.
     """
     channels = statistics.event_shape[-1]
     # What our tensor's channels are, in terms of those of the flow without a split.

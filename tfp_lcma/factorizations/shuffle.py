@@ -57,8 +57,8 @@ class Shuffle(FlowBijector):
         """Returns which channel each slot receives, int32 `[batch, slots]`.
 
         Args:
-          scores: `[batch, channels]`; of equal ones the earlier channel stays.
-          staying: How many stay; None: as many as of the whole tensor.
+            scores: `[batch, channels]`; of equal ones the earlier channel stays.
+            staying: How many stay; None: as many as of the whole tensor.
         """
         staying = self.staying if staying is None else staying
         ranked = tf.argsort(-scores if self._reverse else scores, axis=-1, stable=True)

@@ -21,7 +21,7 @@ class Checkerboard(StaticFactorization):
     """RealNVP's split: the diagonal (0,0), (1,1) of every 2x2 block stays.
 
     References:
-      Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, section 3.6.
+        Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, section 3.6.
     """
 
     def order(self, level, view_shape):
@@ -44,7 +44,7 @@ class Channel(StaticFactorization):
     block stays, on several the first channels with all their pixels.
 
     References:
-      Kingma, Dhariwal: Glow, section 3.
+        Kingma, Dhariwal: Glow, section 3.
     """
 
     def order(self, level, view_shape):
@@ -59,9 +59,9 @@ class Random(Factorization):
     where it was; blocks are not respected.
 
     References:
-      The random baseline of Das, Abbeel, Spanos: Likelihood Contribution based
-      Multi-scale Architecture for Generative Flows, section 5; the order inside a
-      half is this package's.
+        The random baseline of Das, Abbeel, Spanos: Likelihood Contribution based
+        Multi-scale Architecture for Generative Flows, section 5; the order inside a
+        half is this package's.
     """
 
     def __init__(self, seed: int = 0, *, retained: float | int = 0.5):
@@ -126,9 +126,9 @@ def random_block_order(
     """Draws an order of the four of every block, two of which stay; integers `[h, w, 4c]`.
 
     Args:
-      random: What draws.
-      view_shape: Shape of the view.
-      in_raster_order: Whether those that stay, and the others, are in raster order.
+        random: What draws.
+        view_shape: Shape of the view.
+        in_raster_order: Whether those that stay, and the others, are in raster order.
     """
     height, width, entries = view_shape
     drawn = np.argsort(random.random((height, width, entries // 4, 4)), axis=-1)

@@ -21,20 +21,19 @@ class LogDetStatistics:
     a level's own tensor, `level_index` leading back to the image.
 
     Attributes:
-      log_det: `[levels, height, width, channels]`, mean event log-det from the
-        image to the end of each level, in nats; preprocessing not included.
-      mean: Same shape, mean activation at the end of each level.
-      variance: Same shape, its variance.
-      log_density: `[height, width, channels]`, mean final log-density of each
-        dimension, log N(z) + log-det, in nats.
-      level_index: For every level `[h, w, c]`, the flat index in the image of
-        every entry of its tensor.
-      block_covariance: For every level but the last `[h/2, w/2, 4c, 4c]`: the
-        covariance within every 2x2 block, across channels, at its end; entries
-        in the order of the level's view.
-      activations: For every level but the last `[n, h, w, c]`: the activations
-        at its end of the first images, float32; for scores beyond covariances.
-      count: Number of images.
+        log_det: `[levels, height, width, channels]`, mean event log-det from the
+            image to the end of each level, in nats; preprocessing not included.
+        mean: Same shape, mean activation at the end of each level.
+        variance: Same shape, its variance.
+        log_density: `[height, width, channels]`, mean final log-density of each
+            dimension, log N(z) + log-det, in nats.
+        level_index: For every level `[h, w, c]`, the flat index in the image of
+            every entry of its tensor.
+        block_covariance: For every level but the last `[h/2, w/2, 4c, 4c]`: the covariance within
+            every 2x2 block, across channels, at its end; entries in the order of the level's view.
+        activations: For every level but the last `[n, h, w, c]`: the activations
+            at its end of the first images, float32; for scores beyond covariances.
+        count: Number of images.
     """
 
     log_det: np.ndarray
@@ -69,16 +68,16 @@ class LogDetStatistics:
         """Returns the covariance within blocks of dimensions of the image.
 
         Args:
-          level: The level at whose end it was taken.
-          index: Flat indices `[h, w, 4c]` of dimensions, in groups of four
-            that stand in one block of the level.
+            level: The level at whose end it was taken.
+            index: Flat indices `[h, w, 4c]` of dimensions, in groups of four
+                that stand in one block of the level.
 
         Returns:
-          `[h, w, c, 4, 4]`.
+            `[h, w, c, 4, 4]`.
 
         Raises:
-          ValueError: If a dimension does not reach the level in the flow that
-            was looked at, or stands in another block there.
+            ValueError: If a dimension does not reach the level in the flow that
+                was looked at, or stands in another block there.
         """
         stored = view(self.level_index[level])
         same_size = stored.shape[:2] == index.shape[:2]
@@ -107,8 +106,8 @@ class LogDetStatistics:
         """Reads what `save` wrote.
 
         Raises:
-          FileNotFoundError: If there is no such file.
-          ValueError: If the file is not one of these, or is damaged.
+            FileNotFoundError: If there is no such file.
+            ValueError: If the file is not one of these, or is damaged.
         """
         try:
             with np.load(path, allow_pickle=False) as file:

@@ -20,12 +20,12 @@ class ChannelChoices(NamedTuple):
     """What happens to the channels of one level's view, averaged over images.
 
     Attributes:
-      entropies: `[channels]`: minus the negentropy of each channel as it comes
-        in, 0 for a Gaussian and lower for everything else.
-      going_out: The same of the slots: the last of them are factored out.
-      scores: `[channels]` that a shuffle goes by; None where there is none.
-      leaving: `[channels]`, the share of each channel's entries that is factored out, over
-        images and positions; None where a split mixes channels.
+        entropies: `[channels]`: minus the negentropy of each channel as it comes
+            in, 0 for a Gaussian and lower for everything else.
+        going_out: The same of the slots: the last of them are factored out.
+        scores: `[channels]` that a shuffle goes by; None where there is none.
+        leaving: `[channels]`, the share of each channel's entries that is factored out, over
+            images and positions; None where a split mixes channels.
     """
 
     entropies: np.ndarray
@@ -50,17 +50,16 @@ def channel_choices(
     """Returns what every split of a model does to channels.
 
     Args:
-      model: A `FlowModel` whose flow has a split.
-      images: `[n, height, width, channels]`, a few hundred.
-      condition: What they are conditioned on, in a model with conditions.
-      seed: Of the dequantisation noise.
+        model: A `FlowModel` whose flow has a split.
+        images: `[n, height, width, channels]`, a few hundred.
+        condition: What they are conditioned on, in a model with conditions.
+        seed: Of the dequantisation noise.
 
     Returns:
-      One for every level but the last.
+        One for every level but the last.
 
     Raises:
-      ValueError: If the flow has no split, or the images are not what the model
-        was built for.
+        ValueError: If the flow has no split, or the images are not what the model was built for.
     """
     _check_splits(model)
     return _look(_measure, model, images, condition, seed)
@@ -76,7 +75,7 @@ class ChannelWatch(keras.callbacks.Callback):
     ```
 
     Attributes:
-      history: One list of `ChannelChoices` an epoch.
+        history: One list of `ChannelChoices` an epoch.
     """
 
     def __init__(
@@ -91,12 +90,12 @@ class ChannelWatch(keras.callbacks.Callback):
         """Creates the callback.
 
         Args:
-          images: `[n, height, width, channels]` to look at, a few hundred.
-          condition: What they are conditioned on, in a model with conditions.
-          log_dir: Folder of TensorBoard's event files, which get the mean entropy
-            of what stays and of what is factored out at every level; None: none are written.
-          on_watch: Called with what is found.
-          seed: Of the dequantisation noise.
+            images: `[n, height, width, channels]` to look at, a few hundred.
+            condition: What they are conditioned on, in a model with conditions.
+            log_dir: Folder of TensorBoard's event files, which get the mean entropy
+                of what stays and of what is factored out at every level; None: none are written.
+            on_watch: Called with what is found.
+            seed: Of the dequantisation noise.
         """
         super().__init__()
         self._images, self._condition, self._seed = images, condition, seed

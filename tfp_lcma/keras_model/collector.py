@@ -25,9 +25,8 @@ _NUMBERS = 2**20
 class LogDetCollector(keras.callbacks.Callback):
     """Gathers per-dimension log-dets of a flow at the end of its training.
 
-    One inference pass over up to `images` training images, dequantised by
-    `seed`; sums are kept in float64, in this process, whatever strategy the
-    model trains under.
+    One inference pass over up to `images` training images, dequantised by `seed`; sums are kept in
+    float64, in this process, whatever strategy the model trains under.
 
     ```python
     collector = LogDetCollector()
@@ -36,20 +35,20 @@ class LogDetCollector(keras.callbacks.Callback):
     ```
 
     References:
-      Das, Abbeel, Spanos: Likelihood Contribution based Multi-scale Architecture
-      for Generative Flows, section 3 and equation 9.
+        Das, Abbeel, Spanos: Likelihood Contribution based Multi-scale Architecture
+        for Generative Flows, section 3 and equation 9.
     """
 
     def __init__(self, images: int = 2048, seed: int = 0, batch_size: int | None = None):
         """Creates the callback.
 
         Args:
-          images: Most training images to look at.
-          seed: Which images, and their dequantisation noise.
-          batch_size: Images at a time; None: as many as hold a million numbers.
+            images: Most training images to look at.
+            seed: Which images, and their dequantisation noise.
+            batch_size: Images at a time; None: as many as hold a million numbers.
 
         Raises:
-          ValueError: If a number is not a whole one >= 1.
+            ValueError: If a number is not a whole one >= 1.
         """
         super().__init__()
         self._images = check_count(images, "images")
@@ -63,7 +62,7 @@ class LogDetCollector(keras.callbacks.Callback):
         """What was gathered.
 
         Raises:
-          ValueError: If no training has ended yet.
+            ValueError: If no training has ended yet.
         """
         if self._statistics is None:
             raise ValueError(
@@ -94,14 +93,14 @@ class LogDetCollector(keras.callbacks.Callback):
         """Gathers the statistics of a model over `images`, outside of training.
 
         Args:
-          model: A `FlowModel`.
-          images: `[n, height, width, channels]`.
-          condition: What they are conditioned on, in a model with conditions.
-          each_batch: Called with its number before each batch.
+            model: A `FlowModel`.
+            images: `[n, height, width, channels]`.
+            condition: What they are conditioned on, in a model with conditions.
+            each_batch: Called with its number before each batch.
 
         Raises:
-          ValueError: If the model's flow has no levels or was never
-            initialised, or the images are not what it was built for.
+            ValueError: If the model's flow has no levels or was never
+                initialised, or the images are not what it was built for.
         """
         flow = model.flow
         if not isinstance(flow, MultiScale):

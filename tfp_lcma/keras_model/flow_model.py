@@ -47,17 +47,16 @@ class FlowModel(Questions, keras.Model):
     tightens it by importance weighting. Outside training `u` is a function of
     the image and the seed alone, so an image scores the same in any batch.
 
-    Called on images, the model returns their log-probabilities; the loss of
-    `fit` is their negative mean plus the flow's regularisation. A model with
-    conditions is called on pairs of images and what they are conditioned on,
-    and trained on data whose labels are that.
+    Called on images, the model returns their log-probabilities; the loss of `fit` is their
+    negative mean plus the flow's regularisation. A model with conditions is called on pairs of
+    images and what they are conditioned on, and trained on data whose labels are that.
 
     Attributes:
-      conditions: What the flow is conditioned on: a number of classes, the
-        shape `(k,)` of a vector, or None.
-      flow: The flow, from preprocessed images to noise.
-      distribution: The `FlowDistribution` of dequantised intensities.
-      density: The same questions as the model's, of tensors: an `ImageDensity`.
+        conditions: What the flow is conditioned on: a number of classes, the
+            shape `(k,)` of a vector, or None.
+        flow: The flow, from preprocessed images to noise.
+        distribution: The `FlowDistribution` of dequantised intensities.
+        density: The same questions as the model's, of tensors: an `ImageDensity`.
     """
 
     def __init__(
@@ -73,18 +72,18 @@ class FlowModel(Questions, keras.Model):
         """Creates the model.
 
         Args:
-          flow: A fully built flow, such as `models.real_nvp(...)` returns.
-          bins: Number of intensity values of the data; a `preprocessing` that
-            has its own `bins` decides.
-          preprocessing: Flow from dequantised intensities to the flow's domain;
-            None: `LogitPreprocessing(event_shape, bins=bins)`.
-          dequantization: What makes whole intensities continuous; None: `Uniform()`.
-          seed: Seed of the dequantisation noise.
-          name: Name of the model.
+            flow: A fully built flow, such as `models.real_nvp(...)` returns.
+            bins: Number of intensity values of the data; a `preprocessing` that
+                has its own `bins` decides.
+            preprocessing: Flow from dequantised intensities to the flow's domain;
+                None: `LogitPreprocessing(event_shape, bins=bins)`.
+            dequantization: What makes whole intensities continuous; None: `Uniform()`.
+            seed: Seed of the dequantisation noise.
+            name: Name of the model.
 
         Raises:
-          ValueError: If `flow` is not a `FlowBijector`, or its shape is not that
-            of `preprocessing`.
+            ValueError: If `flow` is not a `FlowBijector`, or its shape is not that
+                of `preprocessing`.
         """
         if not isinstance(flow, FlowBijector):
             raise ValueError(f"flow must be a FlowBijector; got {type(flow).__name__}.")
@@ -129,8 +128,8 @@ class FlowModel(Questions, keras.Model):
         """Returns log-probabilities `[batch]` in nats, of one draw.
 
         Args:
-          inputs: Images or, of a model with conditions, a pair of images and condition.
-          training: Whether this is a step of training.
+            inputs: Images or, of a model with conditions, a pair of images and condition.
+            training: Whether this is a step of training.
         """
         images, condition = inputs if self.conditions is not None else (inputs, None)
         seed = self._seed(None)
@@ -180,13 +179,12 @@ class FlowModel(Questions, keras.Model):
     def fit(self, x=None, y=None, *args, **kwargs):
         """Trains as `keras.Model.fit`.
 
-        The labels, `y` or those in the data, are what a model with conditions
-        is conditioned on; else they are ignored. The first batch initialises
-        the flow's actnorms if nothing has before. A split that is chosen while
-        training is (`OnlineLikelihoodContribution`).
+        The labels, `y` or those in the data, are what a model with conditions is conditioned on;
+        else they are ignored. The first batch initialises the flow's actnorms if nothing has
+        before. A split that is chosen while training is (`OnlineLikelihoodContribution`).
 
         Raises:
-          ValueError: If images or labels are not what the model was built for.
+            ValueError: If images or labels are not what the model was built for.
         """
         training, labels = (without_validation(d, kwargs.get("validation_split")) for d in (x, y))
         batch_size = kwargs.get("batch_size") or (args[:1] or [None])[0] or 32
@@ -235,9 +233,9 @@ class FlowModel(Questions, keras.Model):
         """Starts the flow's actnorms from one batch of images.
 
         Args:
-          images: `[n, height, width, channels]`; 64 or more give steady statistics.
-          condition: What they are conditioned on, in a model with conditions.
-          levels: Only the actnorms of these levels of the flow; None: all.
+            images: `[n, height, width, channels]`; 64 or more give steady statistics.
+            condition: What they are conditioned on, in a model with conditions.
+            levels: Only the actnorms of these levels of the flow; None: all.
         """
         images = check_images(images, self.event_shape, self.bins, "images")
         condition = check_condition(condition, self.conditions, len(images), "condition")
@@ -274,10 +272,10 @@ class FlowModel(Questions, keras.Model):
         by `seed`; of a dataset the first `count` are taken.
 
         Returns:
-          Images, and what they are conditioned on, or None.
+            Images, and what they are conditioned on, or None.
 
         Raises:
-          ValueError: If `fit` is not running.
+            ValueError: If `fit` is not running.
         """
         if self._training_data is None:
             raise ValueError("training_rows() is available only while fit() runs.")

@@ -14,8 +14,8 @@ class Rows(NamedTuple):
     """Images, and what stands beside each of them.
 
     Attributes:
-      images: `[n, height, width, channels]`.
-      labels: `[n, ...]`; None: nothing does.
+        images: `[n, height, width, channels]`.
+        labels: `[n, ...]`; None: nothing does.
     """
 
     images: np.ndarray
@@ -28,15 +28,15 @@ def first_batch(
     """Returns one batch of images to initialise a flow from: of arrays, random rows.
 
     Args:
-      data: Array, tensor, `tf.data.Dataset` or `keras.utils.PyDataset`.
-      labels: What stands beside the images of an array, or None.
-      batch_size: Number of rows to take of an array.
-      event_shape: `(height, width, channels)` that the model was built for.
-      bins: Number of intensity values.
-      seed: Which rows.
+        data: Array, tensor, `tf.data.Dataset` or `keras.utils.PyDataset`.
+        labels: What stands beside the images of an array, or None.
+        batch_size: Number of rows to take of an array.
+        event_shape: `(height, width, channels)` that the model was built for.
+        bins: Number of intensity values.
+        seed: Which rows.
 
     Raises:
-      ValueError: If `data` is none of these, is empty or does not hold such images.
+        ValueError: If `data` is none of these, is empty or does not hold such images.
     """
     if isinstance(data, tf.data.Dataset):
         check_dataset_spec(data, event_shape, "x")

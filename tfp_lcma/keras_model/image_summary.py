@@ -12,10 +12,10 @@ class ImageSummary(keras.callbacks.Callback):
     """Writes pictures to TensorBoard at the end of epochs.
 
     Args:
-      log_dir: Folder of the event files.
-      pictures: Name of each picture, and the function that draws it: from the
-        model to a uint8 array `[height, width, channels]`.
-      every: Epochs between two drawings.
+        log_dir: Folder of the event files.
+        pictures: Name of each picture, and the function that draws it: from the
+            model to a uint8 array `[height, width, channels]`.
+        every: Epochs between two drawings.
     """
 
     def __init__(

@@ -20,10 +20,9 @@ _BATCH_SIZE = 128
 class OnlineSplit(keras.callbacks.Callback):
     """Draws random splits while the model trains, and settles them when it is time.
 
-    `FlowModel.fit` adds it by itself where the flow's factorization asks for
-    it; pass one to say which images decide. What it does is a function of the
-    optimiser's step, and all it changes are weights of the model and moments of
-    the optimiser, so that a run carries on from a checkpoint.
+    `FlowModel.fit` adds it by itself where the flow's factorization asks for it; pass one to say
+    which images decide. What it does is a function of the optimiser's step, and all it changes are
+    weights of the model and moments of the optimiser, so that a run carries on from a checkpoint.
 
     When a level is settled, what lies below it sees other dimensions than
     before: the actnorms there start again from training images and the
@@ -41,16 +40,16 @@ class OnlineSplit(keras.callbacks.Callback):
         """Creates the callback.
 
         Args:
-          images: The images that decide; None: some of those being trained on.
-          condition: What these images are conditioned on, in a model with conditions.
-          count: How many of those being trained on.
-          watch_every: Steps between two looks at what would be chosen, to see
-            whether the choice has come to rest; None: no looks.
-          on_watch: Called at each look and each decision with step, level and
-            the order `[h, w, 4c]` that would be, or is, chosen.
+            images: The images that decide; None: some of those being trained on.
+            condition: What these images are conditioned on, in a model with conditions.
+            count: How many of those being trained on.
+            watch_every: Steps between two looks at what would be chosen, to see
+                whether the choice has come to rest; None: no looks.
+            on_watch: Called at each look and each decision with step, level and
+                the order `[h, w, 4c]` that would be, or is, chosen.
 
         Raises:
-          ValueError: If `count` or `watch_every` is not a whole number >= 1.
+            ValueError: If `count` or `watch_every` is not a whole number >= 1.
         """
         super().__init__()
         self._rows = None if images is None else (images, condition)
@@ -133,7 +132,7 @@ def with_online_split(callbacks, flow):
     """Adds an `OnlineSplit` to the callbacks of a `fit` whose flow has splits to decide.
 
     Raises:
-      ValueError: If they are a `CallbackList`, to which nothing can be added, without one.
+        ValueError: If they are a `CallbackList`, to which nothing can be added, without one.
     """
     if not variable_orders(flow):
         return callbacks
@@ -153,9 +152,9 @@ def forget_moments(optimizer: keras.optimizers.Optimizer, variables) -> None:
     """Sets what an optimiser has gathered about some variables to zero.
 
     Args:
-      optimizer: Any Keras optimiser that keeps a list of moments in the order
-        of its trainable variables, as Adam, Adamax and SGD do.
-      variables: Of the model.
+        optimizer: Any Keras optimiser that keeps a list of moments in the order
+            of its trainable variables, as Adam, Adamax and SGD do.
+        variables: Of the model.
     """
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of a loss-scaling one
     chosen = {id(variable) for variable in variables}

@@ -18,11 +18,10 @@ _CHUNK = 256
 class Questions:
     """The questions that `FlowModel` answers about images of whole-number intensities.
 
-    Images are uint8, or floats in [0, bins), `[n, height, width, channels]`.
-    `condition` is given to a model that has `conditions`, and to no other:
-    classes `[n]` or one for all, or vectors `[n, k]` or one for all. Every
-    method raises a ValueError if images or condition are not as described, or
-    if the model was never trained or initialised.
+    Images are uint8, or floats in [0, bins), `[n, height, width, channels]`. `condition` is given
+    to a model that has `conditions`, and to no other: classes `[n]` or one for all, or vectors
+    `[n, k]` or one for all. Every method raises a ValueError if images or condition are not as
+    described, or if the model was never trained or initialised.
     """
 
     # Of the model.
@@ -42,13 +41,13 @@ class Questions:
         """Returns a lower bound on the log-probability of images, in nats.
 
         Args:
-          x: uint8 images, or floats in [0, bins), `[n, height, width, channels]`.
-          condition: What the images are conditioned on.
-          draws: Number of dequantisation draws; more tighten the bound.
-          seed: Seed of the draws; None: the model's.
+            x: uint8 images, or floats in [0, bins), `[n, height, width, channels]`.
+            condition: What the images are conditioned on.
+            draws: Number of dequantisation draws; more tighten the bound.
+            seed: Seed of the draws; None: the model's.
 
         Returns:
-          `[n]`.
+            `[n]`.
         """
         rows = self._rows(x, condition)
         draws = check_count(draws, "draws")
@@ -81,17 +80,17 @@ class Questions:
         All classes see the same dequantisation noise.
 
         Args:
-          x: Images.
-          prior: P(class), one number a class; None: all alike.
-          draws: Number of dequantisation draws.
-          seed: Seed of the draws; None: the model's.
+            x: Images.
+            prior: P(class), one number a class; None: all alike.
+            draws: Number of dequantisation draws.
+            seed: Seed of the draws; None: the model's.
 
         Returns:
-          `[n, classes]`, rows summing to 1.
+            `[n, classes]`, rows summing to 1.
 
         Raises:
-          ValueError: If the model is not conditioned on classes, or `prior` is
-            no distribution over them.
+            ValueError: If the model is not conditioned on classes, or `prior` is
+                no distribution over them.
         """
         if not isinstance(self.conditions, int):
             raise ValueError(
@@ -120,10 +119,10 @@ class Questions:
         """Returns `n` images as float32 in [0, bins); their whole parts are intensities.
 
         Args:
-          n: Number of images.
-          condition: What to condition them on.
-          seed: Whole number; the same seed gives the same images. None: any.
-          temperature: Scale of the noise, one number or one per level.
+            n: Number of images.
+            condition: What to condition them on.
+            seed: Whole number; the same seed gives the same images. None: any.
+            temperature: Scale of the noise, one number or one per level.
         """
         self._check_initialized()
         n = check_count(n, "n")
@@ -202,10 +201,10 @@ class Questions:
         """Runs a function of images and condition over rows of both, a bounded number at a time.
 
         Args:
-          key: Name under which it is kept once compiled.
-          function: Called with a chunk of either, and with `arguments`.
-          rows: Images, or latents, and the condition or None.
-          *arguments: Tensors that are the same for all chunks.
+            key: Name under which it is kept once compiled.
+            function: Called with a chunk of either, and with `arguments`.
+            rows: Images, or latents, and the condition or None.
+            *arguments: Tensors that are the same for all chunks.
         """
         conditional = rows[1] is not None
         arrays = [array for array in rows if array is not None]

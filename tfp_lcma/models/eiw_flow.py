@@ -45,45 +45,42 @@ def eiw_flow(
     ```
 
     Args:
-      event_shape: `(height, width, channels)` of an image.
-      levels: Number of levels; height and width must be divisible by `2**levels`.
-      steps: Flow steps of a level.
-      width: Hidden channels of the couplings' networks, if `network` is a name; a
-        multiple of 4, the number of heads, for those with attention.
-      coupling: "affine", "additive", "rational_quadratic" or "mixture_logistic",
-        whose forward map is a search for roots; or a transform from
-        `tfp_lcma.transforms`.
-      network: What computes couplings' parameters: "convolutional", "residual",
-        "gated" or "transformer"; a specification from `tfp_lcma.networks`; or
-        the class of a Keras layer of your own. None:
-        "gated" for a mixture of logistics, else "convolutional".
-      blocks: Blocks of a network that has blocks.
-      factorization: The shuffle, or any other split; None: none before the end.
-      exit_prior: The prior of dimensions that are factored out; None:
-        `ConditionalGaussian()`.
-      conditions: Number of classes, or the shape `(k,)` of a vector, that couplings
-        and exit priors are conditioned on; None if unconditional.
-      memory: What a gradient keeps: "keep", all activations, which is faster and has
-        second derivatives; or "invert", the ends of levels, from which the steps
-        are inverted. May be changed later: `flow.memory = "invert"`.
-      unroll: Whether graphs run a level's steps one after the other rather than in
-        a loop; None, as is faster to start.
-      dtype: Keras dtype policy of the networks, such as "float32", "float64" or
-        "mixed_bfloat16"; None: Keras' global policy. Activations and log-dets
-        are float32, or float64 under "float64".
+        event_shape: `(height, width, channels)` of an image.
+        levels: Number of levels; height and width must be divisible by `2**levels`.
+        steps: Flow steps of a level.
+        width: Hidden channels of the couplings' networks, if `network` is a name; a
+            multiple of 4, the number of heads, for those with attention.
+        coupling: "affine", "additive", "rational_quadratic" or "mixture_logistic", whose forward
+            map is a search for roots; or a transform from `tfp_lcma.transforms`.
+        network: What computes couplings' parameters: "convolutional", "residual", "gated" or
+            "transformer"; a specification from `tfp_lcma.networks`; or the class of a Keras layer
+            of your own. None: "gated" for a mixture of logistics, else "convolutional".
+        blocks: Blocks of a network that has blocks.
+        factorization: The shuffle, or any other split; None: none before the end.
+        exit_prior: The prior of dimensions that are factored out; None: `ConditionalGaussian()`.
+        conditions: Number of classes, or the shape `(k,)` of a vector, that couplings
+            and exit priors are conditioned on; None if unconditional.
+        memory: What a gradient keeps: "keep", all activations, which is faster and has
+            second derivatives; or "invert", the ends of levels, from which the steps
+            are inverted. May be changed later: `flow.memory = "invert"`.
+        unroll: Whether graphs run a level's steps one after the other rather than in
+            a loop; None, as is faster to start.
+        dtype: Keras dtype policy of the networks, such as "float32", "float64" or
+            "mixed_bfloat16"; None: Keras' global policy. Activations and log-dets
+            are float32, or float64 under "float64".
 
     Returns:
-      The flow, fully built. Its actnorms start from the first batch of
-      `FlowModel.fit`; its shuffles start as Glow's split.
+        The flow, fully built. Its actnorms start from the first batch of
+        `FlowModel.fit`; its shuffles start as Glow's split.
 
     Raises:
-      ValueError: If an argument is out of range or the image cannot be halved
-        as often as the levels ask.
+        ValueError: If an argument is out of range or the image cannot be halved
+            as often as the levels ask.
 
     References:
-      Entropy-Informed Weighting Channel Normalizing Flow, whose order of parts
-      this is. The shuffle and its regulariser are this package's, see
-      `EntropyInformed`; so is the choice of what stands in a step.
+        Entropy-Informed Weighting Channel Normalizing Flow, whose order of parts
+        this is. The shuffle and its regulariser are this package's, see
+        `EntropyInformed`; so is the choice of what stands in a step.
     """
     parts.check_sizes(width=width, blocks=blocks)
     transform = parts.transform(coupling)

@@ -49,44 +49,41 @@ def glow(
     ```
 
     Args:
-      event_shape: `(height, width, channels)` of an image.
-      levels: Number of levels; height and width must be divisible by `2**levels`.
-      steps: Flow steps of a level.
-      width: Hidden channels of the couplings' networks, if `network` is a name.
-      coupling: "affine", "additive", "rational_quadratic" or "mixture_logistic",
-        whose forward map is a search for roots; or a transform from
-        `tfp_lcma.transforms`.
-      network: What computes couplings' parameters: "convolutional", "residual",
-        "gated" or "transformer"; a specification from `tfp_lcma.networks`; or
-        the class of a Keras layer of your own.
-      convolution: How the 1x1 convolutions hold their matrices, "lu" or "plain".
-      factorization: Which dimensions are factored out at a level; None: none
-        before the end.
-      exit_prior: The prior of dimensions that are factored out; None:
-        `ConditionalGaussian()`.
-      conditions: Number of classes, or the shape `(k,)` of a vector, that couplings
-        and exit priors are conditioned on; None if unconditional.
-      memory: What a gradient keeps: "keep", all activations, which is faster and has
-        second derivatives; or "invert", the ends of levels, from which the steps
-        are inverted. May be changed later: `flow.memory = "invert"`.
-      unroll: Whether graphs run a level's steps one after the other rather than in
-        a loop; None, as is faster to start.
-      dtype: Keras dtype policy of the networks, such as "float32", "float64" or
-        "mixed_bfloat16"; None: Keras' global policy. Activations and log-dets
-        are float32, or float64 under "float64".
+        event_shape: `(height, width, channels)` of an image.
+        levels: Number of levels; height and width must be divisible by `2**levels`.
+        steps: Flow steps of a level.
+        width: Hidden channels of the couplings' networks, if `network` is a name.
+        coupling: "affine", "additive", "rational_quadratic" or "mixture_logistic", whose forward
+            map is a search for roots; or a transform from `tfp_lcma.transforms`.
+        network: What computes couplings' parameters: "convolutional", "residual",
+            "gated" or "transformer"; a specification from `tfp_lcma.networks`; or
+            the class of a Keras layer of your own.
+        convolution: How the 1x1 convolutions hold their matrices, "lu" or "plain".
+        factorization: Which dimensions are factored out at a level; None: none before the end.
+        exit_prior: The prior of dimensions that are factored out; None: `ConditionalGaussian()`.
+        conditions: Number of classes, or the shape `(k,)` of a vector, that couplings
+            and exit priors are conditioned on; None if unconditional.
+        memory: What a gradient keeps: "keep", all activations, which is faster and has
+            second derivatives; or "invert", the ends of levels, from which the steps
+            are inverted. May be changed later: `flow.memory = "invert"`.
+        unroll: Whether graphs run a level's steps one after the other rather than in
+            a loop; None, as is faster to start.
+        dtype: Keras dtype policy of the networks, such as "float32", "float64" or
+            "mixed_bfloat16"; None: Keras' global policy. Activations and log-dets
+            are float32, or float64 under "float64".
 
     Returns:
-      The flow, fully built. Its actnorms, those inside networks too, start from
-      the first batch of `FlowModel.fit`, or from `FlowModel.initialize`.
+        The flow, fully built. Its actnorms, those inside networks too, start from
+        the first batch of `FlowModel.fit`, or from `FlowModel.initialize`.
 
     Raises:
-      ValueError: If an argument is out of range or the image cannot be halved
-        as often as the levels ask.
+        ValueError: If an argument is out of range or the image cannot be halved
+            as often as the levels ask.
 
     References:
-      Kingma, Dhariwal: Glow, section 3 and figure 2. Couplings start as the
-      identity, with a scale of one where openai/glow has sigmoid(2), and their
-      log-scales are bounded by a learned multiple of tanh.
+        Kingma, Dhariwal: Glow, section 3 and figure 2. Couplings start as the
+        identity, with a scale of one where openai/glow has sigmoid(2), and their
+        log-scales are bounded by a learned multiple of tanh.
     """
     return split_coupling_flow(
         event_shape,

@@ -36,8 +36,8 @@ class Types(NamedTuple):
     """The types that a model computes in.
 
     Attributes:
-      flow: Of activations and log-dets.
-      networks: Keras policy of the networks.
+        flow: Of activations and log-dets.
+        networks: Keras policy of the networks.
     """
 
     flow: str
@@ -54,11 +54,11 @@ def transform(coupling: str | Transform, **options) -> Transform:
     """Returns the transform that a coupling stands for.
 
     Args:
-      coupling: A transform, or the name of a standard one.
-      **options: Arguments for a standard one that has them.
+        coupling: A transform, or the name of a standard one.
+        **options: Arguments for a standard one that has them.
 
     Raises:
-      ValueError: If there is none of that name.
+        ValueError: If there is none of that name.
     """
     if isinstance(coupling, Transform):
         return coupling
@@ -75,13 +75,13 @@ def network(kind: str | Network, **options) -> Network:
     """Returns the network that a name stands for, or any other as it is.
 
     Args:
-      kind: A specification, a Keras layer's class, a function that makes a layer
-        from a number of outputs, or the name of a standard network.
-      **options: Arguments of the standard ones; those of others are left out.
+        kind: A specification, a Keras layer's class, a function that makes a layer
+            from a number of outputs, or the name of a standard network.
+        **options: Arguments of the standard ones; those of others are left out.
 
     Raises:
-      ValueError: If there is none of that name, or it is one layer, which all
-        couplings would share.
+        ValueError: If there is none of that name, or it is one layer, which all
+            couplings would share.
     """
     if isinstance(kind, str):
         if kind not in NETWORKS:
@@ -103,9 +103,9 @@ def network_beside(transform: Transform, kind: str | Network | None, **options) 
     """Returns a network; None: "gated" for a mixture of logistics, else "convolutional".
 
     Args:
-      transform: What the couplings do with their parameters.
-      kind: As for `network`, or None.
-      **options: As for `network`.
+        transform: What the couplings do with their parameters.
+        kind: As for `network`, or None.
+        **options: As for `network`.
     """
     if kind is None:
         kind = "gated" if isinstance(transform, MixtureLogistic) else "convolutional"

@@ -65,54 +65,50 @@ def real_nvp(
     ```
 
     Args:
-      event_shape: `(height, width, channels)` of an image.
-      levels: Number of levels; height and width must be divisible by
-        `2 ** (levels - 1)`.
-      width: Channels of the networks of the first level's checkerboard couplings,
-        if `network` is a name.
-      blocks: Residual blocks of a network.
-      widen: Whether widths double from level to level, and once more at channel
-        couplings, as in the paper; else all networks have the same width.
-      coupling: "affine", as in the paper, "additive", "rational_quadratic" or
-        "mixture_logistic", whose forward map is a search for roots; or a
-        transform from `tfp_lcma.transforms`.
-      network: What computes couplings' parameters: "residual", as in the paper,
-        "convolutional", "gated" or "transformer"; a specification from
-        `tfp_lcma.networks`; or the class of a Keras layer of your own.
-      factorization: Which dimensions are factored out at a level; None: none
-        before the end (the flow to pre-train for LCMA).
-      exit_prior: The prior of dimensions that are factored out; None: standard
-        normal.
-      conditions: Number of classes, or the shape `(k,)` of a vector, that couplings
-        and exit priors are conditioned on; None if unconditional.
-      position_aware: Whether the networks of deeper levels see, as constant
-        channels, where in its block each entry came from; for factorizations
-        that choose per position.
-      first_parity: Parity of row + column of the pixels that the first
-        checkerboard coupling keeps: 0, as in the paper, or 1, all masks swapped,
-        those of the channel couplings too.
-      normalization: "actnorm" or "batch".
-      regularizer: Keras regulariser of the weight-norm gains and of the bounds
-        of the log-scales; the paper's is `keras.regularizers.L2(5e-5)`.
-      memory: What a gradient keeps: "keep", all activations, which is faster and has
-        second derivatives; or "invert", the ends of levels, from which the steps
-        are inverted. May be changed later: `flow.memory = "invert"`.
-      unroll: Whether graphs run a level's steps one after the other rather than in
-        a loop; None, as is faster to start.
-      dtype: Keras dtype policy of the networks, such as "float32", "float64" or
-        "mixed_bfloat16"; None: Keras' global policy. Activations and log-dets
-        are float32, or float64 under "float64".
+        event_shape: `(height, width, channels)` of an image.
+        levels: Number of levels; height and width must be divisible by `2 ** (levels - 1)`.
+        width: Channels of the networks of the first level's checkerboard couplings,
+            if `network` is a name.
+        blocks: Residual blocks of a network.
+        widen: Whether widths double from level to level, and once more at channel
+            couplings, as in the paper; else all networks have the same width.
+        coupling: "affine", as in the paper, "additive", "rational_quadratic" or
+            "mixture_logistic", whose forward map is a search for roots; or a
+            transform from `tfp_lcma.transforms`.
+        network: What computes couplings' parameters: "residual", as in the paper,
+            "convolutional", "gated" or "transformer"; a specification from
+            `tfp_lcma.networks`; or the class of a Keras layer of your own.
+        factorization: Which dimensions are factored out at a level; None: none
+            before the end (the flow to pre-train for LCMA).
+        exit_prior: The prior of dimensions that are factored out; None: standard normal.
+        conditions: Number of classes, or the shape `(k,)` of a vector, that couplings
+            and exit priors are conditioned on; None if unconditional.
+        position_aware: Whether the networks of deeper levels see, as constant channels, where in
+            its block each entry came from; for factorizations that choose per position.
+        first_parity: Parity of row + column of the pixels that the first checkerboard coupling
+            keeps: 0, as in the paper, or 1, all masks swapped, those of the channel couplings too.
+        normalization: "actnorm" or "batch".
+        regularizer: Keras regulariser of the weight-norm gains and of the bounds
+            of the log-scales; the paper's is `keras.regularizers.L2(5e-5)`.
+        memory: What a gradient keeps: "keep", all activations, which is faster and has
+            second derivatives; or "invert", the ends of levels, from which the steps
+            are inverted. May be changed later: `flow.memory = "invert"`.
+        unroll: Whether graphs run a level's steps one after the other rather than in
+            a loop; None, as is faster to start.
+        dtype: Keras dtype policy of the networks, such as "float32", "float64" or
+            "mixed_bfloat16"; None: Keras' global policy. Activations and log-dets
+            are float32, or float64 under "float64".
 
     Returns:
-      The flow, fully built.
+        The flow, fully built.
 
     Raises:
-      ValueError: If an argument is out of range or the image cannot be halved
-        as often as the levels ask.
+        ValueError: If an argument is out of range or the image cannot be halved
+            as often as the levels ask.
 
     References:
-      Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, sections
-      3.6 and 4.1.
+        Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, sections
+        3.6 and 4.1.
     """
     parts.check_sizes(levels=levels, width=width, blocks=blocks)
     if first_parity not in (0, 1):

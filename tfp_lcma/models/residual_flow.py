@@ -53,48 +53,45 @@ def residual_flow(
     `log_det="exact"`. `event_log_det_estimate` gives their standard errors.
 
     Args:
-      event_shape: `(height, width, channels)` of an image.
-      levels: Number of levels; height and width must be divisible by
-        `2 ** (levels - 1)`.
-      steps: Residual blocks of a level.
-      width: Hidden channels of the blocks' networks.
-      factorization: Which dimensions are factored out at a level; None: none
-        before the end, as in the papers.
-      exit_prior: The prior of dimensions that are factored out; None: standard
-        normal.
-      conditions: Number of classes, or the shape `(k,)` of a vector, that blocks
-        and exit priors are conditioned on, by a bias of the blocks' hidden
-        channels, which leaves their Lipschitz constants alone; None if
-        unconditional.
-      coefficient: Bound of every block's Lipschitz constant, in (0, 1). A larger
-        one allows more, and costs more terms and longer sampling.
-      log_det: "roulette", "truncated" or "exact"; see `ResidualBlock`.
-      terms: Terms of the log-det's series that are always summed in training.
-      probes: Probes a row in training.
-      inference_terms: Terms that are always summed otherwise.
-      inference_probes: Probes otherwise.
-      memory: What a gradient keeps: "keep", all activations, which is faster and has
-        second derivatives; or "invert", the ends of levels, for the steps,
-        whose inverse is a search, their inputs. May be changed later: `flow.memory = "invert"`.
-      unroll: Whether graphs run a level's steps one after the other rather than in
-        a loop; None, as is faster to start.
-      dtype: Keras dtype policy, such as "float32" or "float64"; None: Keras'
-        global policy. Everything is computed in the type of the variables: in
-        half precision the iteration that samples would not come to rest.
+        event_shape: `(height, width, channels)` of an image.
+        levels: Number of levels; height and width must be divisible by `2 ** (levels - 1)`.
+        steps: Residual blocks of a level.
+        width: Hidden channels of the blocks' networks.
+        factorization: Which dimensions are factored out at a level; None: none
+            before the end, as in the papers.
+        exit_prior: The prior of dimensions that are factored out; None: standard normal.
+        conditions: Number of classes, or the shape `(k,)` of a vector, that blocks and exit priors
+            are conditioned on, by a bias of the blocks' hidden channels, which leaves their
+            Lipschitz constants alone; None if unconditional.
+        coefficient: Bound of every block's Lipschitz constant, in (0, 1). A larger
+            one allows more, and costs more terms and longer sampling.
+        log_det: "roulette", "truncated" or "exact"; see `ResidualBlock`.
+        terms: Terms of the log-det's series that are always summed in training.
+        probes: Probes a row in training.
+        inference_terms: Terms that are always summed otherwise.
+        inference_probes: Probes otherwise.
+        memory: What a gradient keeps: "keep", all activations, which is faster and has
+            second derivatives; or "invert", the ends of levels, for the steps,
+            whose inverse is a search, their inputs. May be changed later: `flow.memory = "invert"`.
+        unroll: Whether graphs run a level's steps one after the other rather than in
+            a loop; None, as is faster to start.
+        dtype: Keras dtype policy, such as "float32" or "float64"; None: Keras'
+            global policy. Everything is computed in the type of the variables: in
+            half precision the iteration that samples would not come to rest.
 
     Returns:
-      The flow, fully built. Its actnorms start from the first batch of
-      `FlowModel.fit`, its residual blocks as the identity.
+        The flow, fully built. Its actnorms start from the first batch of
+        `FlowModel.fit`, its residual blocks as the identity.
 
     Raises:
-      ValueError: If an argument is out of range or the image cannot be halved
-        as often as the levels ask.
+        ValueError: If an argument is out of range or the image cannot be halved
+            as often as the levels ask.
 
     References:
-      Chen, Behrmann, Duvenaud, Jacobsen: Residual flows for invertible generative
-      modeling, section 4 and appendix E; the paper has 16 blocks a level, a
-      coefficient of 0.98 for every convolution and fully connected blocks at
-      the end, which are left out here.
+        Chen, Behrmann, Duvenaud, Jacobsen: Residual flows for invertible generative
+        modeling, section 4 and appendix E; the paper has 16 blocks a level, a
+        coefficient of 0.98 for every convolution and fully connected blocks at
+        the end, which are left out here.
     """
     parts.check_sizes(levels=levels, steps=steps, width=width)
     conditions, flow_dtype = check_conditions(conditions), parts.types(dtype).flow

@@ -45,27 +45,25 @@ def split_coupling_flow(
     A level ends squeezed: that is the view whose entries the factorization orders.
 
     Args:
-      event_shape: `(height, width, channels)` of an image.
-      levels: Number of levels; height and width must be divisible by `2**levels`.
-      steps: Flow steps of a level.
-      transform: What couplings do with their parameters.
-      network: What computes them.
-      convolution: How the 1x1 convolutions hold their matrices, "lu" or "plain".
-      factorization: Which dimensions are factored out at a level; None: none
-        before the end.
-      exit_prior: The prior of dimensions that are factored out.
-      conditions: What couplings and exit priors are conditioned on; None if
-        unconditional.
-      memory: "keep" or "invert", see `MultiScale`.
-      unroll: Whether graphs run the steps without a loop, see `Repeated`.
-      dtype: Keras dtype policy of the networks; None: Keras' global policy.
+        event_shape: `(height, width, channels)` of an image.
+        levels: Number of levels; height and width must be divisible by `2**levels`.
+        steps: Flow steps of a level.
+        transform: What couplings do with their parameters.
+        network: What computes them.
+        convolution: How the 1x1 convolutions hold their matrices, "lu" or "plain".
+        factorization: Which dimensions are factored out at a level; None: none before the end.
+        exit_prior: The prior of dimensions that are factored out.
+        conditions: What couplings and exit priors are conditioned on; None if unconditional.
+        memory: "keep" or "invert", see `MultiScale`.
+        unroll: Whether graphs run the steps without a loop, see `Repeated`.
+        dtype: Keras dtype policy of the networks; None: Keras' global policy.
 
     Returns:
-      The flow, fully built.
+        The flow, fully built.
 
     Raises:
-      ValueError: If an argument is out of range or the image cannot be halved
-        as often as the levels ask.
+        ValueError: If an argument is out of range or the image cannot be halved
+            as often as the levels ask.
     """
     check_sizes(levels=levels, steps=steps)
     conditions, (flow_dtype, policy) = check_conditions(conditions), types(dtype)

@@ -18,17 +18,14 @@ def follow(
     """Follows the dimensions of an image through a multi-scale flow, in numpy.
 
     Args:
-      event_shape: `(height, width, channels)` of the image.
-      flows: The flow of every level.
-      orders: What stands between two levels: view, and order if some are
-        factored out.
-      staying: For every level but the last how many channels of the view stay;
-        None: all.
+        event_shape: `(height, width, channels)` of the image.
+        flows: The flow of every level.
+        orders: What stands between two levels: view, and order if some are factored out.
+        staying: For every level but the last how many channels of the view stay; None: all.
 
     Returns:
-      For every level the flat indices in the image of its tensor's entries, as
-      the level's flow leaves them, and for every exit those of the entries that
-      are factored out there.
+        For every level the flat indices in the image of its tensor's entries, as the level's flow
+        leaves them, and for every exit those of the entries that are factored out there.
     """
     index = np.arange(np.prod(event_shape)).reshape(event_shape)
     level_index, leaving = [], []

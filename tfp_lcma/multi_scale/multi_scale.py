@@ -49,8 +49,8 @@ class LevelRecord(NamedTuple):
     """A level's end in one inverse pass, in that level's coordinates, before the view.
 
     Attributes:
-      activation: `[batch, h, w, c]`.
-      event_log_det: Same shape, accumulated from the flow's input on, in nats.
+        activation: `[batch, h, w, c]`.
+        event_log_det: Same shape, accumulated from the flow's input on, in nats.
     """
 
     activation: tf.Tensor
@@ -67,16 +67,16 @@ class MultiScale(FlowBijector):
     exit. A density needs no such layout, and none is made for it.
 
     Attributes:
-      flows: The flow of every level, finest first. It may end in its view,
-        `[h/2, w/2, 4c]`, or in the shape that it began with.
-      splits: The factorization's flow on the view of every level but the last.
-      exits: The exit of every level.
-      memory: What a gradient keeps: "keep", all activations, or "invert", the ends
-        of levels alone, from which the steps are inverted. It may be assigned;
-        functions that were traced already do not change.
+        flows: The flow of every level, finest first. It may end in its view,
+            `[h/2, w/2, 4c]`, or in the shape that it began with.
+        splits: The factorization's flow on the view of every level but the last.
+        exits: The exit of every level.
+        memory: What a gradient keeps: "keep", all activations, or "invert", the ends
+            of levels alone, from which the steps are inverted. It may be assigned;
+            functions that were traced already do not change.
 
     References:
-      Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, section 3.6.
+        Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, section 3.6.
     """
 
     def __init__(
@@ -91,18 +91,18 @@ class MultiScale(FlowBijector):
         """Creates the flow.
 
         Args:
-          flows: The flow of every level, finest first; the event shape of each
-            must be that of what stays at the level above (see `level_shapes`).
-          factorization: Which dimensions are factored out; None: none before the
-            end, and the next level sees all four sub-positions as channels.
-          exit_prior: The priors of dimensions that are factored out; None:
-            `StandardNormal()`. They are conditioned on what the flows are.
-          memory: "keep" or "invert"; see the class.
-          name: Name of the bijector.
+            flows: The flow of every level, finest first; the event shape of each
+                must be that of what stays at the level above (see `level_shapes`).
+            factorization: Which dimensions are factored out; None: none before the
+                end, and the next level sees all four sub-positions as channels.
+            exit_prior: The priors of dimensions that are factored out; None:
+                `StandardNormal()`. They are conditioned on what the flows are.
+            memory: "keep" or "invert"; see the class.
+            name: Name of the bijector.
 
         Raises:
-          ValueError: If the flows' shapes do not follow from each other, or the
-            parts differ in their type of numbers.
+            ValueError: If the flows' shapes do not follow from each other, or the
+                parts differ in their type of numbers.
         """
         flows = list(flows)
         if not flows:
@@ -304,10 +304,10 @@ class MultiScale(FlowBijector):
         """Takes data through the levels; returns the latents and log-dets of every exit.
 
         Args:
-          x: `[batch, height, width, channels]`.
-          log_det: The log-det so far.
-          context: What the pass goes by.
-          record: Called with each level's flow, its end and the log-det there.
+            x: `[batch, height, width, channels]`.
+            log_det: The log-det so far.
+            context: What the pass goes by.
+            record: Called with each level's flow, its end and the log-det there.
         """
         latents, carried = [], []
         for level, flow in enumerate(self.flows):
@@ -363,12 +363,12 @@ def level_shapes(
     """Returns the shape of every level's tensor.
 
     Args:
-      event_shape: Shape of the image.
-      levels: Number of levels.
-      factorization: What is factored out after each level; None: nothing.
+        event_shape: Shape of the image.
+        levels: Number of levels.
+        factorization: What is factored out after each level; None: nothing.
 
     Raises:
-      ValueError: If the image cannot be halved as often as the levels ask.
+        ValueError: If the image cannot be halved as often as the levels ask.
     """
     shapes = [image_shape(event_shape, "event_shape")]
     for level in range(1, levels):

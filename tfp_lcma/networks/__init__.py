@@ -7,9 +7,10 @@ from tfp_lcma.networks.convolutional_network import Convolutional, Convolutional
 from tfp_lcma.networks.gated_network import Gated, GatedNetwork
 from tfp_lcma.networks.lipschitz import LipschitzNetwork
 from tfp_lcma.networks.lipschitz_convolution import LipschitzConv
-from tfp_lcma.networks.residual_network import Residual, ResidualNetwork, WeightNormConv
+from tfp_lcma.networks.residual_network import Residual, ResidualNetwork
 from tfp_lcma.networks.specification import Specification
 from tfp_lcma.networks.transformer_network import Transformer, TransformerNetwork
+from tfp_lcma.networks.weight_norm import WeightNormConv
 
 __all__ = [
     "ActNormLayer",

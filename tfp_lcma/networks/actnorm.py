@@ -16,7 +16,7 @@ class ActNormLayer(keras.layers.Layer):
     `initialize` chooses both so that its input leaves with mean 0 and variance 1.
 
     References:
-      Kingma, Dhariwal: Glow, section 3.1.
+        Kingma, Dhariwal: Glow, section 3.1.
     """
 
     def __init__(self, channels: int, **kwargs):

@@ -29,8 +29,8 @@ class ChannelNetwork(keras.layers.Layer):
     from step to step is computed once. The bias is this package's.
 
     References:
-      Mahajan et al.: Normalizing Flows With Multi-Scale Autoregressive Priors;
-      visinf/mar-scf, mar_prior/corr_prior.py and lstm.py.
+        Mahajan et al.: Normalizing Flows With Multi-Scale Autoregressive Priors;
+        visinf/mar-scf, mar_prior/corr_prior.py and lstm.py.
     """
 
     def __init__(
@@ -46,14 +46,14 @@ class ChannelNetwork(keras.layers.Layer):
         """Creates the network, fully built.
 
         Args:
-          kept_channels: Number of channels of what stays; None: nothing does.
-          hidden: Number of channels of the embedding and of the LSTM.
-          kernel: Height and width of their kernels.
-          dilation: Dilation of the LSTM's convolutions.
-          forget_bias: What the LSTM's forget gates' bias starts at.
-          conditions: Number of classes, or the shape of a vector, that it is
-            conditioned on; None if unconditional.
-          **kwargs: Of `keras.layers.Layer`.
+            kept_channels: Number of channels of what stays; None: nothing does.
+            hidden: Number of channels of the embedding and of the LSTM.
+            kernel: Height and width of their kernels.
+            dilation: Dilation of the LSTM's convolutions.
+            forget_bias: What the LSTM's forget gates' bias starts at.
+            conditions: Number of classes, or the shape of a vector, that it is
+                conditioned on; None if unconditional.
+            **kwargs: Of `keras.layers.Layer`.
         """
         super().__init__(**kwargs)
         self.kept_channels, self.hidden, self.kernel = kept_channels, hidden, kernel
@@ -94,13 +94,13 @@ class ChannelNetwork(keras.layers.Layer):
         """Gives the maps of all channels of a known image; only the LSTM goes step by step.
 
         Args:
-          x: `[batch, height, width, channels]`.
-          kept: `[batch, height, width, kept_channels]`; None: nothing stays.
-          condition: Classes `[batch]` or vectors `[batch, k]`; None if unconditional.
+            x: `[batch, height, width, channels]`.
+            kept: `[batch, height, width, kept_channels]`; None: nothing stays.
+            condition: Classes `[batch]` or vectors `[batch, k]`; None if unconditional.
 
         Returns:
-          `[batch, height, width, channels, 2]`; those of channel j depend on
-          the channels before it.
+            `[batch, height, width, channels, 2]`; those of channel j depend on
+            the channels before it.
         """
         channels = _channels_first(x)
         steps = channels.shape[0]
@@ -126,14 +126,14 @@ class ChannelNetwork(keras.layers.Layer):
         """Makes an image channel by channel, each by means of its maps, in one loop.
 
         Args:
-          z: `[batch, height, width, channels]`, what the image is made of.
-          place: Makes a channel `[batch, height, width, 1]` of that of `z` and
-            of its maps `[batch, height, width, 1, 2]`.
-          kept: As for `call`.
-          condition: As for `call`.
+            z: `[batch, height, width, channels]`, what the image is made of.
+            place: Makes a channel `[batch, height, width, 1]` of that of `z` and
+                of its maps `[batch, height, width, 1, 2]`.
+            kept: As for `call`.
+            condition: As for `call`.
 
         Returns:
-          The image, in the shape of `z`, and what `call` gives for it.
+            The image, in the shape of `z`, and what `call` gives for it.
         """
         channels = _channels_first(z)
         context = self._context(kept, condition)

@@ -19,15 +19,15 @@ def channel_entropy(values: tf.Tensor, score: str) -> tf.Tensor:
     ```
 
     Args:
-      values: `[batch, height, width, channels]`.
-      score: One of `ENTROPIES`.
+        values: `[batch, height, width, channels]`.
+        score: One of `ENTROPIES`.
 
     Returns:
-      float32.
+        float32.
 
     References:
-      Hyvarinen, Karhunen, Oja: Independent Component Analysis, chapter 5.6
-      (negentropy by cumulants).
+        Hyvarinen, Karhunen, Oja: Independent Component Analysis, chapter 5.6
+        (negentropy by cumulants).
     """
     # Two axes and products: reductions of four and powers take a CPU several times as long.
     pixels = tf.reshape(tf.cast(values, tf.float32), (-1, values.shape[-1]))
@@ -56,10 +56,10 @@ class ChannelRouter(keras.layers.Layer):
         """Creates the layer.
 
         Args:
-          channels: Number of channels that get a score.
-          maps: Number of maps it goes by.
-          weight: Of the loss.
-          entropy: One of `ENTROPIES`.
+            channels: Number of channels that get a score.
+            maps: Number of maps it goes by.
+            weight: Of the loss.
+            entropy: One of `ENTROPIES`.
         """
         super().__init__(dtype="float32")
         self.channels, self.maps = check_count(channels, "channels"), check_count(maps, "maps")
@@ -80,8 +80,8 @@ class ChannelRouter(keras.layers.Layer):
         """Returns scores `[batch, channels]`.
 
         Args:
-          inputs: The maps, and the channels that are scored, which only the loss looks at.
-          training: Whether to add the loss.
+            inputs: The maps, and the channels that are scored, which only the loss looks at.
+            training: Whether to add the loss.
         """
         maps, values = inputs
         pooled = tf.reduce_mean(tf.nn.relu(self.conv(tf.stop_gradient(maps))), axis=(1, 2))
@@ -101,9 +101,9 @@ class EntropyAverages(keras.layers.Layer):
         """Creates the layer.
 
         Args:
-          channels: Number of channels.
-          steps: Passes of training after which nothing moves any more.
-          entropy: One of `ENTROPIES`.
+            channels: Number of channels.
+            steps: Passes of training after which nothing moves any more.
+            entropy: One of `ENTROPIES`.
         """
         super().__init__(dtype="float32")
         self.channels, self.steps = channels, check_count(steps, "steps")
@@ -134,10 +134,10 @@ def invariant_maps(values: tf.Tensor) -> tf.Tensor:
     integers are the same in any order.
 
     Args:
-      values: `[batch, height, width, channels]`.
+        values: `[batch, height, width, channels]`.
 
     Returns:
-      float32 `[batch, height, width, 3]`.
+        float32 `[batch, height, width, 3]`.
     """
     bounded = tf.clip_by_value(tf.stop_gradient(values), -_REACH, _REACH)
     whole = tf.cast(tf.round(_STEPS * bounded), tf.int32)

@@ -23,13 +23,13 @@ def check_conditions(conditions: Conditions) -> int | tuple[int] | None:
     """Returns what a model is conditioned on in one form.
 
     Args:
-      conditions: Number of classes, or the shape `(k,)` of a vector; None: nothing.
+        conditions: Number of classes, or the shape `(k,)` of a vector; None: nothing.
 
     Returns:
-      An int, a tuple of one int, or None.
+        An int, a tuple of one int, or None.
 
     Raises:
-      ValueError: If it is none of these.
+        ValueError: If it is none of these.
     """
     if conditions is None:
         return None
@@ -59,10 +59,10 @@ class ConditionBias(keras.layers.Layer):
         """Creates the layer.
 
         Args:
-          channels: How many numbers.
-          conditions: Number of classes, or the shape `(k,)` of a vector.
-          initializer: Keras initialiser of the numbers.
-          **kwargs: Of `keras.layers.Layer`.
+            channels: How many numbers.
+            conditions: Number of classes, or the shape `(k,)` of a vector.
+            initializer: Keras initialiser of the numbers.
+            **kwargs: Of `keras.layers.Layer`.
         """
         super().__init__(**kwargs)
         self.channels, self.conditions = channels, check_conditions(conditions)

@@ -27,7 +27,7 @@ class ConvLSTMCell(keras.layers.Layer):
     public, and its dilation spares the recurrent convolution.
 
     References:
-      Shi et al.: Convolutional LSTM Network, equation 3, without peepholes.
+        Shi et al.: Convolutional LSTM Network, equation 3, without peepholes.
     """
 
     def __init__(
@@ -41,15 +41,14 @@ class ConvLSTMCell(keras.layers.Layer):
         """Creates the cell.
 
         Args:
-          channels: Number of channels of the state and of the output.
-          kernel_size: Height and width of the kernel, an odd number.
-          dilation: Distance between neighbours under the kernel, those in the
-            state included.
-          forget_bias: What the forget gate's bias starts at; 1 remembers more.
-          **kwargs: Of `keras.layers.Layer`.
+            channels: Number of channels of the state and of the output.
+            kernel_size: Height and width of the kernel, an odd number.
+            dilation: Distance between neighbours under the kernel, those in the state included.
+            forget_bias: What the forget gate's bias starts at; 1 remembers more.
+            **kwargs: Of `keras.layers.Layer`.
 
         Raises:
-          ValueError: If a size is no whole number >= 1, or the kernel's is even.
+            ValueError: If a size is no whole number >= 1, or the kernel's is even.
         """
         super().__init__(**kwargs)
         self.channels = check_count(channels, "channels")
@@ -77,11 +76,11 @@ class ConvLSTMCell(keras.layers.Layer):
         """Takes one step.
 
         Args:
-          inputs: `[batch, height, width, any]`.
-          states: The pair of h and c, `[batch, height, width, channels]` each.
+            inputs: `[batch, height, width, any]`.
+            states: The pair of h and c, `[batch, height, width, channels]` each.
 
         Returns:
-          The output, which is the new h, and the new pair.
+            The output, which is the new h, and the new pair.
         """
         hidden, memory = states
         kernel = tf.convert_to_tensor(self.kernel)
@@ -123,15 +122,15 @@ class ConvLSTM(keras.layers.Layer):
         """Creates the cells.
 
         Args:
-          channels: Number of channels of every cell.
-          kernel_size: Height and width of the kernels, an odd number.
-          dilation: Distance between neighbours under the kernels.
-          depth: Number of cells.
-          forget_bias: What the forget gates' bias starts at.
-          **kwargs: Of `keras.layers.Layer`.
+            channels: Number of channels of every cell.
+            kernel_size: Height and width of the kernels, an odd number.
+            dilation: Distance between neighbours under the kernels.
+            depth: Number of cells.
+            forget_bias: What the forget gates' bias starts at.
+            **kwargs: Of `keras.layers.Layer`.
 
         Raises:
-          ValueError: If a size is no whole number >= 1, or the kernel's is even.
+            ValueError: If a size is no whole number >= 1, or the kernel's is even.
         """
         super().__init__(**kwargs)
         self.channels, self.kernel_size, self.dilation = channels, kernel_size, dilation
@@ -158,11 +157,11 @@ class ConvLSTM(keras.layers.Layer):
         """Takes one step.
 
         Args:
-          inputs: `[batch, height, width, any]`.
-          states: A pair for every cell, as from `start` or the step before.
+            inputs: `[batch, height, width, any]`.
+            states: A pair for every cell, as from `start` or the step before.
 
         Returns:
-          The last cell's output `[batch, height, width, channels]` and the new states.
+            The last cell's output `[batch, height, width, channels]` and the new states.
         """
         new_states = []
         for cell, state in zip(self.cells, states, strict=True):

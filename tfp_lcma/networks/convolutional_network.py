@@ -24,18 +24,18 @@ class ConvolutionalNetwork(keras.layers.Layer):
     The smooth bound on the input and the bias are this package's.
 
     References:
-      Kingma, Dhariwal: Glow, section 5.
+        Kingma, Dhariwal: Glow, section 5.
     """
 
     def __init__(self, filters: int, width: int, conditions: Conditions = None, **kwargs):
         """Creates the network.
 
         Args:
-          filters: Number of output channels.
-          width: Number of channels of the hidden layers.
-          conditions: Number of classes, or the shape of a vector, that it is
-            conditioned on; None if unconditional.
-          **kwargs: Of `keras.layers.Layer`.
+            filters: Number of output channels.
+            width: Number of channels of the hidden layers.
+            conditions: Number of classes, or the shape of a vector, that it is
+                conditioned on; None if unconditional.
+            **kwargs: Of `keras.layers.Layer`.
         """
         super().__init__(**kwargs)
         self.filters, self.width = filters, width
@@ -102,8 +102,8 @@ class Convolutional(Specification):
         """Describes the network.
 
         Args:
-          width: Number of channels of the hidden layers.
-          dtype: Keras dtype policy; None: the flow's type.
+            width: Number of channels of the hidden layers.
+            dtype: Keras dtype policy; None: the flow's type.
         """
         self.width, self.dtype = check_count(width, "width"), dtype
 

@@ -24,19 +24,19 @@ class GatedBlock(keras.layers.Layer):
     of the keys would change nothing, and layer norms have the others.
 
     References:
-      Ho, Chen, Srinivas, Duan, Abbeel: Flow++.
+        Ho, Chen, Srinivas, Duan, Abbeel: Flow++.
     """
 
     def __init__(self, width: int, heads: int, **kwargs):
         """Creates the layer.
 
         Args:
-          width: Number of channels.
-          heads: Number of heads; must divide the width.
-          **kwargs: Of `keras.layers.Layer`.
+            width: Number of channels.
+            heads: Number of heads; must divide the width.
+            **kwargs: Of `keras.layers.Layer`.
 
         Raises:
-          ValueError: If the heads cannot share the channels evenly.
+            ValueError: If the heads cannot share the channels evenly.
         """
         super().__init__(**kwargs)
         self.width, self.heads = check_count(width, "width"), check_count(heads, "heads")
@@ -87,15 +87,14 @@ class GatedNetwork(keras.layers.Layer):
     result = conv3x3(celu(h)), which starts at zero
     ```
 
-    One vector is learned for every position and shared by the blocks, so the
-    network is for images of one size. Memory of the attention grows with the
-    square of the number of positions. There is no dropout: a likelihood is a
-    function of its image. The smooth bound on the input and the bias are this
-    package's.
+    One vector is learned for every position and shared by the blocks, so the network is for images
+    of one size. Memory of the attention grows with the square of the number of positions. There is
+    no dropout: a likelihood is a function of its image. The smooth bound on the input and the bias
+    are this package's.
 
     References:
-      Ho, Chen, Srinivas, Duan, Abbeel: Flow++ (weight-normalised
-      there, with dropout).
+        Ho, Chen, Srinivas, Duan, Abbeel: Flow++ (weight-normalised
+        there, with dropout).
     """
 
     def __init__(
@@ -110,16 +109,16 @@ class GatedNetwork(keras.layers.Layer):
         """Creates the network.
 
         Args:
-          filters: Number of output channels.
-          width: Number of channels of the hidden layers.
-          blocks: Number of gated blocks.
-          heads: Number of heads of the attention; must divide the width.
-          conditions: Number of classes, or the shape of a vector, that the
-            network is conditioned on; None if unconditional.
-          **kwargs: Of `keras.layers.Layer`.
+            filters: Number of output channels.
+            width: Number of channels of the hidden layers.
+            blocks: Number of gated blocks.
+            heads: Number of heads of the attention; must divide the width.
+            conditions: Number of classes, or the shape of a vector, that the
+                network is conditioned on; None if unconditional.
+            **kwargs: Of `keras.layers.Layer`.
 
         Raises:
-          ValueError: If the heads cannot share the width evenly.
+            ValueError: If the heads cannot share the width evenly.
         """
         super().__init__(**kwargs)
         self.filters, self.width, self.heads = filters, check_count(width, "width"), heads
@@ -178,10 +177,10 @@ class Gated(Specification):
         """Describes the network.
 
         Args:
-          width: Number of channels of the hidden layers, a multiple of `heads`.
-          blocks: Number of gated blocks.
-          heads: Number of heads of the attention.
-          dtype: Keras dtype policy; None: the flow's type.
+            width: Number of channels of the hidden layers, a multiple of `heads`.
+            blocks: Number of gated blocks.
+            heads: Number of heads of the attention.
+            dtype: Keras dtype policy; None: the flow's type.
         """
         self.width, self.blocks = check_count(width, "width"), check_count(blocks, "blocks")
         self.heads, self.dtype = check_count(heads, "heads"), dtype

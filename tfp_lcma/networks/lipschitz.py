@@ -18,9 +18,9 @@ class Linearization(NamedTuple):
     """A network at one batch of inputs: its value and its Jacobian J, ready to be multiplied by.
 
     Attributes:
-      value: g(x), `[n, height, width, channels]`.
-      kernels: The bounded kernels, first to last.
-      slopes: The activations' derivatives between them, each `[n, ...]`.
+        value: g(x), `[n, height, width, channels]`.
+        kernels: The bounded kernels, first to last.
+        slopes: The activations' derivatives between them, each `[n, ...]`.
     """
 
     value: tf.Tensor
@@ -73,13 +73,12 @@ class LipschitzNetwork(keras.layers.Layer):
     |g(x) - g(y)| <= coefficient * |x - y|
     ```
 
-    A log-det trains through derivatives of g, so the activation must have
-    second derivatives that do not vanish where its slope is largest; ELU's do.
-    It has slopes of at most 1, and each convolution a norm of at most
-    `coefficient ** (1/3)`.
+    A log-det trains through derivatives of g, so the activation must have second derivatives that
+    do not vanish where its slope is largest; ELU's do. It has slopes of at most 1, and each
+    convolution a norm of at most `coefficient ** (1/3)`.
 
     References:
-      Chen, Behrmann, Duvenaud, Jacobsen: Residual flows, section 3.3 (LipSwish), appendix E.
+        Chen, Behrmann, Duvenaud, Jacobsen: Residual flows, section 3.3 (LipSwish), appendix E.
     """
 
     def __init__(
@@ -93,16 +92,15 @@ class LipschitzNetwork(keras.layers.Layer):
         """Creates the network; it has as many output channels as its input.
 
         Args:
-          width: Number of channels of the hidden layers.
-          coefficient: The bound of the Lipschitz constant, in (0, 1).
-          iterations: Rounds of every convolution's power iteration.
-          conditions: Number of classes, or the shape of a vector, that it is
-            conditioned on, by a bias of the first hidden channels; None if
-            unconditional.
-          **kwargs: Of `keras.layers.Layer`.
+            width: Number of channels of the hidden layers.
+            coefficient: The bound of the Lipschitz constant, in (0, 1).
+            iterations: Rounds of every convolution's power iteration.
+            conditions: Number of classes, or the shape of a vector, that it is conditioned on, by
+                a bias of the first hidden channels; None if unconditional.
+            **kwargs: Of `keras.layers.Layer`.
 
         Raises:
-          ValueError: If `coefficient` is not in (0, 1).
+            ValueError: If `coefficient` is not in (0, 1).
         """
         super().__init__(**kwargs)
         if not 0 < coefficient < 1:

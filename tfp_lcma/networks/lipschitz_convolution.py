@@ -18,18 +18,17 @@ class LipschitzConv(keras.layers.Layer):
     The norm is that of the zero-padded convolution on maps of the size that the
     layer was built for; a reshaped kernel's says little about it.
 
-    It is found anew at every call, by `iterations` rounds that start from a
-    stored direction: a function of the weights and of that direction alone. So
-    density and sampling use one kernel, saved and loaded models too, and
-    weights that came from elsewhere (a file, an average, noise) are bounded as
-    well. Training keeps the direction up to date, which is what makes few
-    rounds enough. The iteration approaches the norm from below: leave room
-    between the bound and what must not be reached.
+    It is found anew at every call, by `iterations` rounds that start from a stored direction: a
+    function of the weights and of that direction alone. So density and sampling use one kernel,
+    saved and loaded models too, and weights that came from elsewhere (a file, an average, noise)
+    are bounded as well. Training keeps the direction up to date, which is what makes few rounds
+    enough. The iteration approaches the norm from below: leave room between the bound and what
+    must not be reached.
 
     References:
-      Gouk, Frank, Pfahringer, Cree: Regularisation of neural networks by enforcing
-      Lipschitz continuity, section 4.2 (the iteration through the convolution).
-      Behrmann et al.: Invertible residual networks, section 2.1 (the cap).
+        Gouk, Frank, Pfahringer, Cree: Regularisation of neural networks by enforcing
+        Lipschitz continuity, section 4.2 (the iteration through the convolution).
+        Behrmann et al.: Invertible residual networks, section 2.1 (the cap).
     """
 
     def __init__(
@@ -44,12 +43,12 @@ class LipschitzConv(keras.layers.Layer):
         """Creates the layer.
 
         Args:
-          filters: Number of output channels.
-          kernel_size: Height and width of the kernel.
-          bound: The most that the operator norm may be.
-          iterations: Rounds of the power iteration at a call.
-          kernel_initializer: Of the kernel before it is bounded.
-          **kwargs: Of `keras.layers.Layer`.
+            filters: Number of output channels.
+            kernel_size: Height and width of the kernel.
+            bound: The most that the operator norm may be.
+            iterations: Rounds of the power iteration at a call.
+            kernel_initializer: Of the kernel before it is bounded.
+            **kwargs: Of `keras.layers.Layer`.
         """
         super().__init__(**kwargs)
         self.filters, self.kernel_size, self.bound = filters, kernel_size, bound

@@ -8,19 +8,18 @@ from tfp_lcma.custom_gradient import with_gradient
 def loop_convolution(x: tf.Tensor, kernel: tf.Tensor, dilation: int = 1) -> tf.Tensor:
     """Convolves at stride 1 with "same" padding, as `tf.nn.convolution` does.
 
-    Only the gradient is computed in another way: for the input by a plain
-    convolution with the rotated kernel, for the kernel by one matrix product.
-    Inside a loop XLA compiles TensorFlow's own two into code that is some
-    twenty times slower on a CPU (measured with TensorFlow 2.21); outside
-    XLA the two ways cost about the same.
+    Only the gradient is computed in another way: for the input by a plain convolution with the
+    rotated kernel, for the kernel by one matrix product. Inside a loop XLA compiles TensorFlow's
+    own two into code that is some twenty times slower on a CPU (measured with TensorFlow 2.21);
+    outside XLA the two ways cost about the same.
 
     Args:
-      x: `[batch, height, width, channels]`; height and width must be known.
-      kernel: `[size, size, channels, filters]`, of odd size.
-      dilation: Distance between neighbours under the kernel.
+        x: `[batch, height, width, channels]`; height and width must be known.
+        kernel: `[size, size, channels, filters]`, of odd size.
+        dilation: Distance between neighbours under the kernel.
 
     Returns:
-      `[batch, height, width, filters]`.
+        `[batch, height, width, filters]`.
     """
     size, _, channels, filters = kernel.shape
     height, width = x.shape[1:3]

@@ -6,7 +6,11 @@ import tensorflow as tf
 
 from tfp_lcma.networks.condition import ConditionBias, Conditions, check_conditions
 from tfp_lcma.networks.specification import Specification
-from tfp_lcma.networks.stack import SliceWiseRegularizer
+from tfp_lcma.networks.weight_norm import (
+    StackedWeightNormConv,
+    WeightNormConv,
+    convolved,
+)
 from tfp_lcma.serialization import register
 from tfp_lcma.validation import check_count
 
@@ -15,104 +19,6 @@ from tfp_lcma.validation import check_count
 INPUT_BOUND = 6.0
 # The paper's eight blocks are quick to trace as they are, and faster so; beyond, graphs loop.
 UNROLLED_BLOCKS = 8
-
-
-@register
-class WeightNormConv(keras.layers.Layer):
-    """A stride-1 "same" convolution whose kernel has a direction and a length of its own.
-
-    `kernel = gain * direction / ||direction||`, one gain per output channel.
-
-    References:
-      Salimans, Kingma: Weight normalization, equation 2.
-    """
-
-    def __init__(self, filters: int, kernel_size: int, gain=1.0, regularizer=None, **kwargs):
-        """Creates the layer.
-
-        Args:
-          filters: Number of output channels.
-          kernel_size: Height and width of the kernel.
-          gain: Initial gain; 0 makes the layer start at zero.
-          regularizer: Keras regulariser of the gains.
-          **kwargs: Of `keras.layers.Layer`.
-        """
-        super().__init__(**kwargs)
-        self.filters, self.kernel_size, self.initial_gain = filters, kernel_size, gain
-        self.regularizer = keras.regularizers.get(regularizer)
-
-    def build(self, input_shape):
-        self.direction = self.add_weight(
-            (self.kernel_size, self.kernel_size, input_shape[-1], self.filters),
-            initializer="he_normal",
-            name="direction",
-        )
-        self.gain = self.add_weight(
-            (self.filters,),
-            initializer=keras.initializers.Constant(self.initial_gain),
-            regularizer=self.regularizer,
-            name="gain",
-        )
-        self.bias = self.add_weight((self.filters,), initializer="zeros", name="bias")
-        self.built = True
-
-    def kernel(self) -> tf.Tensor:
-        """Returns the kernel, `[..., size, size, channels, filters]`."""
-        direction = tf.convert_to_tensor(self.direction)
-        # Summed in at least float32: a norm over bfloat16 squares loses a digit.
-        sum_dtype = tf.float64 if direction.dtype == tf.float64 else tf.float32
-        squares = tf.square(tf.cast(direction, sum_dtype))
-        square_norm = tf.reduce_sum(squares, axis=(-4, -3, -2), keepdims=True)
-        length = tf.cast(tf.math.rsqrt(square_norm), direction.dtype)
-        gain = tf.convert_to_tensor(self.gain)
-        return direction * (tf.reshape(gain, length.shape) * length)
-
-    def call(self, inputs):
-        return _convolved(inputs, self.kernel(), self.bias)
-
-    def compute_output_shape(self, input_shape):
-        return (*input_shape[:-1], self.filters)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "gain": self.initial_gain,
-            "regularizer": keras.regularizers.serialize(self.regularizer),
-        }
-
-
-class StackedWeightNormConv(WeightNormConv):
-    """The variables of several alike `WeightNormConv`s, stacked along a leading axis.
-
-    Never called: a network reads its kernels and biases.
-    """
-
-    def __init__(self, copies: int, filters: int, kernel_size: int, gain=1.0, **kwargs):
-        """Stacks `copies` layers, see `WeightNormConv`."""
-        super().__init__(filters, kernel_size, gain, **kwargs)
-        self.copies = copies
-
-    def build(self, input_shape):
-        size, start = self.kernel_size, keras.initializers.get("he_normal")
-        shape = (size, size, input_shape[-1], self.filters)
-
-        def starts(_, dtype=None):
-            # An initialiser goes by the shape of what it starts: of one copy.
-            return tf.stack([start.clone()(shape, dtype=dtype) for _ in range(self.copies)])
-
-        self.direction = self.add_weight(
-            (self.copies, *shape), initializer=starts, name="direction"
-        )
-        self.gain = self.add_weight(
-            (self.copies, self.filters),
-            initializer=keras.initializers.Constant(self.initial_gain),
-            regularizer=self.regularizer and SliceWiseRegularizer(self.regularizer),
-            name="gain",
-        )
-        self.bias = self.add_weight((self.copies, self.filters), initializer="zeros", name="bias")
-        self.built = True
 
 
 @register
@@ -126,17 +32,15 @@ class ResidualNetwork(keras.layers.Layer):
     result = conv1x1(relu(sum of conv1x1(h_k) over k)), which starts at zero
     ```
 
-    All convolutions are weight-normalised. The blocks' variables are stacked; in
-    graphs many blocks are a loop, in which the skips are summed, and few are not:
-    then the skips' sum is one convolution of all h_k, side by side. XLA has no
-    gradient for the loop inside a loop over steps, unless it goes by inversion
-    (`memory="invert"`). The paper's batch normalisation
-    inside the network is left out, since it makes a likelihood depend on its
-    batch; a smooth bound on the input keeps the network in range instead.
-    The bias is this package's.
+    All convolutions are weight-normalised. The blocks' variables are stacked; in graphs many
+    blocks are a loop, in which the skips are summed, and few are not: then the skips' sum is one
+    convolution of all h_k, side by side. XLA has no gradient for the loop inside a loop over
+    steps, unless it goes by inversion (`memory="invert"`). The paper's batch normalisation inside
+    the network is left out, since it makes a likelihood depend on its batch; a smooth bound on the
+    input keeps the network in range instead. The bias is this package's.
 
     References:
-      Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, sections 3.2 and 4.1.
+        Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, sections 3.2 and 4.1.
     """
 
     def __init__(
@@ -152,15 +56,14 @@ class ResidualNetwork(keras.layers.Layer):
         """Creates the network.
 
         Args:
-          filters: Number of output channels.
-          width: Number of channels of the hidden layers.
-          blocks: Number of residual blocks.
-          maps: How many of its input channels, the last ones, are constant maps,
-            such as a mask.
-          conditions: Number of classes, or the shape of a vector, that it is
-            conditioned on; None if unconditional.
-          regularizer: Keras regulariser of the convolutions' gains.
-          **kwargs: Of `keras.layers.Layer`.
+            filters: Number of output channels.
+            width: Number of channels of the hidden layers.
+            blocks: Number of residual blocks.
+            maps: How many of its input channels, the last ones, are constant maps, such as a mask.
+            conditions: Number of classes, or the shape of a vector, that it is
+                conditioned on; None if unconditional.
+            regularizer: Keras regulariser of the convolutions' gains.
+            **kwargs: Of `keras.layers.Layer`.
         """
         super().__init__(**kwargs)
         self.filters, self.width, self.blocks = filters, width, blocks
@@ -211,7 +114,7 @@ class ResidualNetwork(keras.layers.Layer):
         for block in range(self.blocks):
             hidden = hidden + _branch(hidden, [tensor[block] for tensor in weights])
             stages.append(hidden)
-        return _plain(tf.concat(stages, axis=-1), self.skip.kernel())
+        return convolved(tf.concat(stages, axis=-1), self.skip.kernel())
 
     def _in_a_loop(self, hidden):
         """Does the same, one block at a time, for a graph that does not grow with them."""
@@ -227,9 +130,9 @@ class ResidualNetwork(keras.layers.Layer):
         def body(block, hidden, total):
             *own, skip = (array.read(block) for array in arrays)
             hidden = hidden + _branch(hidden, own)
-            return block + 1, hidden, total + _plain(hidden, skip)
+            return block + 1, hidden, total + convolved(hidden, skip)
 
-        start = (tf.constant(0), hidden, _plain(hidden, skips[0]))
+        start = (tf.constant(0), hidden, convolved(hidden, skips[0]))
         return tf.while_loop(
             lambda block, *_: block < self.blocks, body, start, maximum_iterations=self.blocks
         )[2]
@@ -261,16 +164,8 @@ class ResidualNetwork(keras.layers.Layer):
 def _branch(hidden, weights):
     """Returns what a residual block adds, by kernel and bias of its two convolutions."""
     kernel_in, bias_in, kernel_out, bias_out = weights
-    inner = tf.nn.relu(_convolved(tf.nn.relu(hidden), kernel_in, bias_in))
-    return _convolved(inner, kernel_out, bias_out)
-
-
-def _convolved(x, kernel, bias):
-    return tf.nn.bias_add(_plain(x, kernel), tf.convert_to_tensor(bias))
-
-
-def _plain(x, kernel):
-    return tf.nn.conv2d(x, kernel, strides=1, padding="SAME")
+    inner = tf.nn.relu(convolved(tf.nn.relu(hidden), kernel_in, bias_in))
+    return convolved(inner, kernel_out, bias_out)
 
 
 @register
@@ -283,10 +178,10 @@ class Residual(Specification):
         """Describes the network.
 
         Args:
-          width: Number of channels of the hidden layers.
-          blocks: Number of residual blocks.
-          regularizer: Keras regulariser of the convolutions' gains.
-          dtype: Keras dtype policy; None: the flow's type.
+            width: Number of channels of the hidden layers.
+            blocks: Number of residual blocks.
+            regularizer: Keras regulariser of the convolutions' gains.
+            dtype: Keras dtype policy; None: the flow's type.
         """
         self.width, self.blocks = check_count(width, "width"), check_count(blocks, "blocks")
         self.regularizer, self.dtype = keras.regularizers.get(regularizer), dtype

@@ -17,8 +17,8 @@ def standing_in(
     lends to other variables stays in force, which Keras' own scopes would hide.
 
     Yields:
-      The scope; `scope.get_current_value(variable)` is a variable's value as
-      assignments left it.
+        The scope; `scope.get_current_value(variable)` is a variable's value as
+        assignments left it.
     """
     with keras.StatelessScope(state_mapping=values, collect_losses=True) as scope:
         if scope.original_scope is not None:

@@ -30,11 +30,11 @@ class Specification(Configurable):
         """Returns a Keras layer, called `layer(inputs[, condition], training=)`.
 
         Args:
-          outputs: Number of its output channels.
-          maps: How many of its input channels, the last ones, are constant maps.
-          conditions: Number of classes, or the shape `(k,)` of a vector, that it
-            is conditioned on; None if unconditional.
-          dtype: Keras dtype policy.
+            outputs: Number of its output channels.
+            maps: How many of its input channels, the last ones, are constant maps.
+            conditions: Number of classes, or the shape `(k,)` of a vector, that it
+                is conditioned on; None if unconditional.
+            dtype: Keras dtype policy.
         """
         raise NotImplementedError(f"{type(self).__name__} lacks layer().")
 
@@ -58,16 +58,16 @@ def built_network(
     """Returns the built layer that a network stands for.
 
     Args:
-      network: A specification; a layer; or a class or function that makes one
-        from the number of outputs.
-      outputs: Number of channels that it must return.
-      input_shape: `(height, width, channels)` of its input, maps included.
-      maps: How many of its input channels, the last ones, are constant maps.
-      conditions: What it is conditioned on; None if unconditional.
-      dtype: Keras policy of a specified network that has none of its own.
+        network: A specification; a layer; or a class or function that makes one
+            from the number of outputs.
+        outputs: Number of channels that it must return.
+        input_shape: `(height, width, channels)` of its input, maps included.
+        maps: How many of its input channels, the last ones, are constant maps.
+        conditions: What it is conditioned on; None if unconditional.
+        dtype: Keras policy of a specified network that has none of its own.
 
     Raises:
-      ValueError: If it returns another number of channels, or holds raw variables.
+        ValueError: If it returns another number of channels, or holds raw variables.
     """
     if isinstance(network, Specification):
         policy = getattr(network, "dtype", None) or dtype

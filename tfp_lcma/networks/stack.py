@@ -14,9 +14,9 @@ class Stack(keras.layers.Layer):
     aggregation, regulariser and constraint, the last two slice by slice.
 
     Attributes:
-      names: What the variables are called.
-      stacked: The stacked variables, in the order of the names.
-      start_flags: Those that say whether a data-dependent start was made.
+        names: What the variables are called.
+        stacked: The stacked variables, in the order of the names.
+        start_flags: Those that say whether a data-dependent start was made.
     """
 
     def __init__(
@@ -28,9 +28,9 @@ class Stack(keras.layers.Layer):
         """Stacks variables.
 
         Args:
-          copies: For every name the copies' variables, alike in shape and type.
-          start_flags: Names of flags of data-dependent starts.
-          **kwargs: Of `keras.layers.Layer`.
+            copies: For every name the copies' variables, alike in shape and type.
+            start_flags: Names of flags of data-dependent starts.
+            **kwargs: Of `keras.layers.Layer`.
         """
         super().__init__(**kwargs)
         named = {name: self._stacked(name, variables) for name, variables in copies.items()}

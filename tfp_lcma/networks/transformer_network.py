@@ -20,20 +20,20 @@ class TransformerBlock(keras.layers.Layer):
     ```
 
     References:
-      Vaswani et al.: Attention is all you need; Dosovitskiy et al.: An image is
-      worth 16x16 words, section 3.1 (pre-norm).
+        Vaswani et al.: Attention is all you need; Dosovitskiy et al.: An image is
+        worth 16x16 words, section 3.1 (pre-norm).
     """
 
     def __init__(self, width: int, heads: int, **kwargs):
         """Creates the layer.
 
         Args:
-          width: Number of channels of a token.
-          heads: Number of heads; must divide the width.
-          **kwargs: Of `keras.layers.Layer`.
+            width: Number of channels of a token.
+            heads: Number of heads; must divide the width.
+            **kwargs: Of `keras.layers.Layer`.
 
         Raises:
-          ValueError: If the heads cannot share the channels evenly.
+            ValueError: If the heads cannot share the channels evenly.
         """
         super().__init__(**kwargs)
         self.width, self.heads = check_count(width, "width"), check_count(heads, "heads")
@@ -82,8 +82,8 @@ class TransformerNetwork(keras.layers.Layer):
     The smooth bound on the input is this package's.
 
     References:
-      Dosovitskiy et al.: An image is worth 16x16 words, section 3.1; Kolesnikov,
-      Pinto, Tschannen: Jet (as a coupling's network).
+        Dosovitskiy et al.: An image is worth 16x16 words, section 3.1; Kolesnikov,
+        Pinto, Tschannen: Jet (as a coupling's network).
     """
 
     def __init__(
@@ -99,17 +99,17 @@ class TransformerNetwork(keras.layers.Layer):
         """Creates the network.
 
         Args:
-          filters: Number of output channels.
-          width: Number of channels of a token.
-          blocks: Number of blocks.
-          heads: Number of heads of the attention; must divide the width.
-          patch: Side of the square of positions that is a token.
-          conditions: Number of classes, or the shape of a vector, that it is
-            conditioned on; None if unconditional.
-          **kwargs: Of `keras.layers.Layer`.
+            filters: Number of output channels.
+            width: Number of channels of a token.
+            blocks: Number of blocks.
+            heads: Number of heads of the attention; must divide the width.
+            patch: Side of the square of positions that is a token.
+            conditions: Number of classes, or the shape of a vector, that it is
+                conditioned on; None if unconditional.
+            **kwargs: Of `keras.layers.Layer`.
 
         Raises:
-          ValueError: If the heads cannot share the width evenly.
+            ValueError: If the heads cannot share the width evenly.
         """
         super().__init__(**kwargs)
         self.filters, self.width, self.heads = filters, check_count(width, "width"), heads
@@ -193,11 +193,11 @@ class Transformer(Specification):
         """Describes the network.
 
         Args:
-          width: Number of channels of a token, a multiple of `heads`.
-          blocks: Number of blocks.
-          heads: Number of heads of the attention.
-          patch: Side of the square of positions that is a token.
-          dtype: Keras dtype policy; None: the flow's type.
+            width: Number of channels of a token, a multiple of `heads`.
+            blocks: Number of blocks.
+            heads: Number of heads of the attention.
+            patch: Side of the square of positions that is a token.
+            dtype: Keras dtype policy; None: the flow's type.
         """
         self.width, self.blocks = check_count(width, "width"), check_count(blocks, "blocks")
         self.heads, self.patch = check_count(heads, "heads"), check_count(patch, "patch")

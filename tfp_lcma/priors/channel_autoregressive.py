@@ -25,14 +25,13 @@ class ChannelAutoregressiveExit(FlowBijector):
     log-det   -log_sigma
     ```
 
-    At the start this is exactly N(0, I). See `ChannelNetwork` for the network,
-    which is evaluated once in either direction. It computes in the flow's own
-    type: in a coarser one, the channels' maps would differ between the two
-    directions by more than an inverse can bear.
+    At the start this is exactly N(0, I). See `ChannelNetwork` for the network, which is evaluated
+    once in either direction. It computes in the flow's own type: in a coarser one, the channels'
+    maps would differ between the two directions by more than an inverse can bear.
 
     References:
-      Mahajan et al.: Normalizing Flows With Multi-Scale Autoregressive Priors;
-      visinf/mar-scf. The smooth bound and the zero start are this package's.
+        Mahajan et al.: Normalizing Flows With Multi-Scale Autoregressive Priors;
+        visinf/mar-scf. The smooth bound and the zero start are this package's.
     """
 
     def __init__(
@@ -51,19 +50,19 @@ class ChannelAutoregressiveExit(FlowBijector):
         """Creates the exit.
 
         Args:
-          event_shape: Shape of what is factored out.
-          kept_shape: Shape of what stays; None: nothing does.
-          hidden: Number of channels of the network's LSTM.
-          kernel: Height and width of its kernels, an odd number.
-          dilation: Dilation of the LSTM's convolutions.
-          forget_bias: What the LSTM's forget gates' bias starts at.
-          conditions: What the flow is conditioned on; None if unconditional.
-          dtype: Type of activations, log-dets and of the network.
-          name: Name of the bijector.
+            event_shape: Shape of what is factored out.
+            kept_shape: Shape of what stays; None: nothing does.
+            hidden: Number of channels of the network's LSTM.
+            kernel: Height and width of its kernels, an odd number.
+            dilation: Dilation of the LSTM's convolutions.
+            forget_bias: What the LSTM's forget gates' bias starts at.
+            conditions: What the flow is conditioned on; None if unconditional.
+            dtype: Type of activations, log-dets and of the network.
+            name: Name of the bijector.
 
         Raises:
-          ValueError: If `hidden`, `kernel` or `dilation` is no whole number >= 1,
-            or `kernel` is even.
+            ValueError: If `hidden`, `kernel` or `dilation` is no whole number >= 1,
+                or `kernel` is even.
         """
         self._kept_shape = None if kept_shape is None else tuple(kept_shape)
         kept_channels = None if kept_shape is None else kept_shape[-1]
@@ -124,15 +123,14 @@ class ChannelAutoregressiveExit(FlowBijector):
 class ChannelAutoregressive(ExitPrior):
     """Channels are Gaussian given what stays and the channels before them.
 
-    Glow's channel split, at L levels and C image channels, samples in
-    (3 * 2^L - 2) C steps.
+    Glow's channel split, at L levels and C image channels, samples in (3 * 2^L - 2) C steps.
 
     Published for three levels: `hidden=32, kernel=(5, 5, 3), dilation=(2, 1, 1)`.
     The defaults are small, for a laptop.
 
     References:
-      Mahajan et al.: Normalizing Flows With Multi-Scale Autoregressive Priors;
-      visinf/mar-scf, mar_prior/corr_prior.py.
+        Mahajan et al.: Normalizing Flows With Multi-Scale Autoregressive Priors;
+        visinf/mar-scf, mar_prior/corr_prior.py.
     """
 
     def __init__(
@@ -146,14 +144,13 @@ class ChannelAutoregressive(ExitPrior):
         """Creates the prior.
 
         Args:
-          hidden: Number of channels of the networks' LSTM; one number, or one
-            for every level.
-          kernel: Height and width of their kernels; one, or one for every level.
-          dilation: Dilation of the LSTM's convolutions; one, or one for every level.
-          forget_bias: What the forget gates' bias starts at.
+            hidden: Number of channels of the networks' LSTM; one number, or one for every level.
+            kernel: Height and width of their kernels; one, or one for every level.
+            dilation: Dilation of the LSTM's convolutions; one, or one for every level.
+            forget_bias: What the forget gates' bias starts at.
 
         Raises:
-          ValueError: If a size is no whole number >= 1, or a kernel's is even.
+            ValueError: If a size is no whole number >= 1, or a kernel's is even.
         """
         self.hidden = _per_level(hidden, "hidden")
         self.kernel = _per_level(kernel, "kernel", check_odd)

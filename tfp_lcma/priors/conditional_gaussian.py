@@ -69,8 +69,8 @@ class GaussianExit(FlowBijector):
     channel. At the start this is exactly N(0, I).
 
     References:
-      Kingma, Dhariwal: Glow; openai/glow, model.py (split2d_prior). The smooth
-      bound is this package's.
+        Kingma, Dhariwal: Glow; openai/glow, model.py (split2d_prior). The smooth
+        bound is this package's.
     """
 
     def __init__(
@@ -85,11 +85,11 @@ class GaussianExit(FlowBijector):
         """Creates the exit.
 
         Args:
-          event_shape: Shape of what is factored out.
-          kept_shape: Shape of what stays; None: nothing does.
-          conditions: What the flow is conditioned on; None if unconditional.
-          dtype: Type of activations and log-dets.
-          name: Name of the bijector.
+            event_shape: Shape of what is factored out.
+            kept_shape: Shape of what stays; None: nothing does.
+            conditions: What the flow is conditioned on; None if unconditional.
+            dtype: Type of activations and log-dets.
+            name: Name of the bijector.
         """
         self._kept_shape = None if kept_shape is None else tuple(kept_shape)
         kept_channels = None if kept_shape is None else kept_shape[-1]
@@ -126,7 +126,7 @@ class ConditionalGaussian(ExitPrior):
     """What is factored out is Gaussian given what stays; Glow's prior, for any flow.
 
     References:
-      Kingma, Dhariwal: Glow; openai/glow, model.py (split2d_prior).
+        Kingma, Dhariwal: Glow; openai/glow, model.py (split2d_prior).
     """
 
     def get_config(self) -> dict:

@@ -25,15 +25,15 @@ class ExitPrior(Configurable):
         """Returns the exit of a level.
 
         Args:
-          level: Index of the level, 0 the finest.
-          leaving_shape: Shape `(height, width, channels)` of what is factored out.
-          kept_shape: Shape of what stays; None at the last level.
-          conditions: What the flow is conditioned on: a number of classes, the
-            shape of a vector, or None.
-          dtype: Type of activations and log-dets.
+            level: Index of the level, 0 the finest.
+            leaving_shape: Shape `(height, width, channels)` of what is factored out.
+            kept_shape: Shape of what stays; None at the last level.
+            conditions: What the flow is conditioned on: a number of classes, the
+                shape of a vector, or None.
+            dtype: Type of activations and log-dets.
 
         Returns:
-          A fully built flow on `leaving_shape`.
+            A fully built flow on `leaving_shape`.
         """
         raise NotImplementedError(f"{type(self).__name__} lacks bijector().")
 

@@ -10,7 +10,7 @@ class StandardNormal(ExitPrior):
     """Dimensions that are factored out are taken for standard normal as they are.
 
     References:
-      Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, section 3.6.
+        Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, section 3.6.
     """
 
     def get_config(self) -> dict:

@@ -9,16 +9,15 @@ ENCODED_CHANNELS = (1, 3, 4)
 def decode_images(files: tf.Tensor, event_shape: tuple[int, int, int]) -> tf.Tensor:
     """Returns the pixels of PNG or JPEG files, uint8 `[n, height, width, channels]`.
 
-    Grey becomes colour and the other way round, as `event_shape` asks; a size is
-    never changed.
+    Grey becomes colour and the other way round, as `event_shape` asks; a size is never changed.
 
     Args:
-      files: Contents of the files, strings `[n]`.
-      event_shape: `(height, width, channels)` that every image must have.
+        files: Contents of the files, strings `[n]`.
+        event_shape: `(height, width, channels)` that every image must have.
 
     Raises:
-      tf.errors.InvalidArgumentError: When run, if a file is neither PNG nor JPEG,
-        is damaged, or its image has another size.
+        tf.errors.InvalidArgumentError: When run, if a file is neither PNG nor JPEG,
+            is damaged, or its image has another size.
     """
 
     def decode(contents):

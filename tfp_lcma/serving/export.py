@@ -50,39 +50,37 @@ def export_saved_model(
     | `decode` | `latents` | `images` |
     | `interpolate` | `first`, `second` float32, `weight` `[n]` in [0, 1] | `images` |
 
-    Each takes `condition` too if the model has conditions: int32 `[n]` classes
-    or float32 `[n, k]` vectors. Where a flow that samples by iteration returns
-    `images`, it returns `converged` bool `[n]` too: where false, the image is NaN.
-    `serving_default` is `log_prob`.
+    Each takes `condition` too if the model has conditions: int32 `[n]` classes or float32 `[n, k]`
+    vectors. Where a flow that samples by iteration returns `images`, it returns `converged` bool
+    `[n]` too: where false, the image is NaN. `serving_default` is `log_prob`.
 
-    A row's answer depends on that row alone. Densities of whole intensities are
-    those of one dequantisation draw that depends on the image (and the seed);
-    those of floats are exactly there. What makes no sense, such as an intensity
-    out of range, is answered by NaN; an image file that cannot be read or has
-    another size is an error.
+    A row's answer depends on that row alone. Densities of whole intensities are those of one
+    dequantisation draw that depends on the image (and the seed); those of floats are exactly
+    there. What makes no sense, such as an intensity out of range, is answered by NaN; an image
+    file that cannot be read or has another size is an error.
 
     The version also holds a model card (`assets.extra/model.json`), requests by
     which TensorFlow Serving warms it up, and checksums of all files. It appears
     whole, and two exporters at once get different versions.
 
     Args:
-      model: A trained `FlowModel`.
-      directory: Folder of the model's versions; made if it does not exist.
-      network_dtype: "bfloat16": the couplings' networks compute in it, the rest
-        in float32; None: as in the model.
-      jit_compile: Whether XLA compiles the signatures, for every number of rows
-        apart; image files are decoded outside of it.
-      warm_up_rows: Numbers of rows of the warm-up requests. Of a compiled model,
-        these are compiled before it is served.
-      recipe: How the model was trained, for the card; what JSON can hold.
-      metrics: How good it is, for the card; what JSON can hold.
+        model: A trained `FlowModel`.
+        directory: Folder of the model's versions; made if it does not exist.
+        network_dtype: "bfloat16": the couplings' networks compute in it, the rest
+            in float32; None: as in the model.
+        jit_compile: Whether XLA compiles the signatures, for every number of rows
+            apart; image files are decoded outside of it.
+        warm_up_rows: Numbers of rows of the warm-up requests. Of a compiled model,
+            these are compiled before it is served.
+        recipe: How the model was trained, for the card; what JSON can hold.
+        metrics: How good it is, for the card; what JSON can hold.
 
     Returns:
-      The folder of the new version, `directory/<integer>`.
+        The folder of the new version, `directory/<integer>`.
 
     Raises:
-      ValueError: If the model was never initialised, a weight is not finite, its
-        split is still being measured, or an argument is not as described.
+        ValueError: If the model was never initialised, a weight is not finite, its
+            split is still being measured, or an argument is not as described.
     """
     _check_exportable(model)
     rows = [check_count(number, "warm_up_rows") for number in warm_up_rows]

@@ -13,9 +13,9 @@ class Field:
     """One input or output of a signature.
 
     Attributes:
-      dtype: Of its values.
-      shape: Of one row; `()` for one value a row.
-      meaning: What it holds, and in which unit.
+        dtype: Of its values.
+        shape: Of one row; `()` for one value a row.
+        meaning: What it holds, and in which unit.
     """
 
     dtype: tf.DType

@@ -35,13 +35,13 @@ def model_card(
     """Returns what JSON holds about an exported model.
 
     Args:
-      model: The model.
-      signatures: Its signatures.
-      recipe: How it was trained; None: unknown.
-      metrics: How good it is; None: unknown.
-      network_dtype: The type that its networks were exported in; None: their own.
-      jit_compile: Whether XLA compiles its signatures.
-      warm_up_requests: Number of requests in the warm-up file.
+        model: The model.
+        signatures: Its signatures.
+        recipe: How it was trained; None: unknown.
+        metrics: How good it is; None: unknown.
+        network_dtype: The type that its networks were exported in; None: their own.
+        jit_compile: Whether XLA compiles its signatures.
+        warm_up_requests: Number of requests in the warm-up file.
     """
     flow = model.flow
     return {

@@ -15,18 +15,17 @@ NETWORK_DTYPES = tuple(_POLICIES)
 def with_network_dtype(model: FlowModel, network_dtype: str) -> FlowModel:
     """Returns a copy of a model in which the couplings' networks compute in another type.
 
-    The flow's own arithmetic, its log-dets, exit priors and all weights stay as
-    they are. A coupling asks its network about the same part of the image in
-    either direction, so the flow is inverted as exactly as before; densities and
-    samples change by what the type loses.
+    The flow's own arithmetic, its log-dets, exit priors and all weights stay as they are. A
+    coupling asks its network about the same part of the image in either direction, so the flow is
+    inverted as exactly as before; densities and samples change by what the type loses.
 
     Args:
-      model: A model in float32 with couplings.
-      network_dtype: "float32" or "bfloat16".
+        model: A model in float32 with couplings.
+        network_dtype: "float32" or "bfloat16".
 
     Raises:
-      ValueError: If `network_dtype` is neither, the model is not in float32, or
-        it has no couplings.
+        ValueError: If `network_dtype` is neither, the model is not in float32, or
+            it has no couplings.
     """
     if network_dtype not in _POLICIES:
         raise ValueError(

@@ -15,13 +15,12 @@ class Passes:
     Every function takes, last, the condition of a model that has one.
 
     Attributes:
-      log_prob: `(x, probe_rows, probe_shared, *condition)` to nats `[n]`; the
-        probes are the two arguments of `probing`.
-      event_log_prob: The same per dimension, in the shape of `x`.
-      encode: `(x, *condition)` to latents in its shape.
-      decode: `(z, *condition)` to images, float32 in [0, bins), and a boolean `[n]`:
-        where it is false the latents are not finite or have no image, and the row
-        is NaN.
+        log_prob: `(x, probe_rows, probe_shared, *condition)` to nats `[n]`; the
+            probes are the two arguments of `probing`.
+        event_log_prob: The same per dimension, in the shape of `x`.
+        encode: `(x, *condition)` to latents in its shape.
+        decode: `(z, *condition)` to images, float32 in [0, bins), and a boolean `[n]`: where it is
+            false the latents are not finite or have no image, and the row is NaN.
     """
 
     def __init__(self, model: FlowModel):

@@ -20,15 +20,15 @@ def write_serving_config(directory: str | os.PathLike, base_path: str = "/models
     --batching_parameters_file=...`. What is there by these names is replaced.
 
     Args:
-      directory: Folder of models, `<name>/<version>/` within it.
-      base_path: Where the server sees that folder; "/models" is where its docker
-        image expects it.
+        directory: Folder of models, `<name>/<version>/` within it.
+        base_path: Where the server sees that folder; "/models" is where its docker
+            image expects it.
 
     Returns:
-      The paths of the two files.
+        The paths of the two files.
 
     Raises:
-      ValueError: If there is no exported version in the folder.
+        ValueError: If there is no exported version in the folder.
     """
     directory = Path(directory)
     names = sorted({path.parents[1].name for path in directory.glob("*/[0-9]*/saved_model.pb")})

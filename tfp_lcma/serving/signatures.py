@@ -21,12 +21,11 @@ class Signature:
     """What can be asked of an exported model, and how it is answered.
 
     Attributes:
-      name: Of the signature.
-      meaning: What it answers.
-      inputs: What it takes, by name, in the order of the function's arguments.
-      outputs: What it returns, by name.
-      function: From tensors to a dictionary of tensors; traced once, for any
-        number of rows.
+        name: Of the signature.
+        meaning: What it answers.
+        inputs: What it takes, by name, in the order of the function's arguments.
+        outputs: What it returns, by name.
+        function: From tensors to a dictionary of tensors; traced once, for any number of rows.
     """
 
     name: str
@@ -40,8 +39,8 @@ def build_signatures(model: FlowModel, jit_compile: bool = False) -> list[Signat
     """Returns the signatures of a model; the first is what is served by default.
 
     Args:
-      model: A trained model.
-      jit_compile: Whether XLA compiles them; files are decoded outside of it.
+        model: A trained model.
+        jit_compile: Whether XLA compiles them; files are decoded outside of it.
     """
     answers, fields = Answers(model), Fields(model)
     pixels, image, seed = fields.pixels, fields.image, fields.seed

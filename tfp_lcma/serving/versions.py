@@ -11,16 +11,15 @@ _TAKEN = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}
 def publish(folder: Path, directory: Path) -> Path:
     """Renames a finished folder to the next version under `directory`.
 
-    The rename is one step, and it fails where a version is already: a folder
-    that holds something is never replaced. Whoever comes second takes the next
-    number.
+    The rename is one step, and it fails where a version is already: a folder that holds something
+    is never replaced. Whoever comes second takes the next number.
 
     Args:
-      folder: Holds at least one file; on the file system of `directory`.
-      directory: Folder of a model's versions.
+        folder: Holds at least one file; on the file system of `directory`.
+        directory: Folder of a model's versions.
 
     Returns:
-      `directory/<integer>`, above every version that was there before.
+        `directory/<integer>`, above every version that was there before.
     """
     version = _largest_version(directory)
     while True:

@@ -25,14 +25,14 @@ def write_warm_up(
     Each is of black images, seeds and latents of zero, and class 0.
 
     Args:
-      version: Folder of the exported version.
-      signatures: What to ask for.
-      rows: Numbers of rows.
-      event_shape: Of the images in files.
+        version: Folder of the exported version.
+        signatures: What to ask for.
+        rows: Numbers of rows.
+        event_shape: Of the images in files.
 
     Returns:
-      The number of requests; 0, and no file, where the package
-      `tensorflow-serving-api` is not installed.
+        The number of requests; 0, and no file, where the package
+        `tensorflow-serving-api` is not installed.
     """
     try:
         from tensorflow_serving.apis import predict_pb2, prediction_log_pb2

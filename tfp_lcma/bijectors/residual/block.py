@@ -46,22 +46,20 @@ class ResidualBlock(FlowBijector):
     | "truncated" | `terms` | off by at most `truncation_bound(terms)` in sum |
     | "exact" | no series: the whole matrix, for small events | the log-det, always |
 
-    In training every row has probes of its own, new in every pass; the passes
-    are counted in a variable, so that a resumed run repeats an undisturbed one.
-    Otherwise probes are fixed: the map and its log-det are then functions of the
-    row alone, but errors of different rows go together. With `probes` in the
-    context each row's follow its seed; `FlowModel` so scores images by their
+    In training every row has probes of its own, new in every pass; the passes are counted in a
+    variable, so that a resumed run repeats an undisturbed one. Otherwise probes are fixed: the map
+    and its log-det are then functions of the row alone, but errors of different rows go together.
+    With `probes` in the context each row's follow its seed; `FlowModel` so scores images by their
     content. `inverse_event_log_det_estimate` gives the standard error.
 
-    A forward pass that does not reach `tolerance` within `max_iterations`
-    raises in eager mode. In a graph the rows concerned are NaN, and
-    `forward_with_convergence` says which. The gradient of the forward map is
-    that of the fixed point, from a second iteration; it has no second gradient.
+    A forward pass that does not reach `tolerance` within `max_iterations` raises in eager mode. In
+    a graph the rows concerned are NaN, and `forward_with_convergence` says which. The gradient of
+    the forward map is that of the fixed point, from a second iteration; it has no second gradient.
 
     References:
-      Behrmann, Grathwohl, Chen, Duvenaud, Jacobsen: Invertible residual networks.
-      Chen, Behrmann, Duvenaud, Jacobsen: Residual flows for invertible generative
-      modeling. The log-det per dimension is this package's.
+        Behrmann, Grathwohl, Chen, Duvenaud, Jacobsen: Invertible residual networks.
+        Chen, Behrmann, Duvenaud, Jacobsen: Residual flows for invertible generative
+        modeling. The log-det per dimension is this package's.
     """
 
     searches = True
@@ -87,27 +85,27 @@ class ResidualBlock(FlowBijector):
         """Creates the block.
 
         Args:
-          event_shape: `(height, width, channels)` of an image.
-          network: The contraction g; built here if it is not yet.
-          log_det: "roulette", "truncated" or "exact".
-          terms: Terms that are always summed in training.
-          probes: Probes of every row in training.
-          inference_terms: Terms that are always summed otherwise.
-          inference_probes: Probes otherwise.
-          continuation: Probability that "roulette" goes on after a term; None:
-            `coefficient ** 2`, the least for which the variance is finite
-            whatever the weights. The paper has 0.5.
-          seed: Seed of the probes; blocks of one flow need different ones.
-          tolerance: Size of a step that ends the iteration, relative to the
-            largest entry; None: 1e-6 in float32, 1e-13 in float64.
-          max_iterations: The most steps; None: as many as a contraction by
-            `coefficient` takes from a distance of 1,000 in the worst case.
-          dtype: Type of activations and log-dets.
-          name: Name of the bijector.
+            event_shape: `(height, width, channels)` of an image.
+            network: The contraction g; built here if it is not yet.
+            log_det: "roulette", "truncated" or "exact".
+            terms: Terms that are always summed in training.
+            probes: Probes of every row in training.
+            inference_terms: Terms that are always summed otherwise.
+            inference_probes: Probes otherwise.
+            continuation: Probability that "roulette" goes on after a term; None:
+                `coefficient ** 2`, the least for which the variance is finite
+                whatever the weights. The paper has 0.5.
+            seed: Seed of the probes; blocks of one flow need different ones.
+            tolerance: Size of a step that ends the iteration, relative to the
+                largest entry; None: 1e-6 in float32, 1e-13 in float64.
+            max_iterations: The most steps; None: as many as a contraction by
+                `coefficient` takes from a distance of 1,000 in the worst case.
+            dtype: Type of activations and log-dets.
+            name: Name of the bijector.
 
         Raises:
-          ValueError: If an argument is out of range, or the event is too large
-            for an exact log-det.
+            ValueError: If an argument is out of range, or the event is too large
+                for an exact log-det.
         """
         shape = image_shape(event_shape, "event_shape")
         _check(log_det, continuation, shape)
@@ -207,21 +205,20 @@ class ResidualBlock(FlowBijector):
     ) -> LogDetEstimate:
         """Returns latents and log-det with the standard error over probes.
 
-        Every probe is a draw of its own, the length of its series included, so
-        the standard error covers all that is random; the bias of a truncated
-        series it does not.
+        Every probe is a draw of its own, the length of its series included, so the standard error
+        covers all that is random; the bias of a truncated series it does not.
 
         Args:
-          x: `[batch, height, width, channels]`.
-          probes: Number of probes, the same for every row; at least 2.
-          seed: Whole number; the same gives the same estimate.
-          condition: What the block is conditioned on.
+            x: `[batch, height, width, channels]`.
+            probes: Number of probes, the same for every row; at least 2.
+            seed: Whole number; the same gives the same estimate.
+            condition: What the block is conditioned on.
 
         Returns:
-          A `LogDetEstimate`; for an exact log-det its standard errors are 0.
+            A `LogDetEstimate`; for an exact log-det its standard errors are 0.
 
         Raises:
-          ValueError: If there are fewer than 2 probes.
+            ValueError: If there are fewer than 2 probes.
         """
         if check_count(probes, "probes") < 2:
             raise ValueError(f"probes must be at least 2 for a standard error; got {probes}.")

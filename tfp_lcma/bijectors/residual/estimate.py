@@ -15,10 +15,10 @@ class LogDetEstimate(NamedTuple):
     """An estimate of an event log-det and how far off it may be.
 
     Attributes:
-      z: The latents, `[batch, height, width, channels]`.
-      log_det: The estimate per dimension, in nats, in the shape of `z`.
-      standard_error: Of every entry of `log_det`, in its shape.
-      total_standard_error: Of the sum over the event, `[batch]`.
+        z: The latents, `[batch, height, width, channels]`.
+        log_det: The estimate per dimension, in nats, in the shape of `z`.
+        standard_error: Of every entry of `log_det`, in its shape.
+        total_standard_error: Of the sum over the event, `[batch]`.
     """
 
     z: tf.Tensor
@@ -33,17 +33,17 @@ def event_log_det_estimate(
     """Returns latents and log-det of any flow, with the standard error over repeated passes.
 
     Args:
-      flow: A flow with residual blocks anywhere in it.
-      x: `[batch, height, width, channels]`, in the flow's data space.
-      draws: Number of passes, each with probes of its own; at least 2.
-      seed: Whole number; the same gives the same estimate.
+        flow: A flow with residual blocks anywhere in it.
+        x: `[batch, height, width, channels]`, in the flow's data space.
+        draws: Number of passes, each with probes of its own; at least 2.
+        seed: Whole number; the same gives the same estimate.
 
     Returns:
-      A `LogDetEstimate` of the mean over the passes, each of which averages over
-      its blocks' `inference_probes`.
+        A `LogDetEstimate` of the mean over the passes, each of which averages over
+        its blocks' `inference_probes`.
 
     Raises:
-      ValueError: If there are fewer than 2 draws.
+        ValueError: If there are fewer than 2 draws.
     """
     if check_count(draws, "draws") < 2:
         raise ValueError(f"draws must be at least 2 for a standard error; got {draws}.")

@@ -16,20 +16,19 @@ def fixed_point(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Iterates x <- contraction(x) until every row has come to rest.
 
-    A row rests as soon as a step moves no entry by more than
-    `tolerance * max(1, its largest entry)`, and is then left alone: its answer
-    does not depend on the rows beside it. At a Lipschitz constant c the answer
-    is within c / (1 - c) such steps of the fixed point.
+    A row rests as soon as a step moves no entry by more than `tolerance * max(1, its largest
+    entry)`, and is then left alone: its answer does not depend on the rows beside it. At a
+    Lipschitz constant c the answer is within c / (1 - c) such steps of the fixed point.
 
     Args:
-      contraction: Maps `[batch, height, width, channels]` to the same shape,
-        every row by itself.
-      start: Where to begin.
-      tolerance: Relative size of a step that counts as none.
-      max_iterations: The most steps.
+        contraction: Maps `[batch, height, width, channels]` to the same shape,
+            every row by itself.
+        start: Where to begin.
+        tolerance: Relative size of a step that counts as none.
+        max_iterations: The most steps.
 
     Returns:
-      The last iterate, and a boolean `[batch]`, whether the row came to rest.
+        The last iterate, and a boolean `[batch]`, whether the row came to rest.
     """
 
     def step(x, resting):
@@ -60,10 +59,10 @@ def with_implicit_gradient(
     gradient is not found gets NaN.
 
     Args:
-      x: `z - g(root)`, differentiable in z and the weights of g, at the root.
-      pull: `w -> w^T J` at the root, without a gradient.
-      tolerance: As for `fixed_point`.
-      max_iterations: As for `fixed_point`.
+        x: `z - g(root)`, differentiable in z and the weights of g, at the root.
+        pull: `w -> w^T J` at the root, without a gradient.
+        tolerance: As for `fixed_point`.
+        max_iterations: As for `fixed_point`.
     """
 
     def gradient(upstream):

@@ -1,7 +1,6 @@
 """The log-det of x + g(x), per dimension: estimated from a power series, or exact.
 
-With J the Jacobian of g, of operator norm below 1, and v a vector of random
-signs,
+With J the Jacobian of g, of operator norm below 1, and v a vector of random signs,
 
 ```none
 log(I + J) = sum_k (-1)^{k+1} / k J^k
@@ -12,9 +11,9 @@ whose sum over the entries is log|det(I + J)|. Keeping the entries apart is this
 package's; the estimates of the sum are those of the references.
 
 References:
-  Behrmann et al.: Invertible residual networks, section 3 (fixed truncation).
-  Chen, Behrmann, Duvenaud, Jacobsen: Residual flows, section 3.1 (Russian
-  roulette), section 3.2 and appendix C (gradient by a Neumann series).
+    Behrmann et al.: Invertible residual networks, section 3 (fixed truncation).
+    Chen, Behrmann, Duvenaud, Jacobsen: Residual flows, section 3.1 (Russian
+    roulette), section 3.2 and appendix C (gradient by a Neumann series).
 """
 
 import math
@@ -35,11 +34,11 @@ class Series(NamedTuple):
     """How many terms of the power series a pass sums, over how many probes.
 
     Attributes:
-      terms: Terms that are always summed.
-      probes: Vectors of signs that the result is averaged over.
-      continuation: Probability to go on by one more term, after those; 0: stop
-        there. A term that is reached with probability p counts 1/p times, so
-        that the expectation is that of the whole series.
+        terms: Terms that are always summed.
+        probes: Vectors of signs that the result is averaged over.
+        continuation: Probability to go on by one more term, after those; 0: stop
+            there. A term that is reached with probability p counts 1/p times, so
+            that the expectation is that of the whole series.
     """
 
     terms: int
@@ -99,14 +98,14 @@ def series_log_det(
     dimensions of one image differently gets a NaN gradient in training.
 
     Args:
-      jacobian: g linearised at a batch of inputs.
-      signs: The probes, `[batch or 1, probes, height, width, channels]`.
-      series: What to sum.
-      lengths: How many terms each probe sums, int32 `[probes]`.
-      training: Which gradient.
+        jacobian: g linearised at a batch of inputs.
+        signs: The probes, `[batch or 1, probes, height, width, channels]`.
+        series: What to sum.
+        lengths: How many terms each probe sums, int32 `[probes]`.
+        training: Which gradient.
 
     Returns:
-      `[batch, probes, height, width, channels]`, in nats.
+        `[batch, probes, height, width, channels]`, in nats.
     """
     shape = tf.shape(jacobian.value)
     batch, event = shape[0], jacobian.value.shape[1:]
@@ -160,11 +159,11 @@ def exact_log_det(jacobian: Linearization, coefficient: float) -> tf.Tensor:
     for an operator norm of `coefficient`; the sum is log|det(I + J)| likewise.
 
     Args:
-      jacobian: g linearised at a batch of inputs.
-      coefficient: A bound below 1 of the operator norm of J.
+        jacobian: g linearised at a batch of inputs.
+        coefficient: A bound below 1 of the operator norm of J.
 
     Returns:
-      `[batch, height, width, channels]`, in nats.
+        `[batch, height, width, channels]`, in nats.
     """
     event = jacobian.value.shape[1:]
     size, dtype = int(np.prod(event)), jacobian.value.dtype

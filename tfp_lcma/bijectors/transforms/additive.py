@@ -17,7 +17,7 @@ class Additive(Transform):
     ```
 
     References:
-      Dinh, Krueger, Bengio: NICE, section 3.2.
+        Dinh, Krueger, Bengio: NICE, section 3.2.
     """
 
     parameters_per_dimension = 1

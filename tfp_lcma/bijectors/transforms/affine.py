@@ -43,7 +43,7 @@ class Affine(Transform):
     ```
 
     References:
-      Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, sections 3.2 to 3.4.
+        Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, sections 3.2 to 3.4.
     """
 
     parameters_per_dimension = 2
@@ -52,7 +52,7 @@ class Affine(Transform):
         """Creates the transform.
 
         Args:
-          regularizer: Keras regulariser of the bound of the log-scale.
+            regularizer: Keras regulariser of the bound of the log-scale.
         """
         self._regularizer = keras.regularizers.get(regularizer)
 

@@ -15,9 +15,9 @@ class LogisticMixture(NamedTuple):
     """Mixtures of K logistic distributions, one for every number of a tensor `[...]`.
 
     Attributes:
-      log_weights: `[..., K]`, logarithms of weights that sum to one.
-      means: `[..., K]`.
-      log_scales: `[..., K]`.
+        log_weights: `[..., K]`, logarithms of weights that sum to one.
+        means: `[..., K]`.
+        log_scales: `[..., K]`.
     """
 
     log_weights: tf.Tensor
@@ -40,11 +40,11 @@ def logit_cdf(x: tf.Tensor, mixture: LogisticMixture) -> tuple[tf.Tensor, tf.Ten
     tails to the precision of the type.
 
     Args:
-      x: `[...]`.
-      mixture: Of the same leading shape.
+        x: `[...]`.
+        mixture: Of the same leading shape.
 
     Returns:
-      The logit and the logarithm of its derivative in x, each `[...]`.
+        The logit and the logarithm of its derivative in x, each `[...]`.
     """
     t = (x[..., None] - mixture.means) * tf.exp(-mixture.log_scales)
     # Each softplus where it is small; t - softplus(t) would lose it beside a large t.
@@ -63,8 +63,8 @@ def quantile(logit: tf.Tensor, mixture: LogisticMixture) -> tf.Tensor:
     for the logit and for the mixture; there is no second gradient.
 
     Args:
-      logit: `[...]`.
-      mixture: Of the same leading shape.
+        logit: `[...]`.
+        mixture: Of the same leading shape.
     """
     root = find_quantile(logit, mixture)
     value, log_slope = logit_cdf(root, mixture)
@@ -80,10 +80,9 @@ def find_quantile(
 ) -> tf.Tensor:
     """Returns `quantile` without a gradient, to the precision of the type.
 
-    Where all components have the same quantile, so has the mixture; else its
-    quantile lies between theirs. Within that bracket these are Newton's steps,
-    and halvings where a step would leave the bracket or the one before did not
-    halve the error.
+    Where all components have the same quantile, so has the mixture; else its quantile lies between
+    theirs. Within that bracket these are Newton's steps, and halvings where a step would leave the
+    bracket or the one before did not halve the error.
 
     An end of the bracket is moved by the sign of the error alone, which F being
     increasing allows. `tfp.math.find_root_chandrupatla` needs different signs at
@@ -91,9 +90,9 @@ def find_quantile(
     quantile is an end, up to rounding, and it then returns the other end.
 
     Args:
-      logit: `[...]`.
-      mixture: Of the same leading shape.
-      max_steps: The most steps.
+        logit: `[...]`.
+        mixture: Of the same leading shape.
+        max_steps: The most steps.
     """
     logit = tf.stop_gradient(logit)
     mixture = LogisticMixture(*map(tf.stop_gradient, mixture))

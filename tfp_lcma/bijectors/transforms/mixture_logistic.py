@@ -23,11 +23,10 @@ class MixtureHead(keras.layers.Layer):
     log_weight = log_softmax(raw),  mean = raw + offset,  log_scale = 5 tanh(raw / 5)
     ```
 
-    The offsets are learned, for every channel and component, and start evenly
-    spaced within (-1, 1). Behind a last layer of zeros all components would
-    otherwise be equal, get equal gradients and stay equal. The logit of the
-    starting mixture is off the identity by less than log(sinh 1) = 0.161, with
-    a slope between 0.924 and 1; of a single component it is the identity.
+    The offsets are learned, for every channel and component, and start evenly spaced within (-1,
+    1). Behind a last layer of zeros all components would otherwise be equal, get equal gradients
+    and stay equal. The logit of the starting mixture is off the identity by less than log(sinh 1)
+    = 0.161, with a slope between 0.924 and 1; of a single component it is the identity.
     """
 
     def __init__(self, channels: int, components: int, **kwargs):
@@ -81,17 +80,16 @@ class MixtureLogistic(Transform):
     log-det   log f - log F - log(1 - F) + log_scale
     ```
 
-    All log-scales are bounded smoothly: the components' to 5 in size, that of
-    the affine map by a learned multiple of tanh. The forward map is a search
-    for the root within a bracket that holds it; it always ends, at the
-    precision of the type. Its gradient is the implicit one and has no second.
-    The bounds keep the slope of the logit below exp(5); between components that
-    part it may be as flat as the data leave it empty. The transform starts near
-    the identity, see `MixtureHead`.
+    All log-scales are bounded smoothly: the components' to 5 in size, that of the affine map by a
+    learned multiple of tanh. The forward map is a search for the root within a bracket that holds
+    it; it always ends, at the precision of the type. Its gradient is the implicit one and has no
+    second. The bounds keep the slope of the logit below exp(5); between components that part it
+    may be as flat as the data leave it empty. The transform starts near the identity, see
+    `MixtureHead`.
 
     References:
-      Ho, Chen, Srinivas, Duan, Abbeel: Flow++. Bounds, start and the search
-      are this package's.
+        Ho, Chen, Srinivas, Duan, Abbeel: Flow++. Bounds, start and the search
+        are this package's.
     """
 
     searches = True
@@ -100,11 +98,11 @@ class MixtureLogistic(Transform):
         """Creates the transform.
 
         Args:
-          components: Number of logistics in a mixture.
-          regularizer: Keras regulariser of the bound of the affine log-scale.
+            components: Number of logistics in a mixture.
+            regularizer: Keras regulariser of the bound of the affine log-scale.
 
         Raises:
-          ValueError: If `components` is no whole number >= 1.
+            ValueError: If `components` is no whole number >= 1.
         """
         self._components = check_count(components, "components")
         self._regularizer = keras.regularizers.get(regularizer)

@@ -26,20 +26,19 @@ class RationalQuadratic(Transform):
     so that it goes over into the identity smoothly.
 
     References:
-      Durkan, Bekasov, Murray, Papamakarios: Neural spline flows, section 3.1; the
-      spline is TFP's `RationalQuadraticSpline`.
+        Durkan, Bekasov, Murray, Papamakarios: Neural spline flows, section 3.1; the
+        spline is TFP's `RationalQuadraticSpline`.
     """
 
     def __init__(self, bins: int = 8, bound: float = 4.0):
         """Creates the transform.
 
         Args:
-          bins: Number K of pieces.
-          bound: Where the identity begins.
+            bins: Number K of pieces.
+            bound: Where the identity begins.
 
         Raises:
-          ValueError: If `bins` is no whole number from 2 to 64, or `bound` not
-            positive.
+            ValueError: If `bins` is no whole number from 2 to 64, or `bound` not positive.
         """
         self._bins, self._bound = check_count(bins, "bins"), float(bound)
         if not 2 <= self._bins <= 64:

@@ -33,11 +33,11 @@ class Scalar(Transform):
         """Creates the transform.
 
         Args:
-          bijector: From a network's output `[..., channels, parameters]` to a
-            bijector whose event is one number and whose batch shape is
-            `[..., channels]`; a function registered with Keras, to be saved.
-          parameters_per_dimension: How many parameters.
-          towards_latent: Whether the bijector's `forward` maps data to latents.
+            bijector: From a network's output `[..., channels, parameters]` to a
+                bijector whose event is one number and whose batch shape is
+                `[..., channels]`; a function registered with Keras, to be saved.
+            parameters_per_dimension: How many parameters.
+            towards_latent: Whether the bijector's `forward` maps data to latents.
         """
         self._bijector, self._towards_latent = bijector, bool(towards_latent)
         self.parameters_per_dimension = int(parameters_per_dimension)

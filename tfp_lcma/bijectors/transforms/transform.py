@@ -18,9 +18,9 @@ class Transform(Configurable):
     ```
 
     Attributes:
-      parameters_per_dimension: How many numbers a network must give for every
-        number that is moved.
-      searches: Whether the forward map is a search for a root.
+        parameters_per_dimension: How many numbers a network must give for every
+            number that is moved.
+        searches: Whether the forward map is a search for a root.
     """
 
     parameters_per_dimension: int
@@ -32,12 +32,12 @@ class Transform(Configurable):
         It holds what is learned beside the network.
 
         Args:
-          channels: Number of channels that are moved.
-          dtype: Type of the parameters.
+            channels: Number of channels that are moved.
+            dtype: Type of the parameters.
 
         Returns:
-          A built layer, from `[batch, height, width, channels * parameters]` to
-          whatever `inverse` and `forward` take.
+            A built layer, from `[batch, height, width, channels * parameters]` to
+            whatever `inverse` and `forward` take.
         """
         return Raw(channels, self.parameters_per_dimension, dtype=dtype)
 
@@ -45,11 +45,11 @@ class Transform(Configurable):
         """Maps numbers towards the latent.
 
         Args:
-          x: `[batch, height, width, channels]`.
-          parameters: What the head returned.
+            x: `[batch, height, width, channels]`.
+            parameters: What the head returned.
 
         Returns:
-          The mapped numbers and the log-derivatives, in nats, in the shape of `x`.
+            The mapped numbers and the log-derivatives, in nats, in the shape of `x`.
         """
         raise NotImplementedError(f"{type(self).__name__} lacks inverse().")
 
