@@ -31,8 +31,18 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11,<3.13",
-    packages=find_packages(include=["tfp_lcma", "tfp_lcma.*"]),
-    package_data={"tfp_lcma": ["py.typed"]},
+    packages=[
+        *find_packages(include=["tfp_lcma", "tfp_lcma.*"]),
+        "tfp_lcma.training",
+        *(f"tfp_lcma.training.{name}" for name in find_packages("training")),
+    ],
+    # The laboratory has a folder of its own beside the package that it is a part of.
+    package_dir={"tfp_lcma.training": "training"},
+    package_data={
+        "tfp_lcma": ["py.typed"],
+        "tfp_lcma.training.recipes": ["*.toml"],
+        "tfp_lcma.training.tryout": ["page/*"],
+    },
     install_requires=[
         "keras>=3.12",
         "numpy>=2.0",

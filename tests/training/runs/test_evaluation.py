@@ -1,0 +1,54 @@
+"""The numbers of a run."""
+
+import numpy as np
+import pytest
+from tfp_lcma.training.data import Split
+from tfp_lcma.training.runs.evaluation import accuracy
+from tfp_lcma.training.runs.evaluation import test_bits as bits_of_split
+
+
+class FixedBits:
+    """Stands for a model whose bits per dimension are known."""
+
+    conditions = None
+
+    def __init__(self, bits):
+        self.bits = np.asarray(bits, float)
+
+    def bits_per_dimension(self, images, condition, draws, seed):
+        return self.bits
+
+
+def split(count, clusters=None):
+    return Split(np.zeros((count, 2, 2, 1), np.uint8), clusters)
+
+
+def test_the_standard_error_is_the_textbook_one_for_independent_images():
+    bits = np.random.default_rng(0).normal(3, 1, 50)
+    result = bits_of_split(FixedBits(bits), split(50), draws=1, seed=0)
+    assert result["bits_per_dimension"] == pytest.approx(bits.mean())
+    assert result["standard_error"] == pytest.approx(bits.std(ddof=1) / np.sqrt(50))
+
+
+def test_the_standard_error_is_taken_over_clusters():
+    means = np.random.default_rng(1).normal(3, 1, 8)
+    bits, clusters = np.repeat(means, 25), np.repeat(np.arange(8), 25)
+    result = bits_of_split(FixedBits(bits), split(200, clusters), draws=1, seed=0)
+    assert result["clusters"] == 8
+    assert result["standard_error"] == pytest.approx(means.std(ddof=1) / np.sqrt(8))
+
+
+def test_labels_are_told_to_a_model_that_is_conditioned_on_them():
+    class Told(FixedBits):
+        conditions = 3
+
+        def bits_per_dimension(self, images, condition, draws, seed):
+            return condition.astype(float)
+
+        def class_probabilities(self, images, seed):
+            return np.eye(3)[[0, 1, 1, 2]]
+
+    labelled = Split(np.zeros((4, 2, 2, 1), np.uint8), labels=np.array([0, 1, 2, 2]))
+    told = bits_of_split(Told(0.0), labelled, draws=1, seed=0)
+    assert told["bits_per_dimension"] == pytest.approx(1.25)
+    assert accuracy(Told(0.0), labelled, seed=0)["accuracy"] == 0.75

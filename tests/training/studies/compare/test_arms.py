@@ -1,0 +1,77 @@
+"""Every arm builds a split for a flow, and the names are checked."""
+
+import keras
+import numpy as np
+import pytest
+from tfp_lcma.training.recipes.recipe import load_recipe
+from tfp_lcma.training.studies.compare.arms import ARMS, PRETRAININGS
+from tfp_lcma.training.studies.compare.comparisons import COMPARISONS
+from tfp_lcma.training.studies.compare.splits import split_bijectors
+
+import tfp_lcma as lcma
+from tests.toys import SHAPE, pictures, trained
+from tfp_lcma.factorizations import Factorization
+
+
+@pytest.fixture(scope="module")
+def statistics():
+    return lcma.LogDetCollector().collect(trained(), pictures(64))
+
+
+@pytest.mark.parametrize("name", ARMS)
+def test_every_arm_builds_its_split(name, statistics):
+    arm = ARMS[name]
+    assert set(arm.pretrainings) <= set(PRETRAININGS)
+    factorization = arm.build([statistics] * len(arm.pretrainings), 3, 6)
+    if name == "nobody-leaves":
+        assert factorization is None
+        return
+    assert isinstance(factorization, Factorization)
+    (split,) = split_bijectors(factorization, SHAPE, levels=2)
+    assert tuple(split.event_shape) == (2, 2, 4)
+
+
+@pytest.mark.parametrize("name", ["checkerboard-position-aware", "lcma-position-aware"])
+def test_options_reach_the_flow(name, statistics):
+    recipe = load_recipe("digits", width=2)
+    arm = ARMS[name]
+    factorization = arm.build([statistics] * len(arm.pretrainings), 0, 6)
+    keras.utils.set_random_seed(0)
+    aware = recipe.build_flow(SHAPE, factorization, **arm.options)
+    plain = recipe.build_flow(SHAPE, factorization)
+    count = [
+        sum(int(np.prod(v.shape)) for v in flow.trainable_variables) for flow in (aware, plain)
+    ]
+    assert count[0] > count[1]
+
+
+def test_haar_is_static_and_karhunen_loeve_is_chosen_from_data():
+    assert (ARMS["haar"].kind, ARMS["karhunen-loeve"].kind) == ("static", "data")
+    assert ARMS["nobody-leaves"].kind == "control"
+
+
+def test_the_baseline_comes_first_whatever_is_asked_for():
+    splits = COMPARISONS["splits"]
+    assert splits.choose(["haar", "checkerboard", "haar"], "arms") == ("checkerboard", "haar")
+    assert splits.choose(["lcma"], "arms") == ("checkerboard", "lcma")
+    assert splits.choose([], "arms") == ()
+    with pytest.raises(ValueError, match=r"finalists must be among checkerboard, .*; got 'best'"):
+        splits.choose(["best"], "finalists")
+
+
+@pytest.mark.parametrize("name", COMPARISONS)
+def test_a_comparison_names_arms_that_there_are(name):
+    comparison = COMPARISONS[name]
+    assert comparison.baseline in comparison.arms
+    assert not ARMS[comparison.baseline].pretrainings
+    named = {*comparison.subjects, *(arm for question in comparison.questions for arm in question)}
+    assert named <= set(comparison.arms) <= set(ARMS)
+    for arm in comparison.arms:
+        other = ARMS[arm].as_long_as
+        assert other is None or not ARMS[other].pretrainings
+
+
+def test_an_arm_is_possible_where_the_model_has_its_options():
+    possible = COMPARISONS["splits"].possible(load_recipe("digits_glow"))
+    assert "lcma" in possible and "lcma-position-aware" not in possible
+    assert COMPARISONS["exit-priors"].possible(load_recipe("digits_residual"))

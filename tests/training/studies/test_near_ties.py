@@ -1,0 +1,68 @@
+"""Images of which rounding decides which channels are factored out are found."""
+
+import keras
+import pytest
+import tensorflow as tf
+from click.testing import CliRunner
+from tfp_lcma.training.studies.near_ties import main, near_ties
+
+import tfp_lcma as lcma
+from tests.toys import pictures
+from tfp_lcma.factorizations.entropy_shuffles import InvariantShuffle
+
+SHAPE = (8, 8, 1)
+
+
+@pytest.fixture(scope="module")
+def model():
+    keras.utils.set_random_seed(0)
+    flow = lcma.models.eiw_flow(SHAPE, levels=2, steps=1, width=4)
+    flow_model = lcma.FlowModel(
+        flow, preprocessing=lcma.bijectors.LogitPreprocessing(SHAPE, bins=17)
+    )
+    flow_model.compile(optimizer="adam")
+    flow_model.fit(pictures(32, SHAPE, bins=17), batch_size=16, verbose=0)
+    return flow_model
+
+
+def test_routes_that_do_not_depend_on_rounding_are_counted_as_none(model):
+    decoded, worst, alone = near_ties(model, pictures(20, SHAPE, bins=17), 5)
+    assert decoded == alone == 0
+    assert worst < 1e-4
+
+
+def test_an_order_that_decoding_finds_otherwise_is_counted(model, monkeypatch):
+    order_back = InvariantShuffle._order_back
+
+    def rounded_otherwise(shuffle, z):
+        order = order_back(shuffle, z)
+        odd = tf.range(tf.shape(z)[0])[:, None] % 2 == 1
+        return tf.where(odd, tf.reverse(order, axis=[1]), order)
+
+    monkeypatch.setattr(InvariantShuffle, "_order_back", rounded_otherwise)
+    decoded, worst, _ = near_ties(model, pictures(20, SHAPE, bins=17), 0)
+    assert decoded == 10
+    assert worst > 1e-3
+
+
+def test_an_order_that_depends_on_the_batch_is_counted(model, monkeypatch):
+    order = InvariantShuffle._order
+
+    def by_batch(shuffle, x, training):
+        found = order(shuffle, x, training)
+        return tf.cond(tf.shape(x)[0] == 1, lambda: tf.reverse(found, axis=[1]), lambda: found)
+
+    monkeypatch.setattr(InvariantShuffle, "_order", by_batch)
+    assert near_ties(model, pictures(20, SHAPE, bins=17), 7)[2] == 7
+
+
+def test_command_says_what_it_found_and_names_a_missing_file(model, tmp_path):
+    model.save(tmp_path / "model.keras")
+    arguments = ["--recipe", "digits_eiw", "--model", str(tmp_path / "model.keras")]
+    result = CliRunner().invoke(main, [*arguments, "--count", "30", "--one-by-one", "3"])
+    assert result.exit_code == 0, result.output
+    assert "30 images" in result.output
+    assert "of 3, other channels are factored out alone in a batch: 0" in result.output
+    result = CliRunner().invoke(main, ["--recipe", "digits_eiw", "--model", "nowhere.keras"])
+    assert result.exit_code == 1
+    assert "nowhere.keras" in result.output

@@ -1,0 +1,54 @@
+"""Many clients at once: no answer is wrong and none is lost."""
+
+import collections
+import concurrent.futures
+
+import numpy as np
+
+from tests.training.tryout.clients import Grpc, Rest
+from tests.training.tryout.toy_export import BINS
+
+CLIENTS, REQUESTS = 8, 2000
+
+
+def inputs(signature, random):
+    """Inputs of one to three rows."""
+    rows = random.integers(1, 4)
+    made = {}
+    if "log_prob" in signature:
+        made["images"] = random.integers(0, BINS, (rows, 8, 8, 1)).astype(np.uint8)
+    if "seed" in signature or "sample" in signature:
+        made["seed"] = random.integers(-(2**31), 2**31, (rows, 2)).astype(np.int32)
+    if "temperature" in signature:
+        made["temperature"] = random.uniform(0, 1, rows).astype(np.float32)
+    return made
+
+
+def test_two_thousand_mixed_requests_of_eight_clients_are_all_answered_rightly(server, session):
+    signatures = [
+        "log_prob", "event_log_prob", "log_prob_with_seed", "sample", "sample_with_temperature",
+    ]  # fmt: skip
+
+    def ask(client):
+        random = np.random.default_rng(client)
+        rest, over_grpc = Rest(server.rest_address), Grpc(server.grpc_address)
+        answers = []
+        for number in range(REQUESTS // CLIENTS):
+            signature = signatures[random.integers(len(signatures))]
+            sent = inputs(signature, random)
+            protocol = rest if (number + client) % 2 else over_grpc
+            answers.append((signature, sent, protocol.outputs(signature, **sent)))
+        over_grpc.channel.close()
+        return answers
+
+    with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
+        answers = [answer for part in pool.map(ask, range(CLIENTS)) for answer in part]
+    assert len(answers) == REQUESTS
+    assert min(collections.Counter(signature for signature, *_ in answers).values()) > 300
+    for signature, sent, got in answers:
+        expected = session.outputs(signature, **sent)
+        if "" in got:
+            got = {next(iter(expected)): got[""]}
+        assert got.keys() == expected.keys()
+        for name, value in expected.items():
+            np.testing.assert_allclose(got[name], value, rtol=1e-5, err_msg=signature)

@@ -1,0 +1,1 @@
+"""What to train on which data, as data."""

@@ -1,0 +1,167 @@
+"""The pictures of a run, in its folder and in TensorBoard."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from tfp_lcma.training.data import Dataset
+from tfp_lcma.training.reports import pictures
+from tfp_lcma.training.runs.channel_log import ChannelLog
+from tfp_lcma.training.runs.evaluation import condition_of
+from tfp_lcma.training.runs.online_choices import ChoiceLog
+
+import tfp_lcma as lcma
+from tfp_lcma.factorizations import PAIRS, LogDetStatistics
+
+_SAMPLES, _ROWS, _STEPS, _MAPS = 64, 6, 9, 8
+_OF_A_CLASS = 8
+
+
+def draw_pictures(
+    folder: Path,
+    model: lcma.FlowModel,
+    dataset: Dataset,
+    statistics: LogDetStatistics | None,
+    seed: int,
+) -> None:
+    """Writes every picture of a run into `folder`, from validation images only."""
+    images, bins = dataset.validation.images, dataset.bins
+    count, told = sampled(model)
+    samples = np.floor(model.sample(count, told, seed=seed)).astype(np.uint8)
+    columns = None if told is None else _OF_A_CLASS
+    pictures.save_image_grid(folder / "samples.png", samples, bins=bins, columns=columns)
+
+    starts = images[:_ROWS]
+    classes = condition_of(model, dataset.validation)
+    # Each image walks to the next, the last to the first: any number of images will do.
+    walk = model.interpolate(
+        starts,
+        np.roll(starts, -1, axis=0),
+        None if classes is None else classes[:_ROWS],
+        steps=_STEPS,
+        spherical=True,
+    )
+    walk = np.floor(walk).astype(np.uint8)
+    pictures.save_interpolations(folder / "interpolations.png", walk, bins=bins)
+
+    originals = images[:_MAPS]
+    classes = None if classes is None else classes[:_MAPS]
+    decoded = model.decode(model.encode(originals, classes), classes)
+    decoded = np.clip(np.floor(decoded), 0, bins - 1)
+    pictures.save_reconstructions(
+        folder / "reconstructions.png", originals, decoded.astype(np.uint8), bins=bins
+    )
+    maps = model.event_log_prob(originals, classes, seed=seed)
+    pictures.save_event_log_prob(folder / "event_log_prob.png", originals, maps, bins=bins)
+
+    background = dataset.train.images[:2048].mean(axis=0) / (bins - 1)
+    pictures.save_exit_map(
+        folder / "exit_map.png",
+        model.flow.exit_map,
+        background=background,
+        levels=len(model.flow.flows),
+    )
+    if statistics is not None:
+        for level, log_det in enumerate(statistics.log_det):
+            pictures.save_log_det_map(
+                folder / f"log_det_{level + 1}.png",
+                log_det,
+                title=f"mean log-det to the end of level {level + 1}",
+            )
+
+
+def sampled(model: lcma.FlowModel) -> tuple[int, np.ndarray | None]:
+    """Returns how many samples to show and their condition: of every class a row."""
+    if model.conditions is None:
+        return _SAMPLES, None
+    return model.conditions * _OF_A_CLASS, np.repeat(np.arange(model.conditions), _OF_A_CLASS)
+
+
+def draw_curves(folder: Path, histories: dict[str, list[dict]]) -> None:
+    """Writes the training curves of a run's phases."""
+    curves = {}
+    for phase, history in histories.items():
+        for key, label in (
+            ("bits_per_dimension", "training"),
+            ("val_bits_per_dimension", "validation"),
+        ):
+            curves[f"{phase}, {label}"] = [(row["step"], row[key]) for row in history]
+    pictures.save_training_curves(folder / "training_curves.png", curves)
+
+
+def draw_online_choices(folder: Path) -> None:
+    """Writes how the choice of a split made while training came to rest, level by level."""
+    names = [f"{first}, {second}" for first, second in PAIRS]
+    for level, (steps, shares) in ChoiceLog(folder / "online_choices.json").curves().items():
+        if len(steps) > 1:
+            pictures.save_share_curves(
+                folder / f"online_choices_{level + 1}.png",
+                steps,
+                shares,
+                names,
+                title=f"which two pixels of a 2x2 block would stay at level {level + 1} "
+                "(0 1 over 2 3)",
+            )
+
+
+def draw_channels(folder: Path) -> None:
+    """Writes which channels a shuffle lets go, at the end and in the course of training."""
+    steps, levels = ChannelLog(folder / "channels.json").history()
+    if not steps:
+        return
+    pictures.save_channel_choices(folder / "channels.png", [looks[-1] for looks in levels])
+    for number, looks in enumerate(levels, start=1):
+        if len(steps) > 1:
+            path = folder / f"channels_{number}.png"
+            pictures.save_channel_history(path, steps, looks, number)
+
+
+def tensorboard_pictures(
+    dataset: Dataset, seed: int, shuffles: bool
+) -> dict[str, Callable[[lcma.FlowModel], np.ndarray]]:
+    """Returns what TensorBoard shows of a model in training: a drawing function for each name.
+
+    Args:
+        dataset: what it is trained on.
+        seed: of samples and noise.
+        shuffles: whether shuffles stand before its splits.
+    """
+    shown = dataset.validation.first(_SAMPLES)
+
+    def samples(model):
+        count, told = sampled(model)
+        drawn = np.floor(model.sample(count, told, seed=seed)) * (255 / (dataset.bins - 1))
+        return pictures.tile(drawn.astype(np.uint8), _OF_A_CLASS)
+
+    def exit_map(model):
+        return _grey(model.flow.exit_map.max(axis=-1))
+
+    def event_log_prob(model):
+        maps = model.event_log_prob(shown.images, condition_of(model, shown), seed=seed)
+        return _grey(maps.mean(axis=0).sum(axis=-1))
+
+    def log_det(model):
+        x = tf.cast(shown.images, model.flow.dtype) + 0.5
+        y = model.preprocessing.inverse_and_event_log_det(x)[0]
+        told = condition_of(model, shown)
+        log_dets = model.flow.inverse_event_log_det_jacobian(y, told).numpy()
+        return _grey(log_dets.mean(axis=0).sum(axis=-1))
+
+    def channels(model):
+        told = condition_of(model, shown)
+        return pictures.draw_channel_choices(lcma.channel_choices(model, shown.images, told))
+
+    drawn = {
+        "samples": samples,
+        "exit_map": exit_map,
+        "event_log_prob": event_log_prob,
+        "log_det": log_det,
+    }
+    return drawn | ({"channels": channels} if shuffles else {})
+
+
+def _grey(values: np.ndarray) -> np.ndarray:
+    """Returns a map as a picture from black, its lowest value, to white."""
+    spread = max(float(np.ptp(values)), 1e-6)
+    return (255 * (values - values.min()) / spread).astype(np.uint8)[..., None]

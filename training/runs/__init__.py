@@ -1,0 +1,1 @@
+"""Training runs: from images to a trained, exported model."""

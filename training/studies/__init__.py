@@ -1,0 +1,1 @@
+"""Comparisons and measurements, each in a folder of its own."""

@@ -1,0 +1,95 @@
+"""Command line: train on one set of images, score others, say how well scores tell them apart."""
+
+from pathlib import Path
+
+import click
+from tfp_lcma.training.cli.options import (
+    command_given,
+    data_options,
+    recipe_option,
+    setting_options,
+    threads_option,
+)
+from tfp_lcma.training.recipes.recipe import load_recipe
+
+
+@click.command(context_settings={"show_default": True})
+@recipe_option
+@click.option(
+    "--factorization",
+    default="checkerboard",
+    help="Which dimensions leave early, as in tfp_lcma.training.cli.train.",
+)
+@click.option("--steps", type=int, help="Most steps of training.  [default: the recipe's]")
+@click.option("--seeds", type=click.IntRange(1), default=1, help="Flows to train: seeds 0, 1, ...")
+@click.option("--count", type=click.IntRange(2), default=1000, help="Most images a set.")
+@setting_options
+@data_options
+@click.option(
+    "--run-dir",
+    type=click.Path(path_type=Path),
+    help="Where flows and results go.  [default: runs/anomaly/RECIPE]",
+)
+@click.option(
+    "--report-dir",
+    type=click.Path(path_type=Path),
+    help="Where the report goes.  [default: report in the run's folder]",
+)
+@threads_option
+@click.option("--quiet", is_flag=True, help="Show the report's path only.")
+@click.pass_context
+def main(
+    context,
+    recipe,
+    factorization,
+    steps,
+    seeds,
+    count,
+    data_dir,
+    images,
+    limit,
+    run_dir,
+    report_dir,
+    threads,
+    quiet,
+    **changes,
+):
+    """Scores test images against other data sets, corruptions and simple images, by ROC-AUC.
+
+    Scores are bits per dimension, typicality and complexity-corrected bits per dimension; maps
+    of log-likelihood are asked to find pasted patches. What is usual is measured on training
+    images, the test images are read once for every seed. Finished seeds are not repeated.
+    """
+    from tfp_lcma.training import registry as factorizations
+    from tfp_lcma.training.runs.run import TrainingFailedError
+    from tfp_lcma.training.runs.threads import use_threads
+    from tfp_lcma.training.studies.anomaly.report import write_report
+    from tfp_lcma.training.studies.anomaly.study import Study
+
+    use_threads(threads)
+    try:
+        if factorization not in factorizations.NAMES:
+            raise ValueError(
+                f"factorization must be one of {', '.join(factorizations.NAMES)}; "
+                f"got {factorization!r}."
+            )
+        settings = load_recipe(recipe, steps=steps, pretrain_steps=steps, **changes)
+        study = Study(
+            recipe=settings,
+            factorization=factorization,
+            dataset=settings.load_dataset(data_dir=data_dir, images=images, limit=limit),
+            data_dir=data_dir,
+            folder=run_dir or Path("runs") / "anomaly" / recipe,
+            count=count,
+            command=command_given(context, "tfp_lcma.training.studies.anomaly"),
+            verbose=not quiet,
+        )
+        study.run(range(seeds))
+        path = write_report(study.folder, report_dir or study.folder / "report")
+    except (ValueError, OSError, TrainingFailedError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"The report is {path}.")
+
+
+if __name__ == "__main__":
+    main()

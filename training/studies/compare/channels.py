@@ -1,0 +1,93 @@
+"""How Gaussian what leaves has become in training, and which channels leave, by arm."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from tfp_lcma.training.reports import pictures
+from tfp_lcma.training.runs.channel_log import from_json
+from tfp_lcma.training.studies.compare import tables
+from tfp_lcma.training.studies.compare.paired import mean_of
+from tfp_lcma.training.studies.compare.summary import Summary
+
+ON_ENTROPIES = (
+    "Minus the negentropy (by skewness and kurtosis) of each channel that leaves or stays, nats, "
+    "mean over channels, 512 validation images and seeds: 0 is a Gaussian, lower is further from "
+    "one. The rise is the last look less the first, with its standard error over seeds. The share "
+    "is that of images, over channels, in which a channel does other than in most images."
+)
+
+
+def entropies_table(summaries: Sequence[Summary]) -> str:
+    """Returns one row an arm and level; nothing if no arm's channels were followed."""
+    rows = []
+    for summary in summaries:
+        runs = [looks for looks in map(_looks, summary.runs.values()) if looks]
+        for level in range(min((len(looks[-1][1]) for looks in runs), default=0)):
+            first, last = ([looks[i][1][level] for looks in runs] for i in (0, -1))
+            rise = mean_of(
+                after.leaving_entropy - before.leaving_entropy
+                for before, after in zip(first, last, strict=True)
+            )
+            steps = sorted({looks[0][0] for looks in runs})
+            rows.append(
+                [
+                    summary.name,
+                    str(level + 1),
+                    _mean(look.leaving_entropy for look in first),
+                    _mean(look.leaving_entropy for look in last),
+                    tables.signed(rise),
+                    _mean(look.staying_entropy for look in last),
+                    _minority(last),
+                    ", ".join(map(str, steps)),
+                ]
+            )
+    rows.sort(key=lambda row: row[1])
+    heads = [
+        "arm", "level", "leaving, first look", "leaving, last look", "rise", "staying, last look",
+        "share of images that differ", "first look after step",
+    ]  # fmt: skip
+    return tables.markdown(heads, rows) if rows else ""
+
+
+def draw_channels(report: Path, summaries: Sequence[Summary]) -> dict[str, str]:
+    """Draws, of every arm's first seed, which channels leave and how that changed.
+
+    Returns:
+        The caption of each file, in the order of the report.
+    """
+    captions = {}
+    for summary in summaries:
+        if not summary.runs:
+            continue
+        seed = min(summary.runs)
+        looks = _looks(summary.runs[seed])
+        if not looks or not looks[-1][1]:
+            continue
+        name = f"{summary.name}-channels.png"
+        pictures.save_channel_choices(report / name, looks[-1][1])
+        captions[name] = f"Which channels leave, in how many images: {summary.name}, seed {seed}."
+        if len(looks) > 1 and summary.arm.online:
+            name = f"{summary.name}-channels-history.png"
+            steps, history = zip(*((step, levels[0]) for step, levels in looks), strict=True)
+            pictures.save_channel_history(report / name, steps, history, 1)
+            captions[name] = f"The first split in the course of training: {summary.name}."
+    return captions
+
+
+def _looks(run):
+    """Returns pairs of a step and what was seen after it; none if it was not looked at."""
+    looks = [[from_json(level) for level in look] for look in run.get("channels") or []]
+    steps = [row["step"] for row in run["history"]]
+    return list(zip(steps, looks, strict=True)) if looks else []
+
+
+def _minority(looks):
+    if any(look.leaving is None for look in looks):
+        return tables.NOTHING
+    shares = np.concatenate([look.leaving for look in looks])
+    return f"{np.minimum(shares, 1 - shares).mean():.1%}"
+
+
+def _mean(values):
+    return f"{mean_of(values).mean:.4f}"

@@ -1,0 +1,107 @@
+"""What a study is about: its arms, the one that all are compared with, and its questions."""
+
+import dataclasses
+from collections.abc import Sequence
+
+from tfp_lcma.training.recipes.recipe import Recipe
+from tfp_lcma.training.studies.compare.arms import ARMS, EXIT_PRIORS, SHUFFLES, SPLITS
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """A kind of study.
+
+    Attributes:
+        title: of the report.
+        arms: names out of `ARMS`.
+        baseline: the arm that all others are compared with.
+        called: what sentences call the baseline.
+        subjects: arms whose comparison with the baseline was asked for beforehand, and what
+            sentences call them.
+        kinds: kinds of arms of which the best is named.
+        questions: further ones: an arm, and what it is compared with.
+        follows_channels: whether every run looks at which channels leave, and how Gaussian they
+            are.
+    """
+
+    title: str
+    arms: tuple[str, ...]
+    baseline: str
+    called: str
+    subjects: dict[str, str]
+    kinds: tuple[str, ...]
+    questions: tuple[tuple[str, str], ...]
+    follows_channels: bool = False
+
+    def choose(self, names: Sequence[str], argument: str) -> tuple[str, ...]:
+        """Returns the names, the baseline first, since everything is compared with it.
+
+        Args:
+            names: of arms; none at all stay none.
+            argument: what to call them in an error.
+
+        Raises:
+            ValueError: there is no such arm.
+        """
+        for name in names:
+            if name not in self.arms:
+                raise ValueError(f"{argument} must be among {', '.join(self.arms)}; got {name!r}.")
+        return tuple(dict.fromkeys((self.baseline, *names))) if names else ()
+
+    def possible(self, recipe: Recipe) -> list[str]:
+        """Returns the arms that the recipe's model has the options for."""
+        return [name for name in self.arms if all(map(recipe.takes, ARMS[name].needs))]
+
+
+COMPARISONS = {
+    "splits": Comparison(
+        title="Who leaves early: an ablation",
+        arms=tuple(SPLITS),
+        baseline="checkerboard",
+        called="the static checkerboard",
+        subjects={"lcma": "LCMA"},
+        kinds=("data", "static"),
+        questions=(
+            ("exit-price-level", "checkerboard"),
+            ("haar", "checkerboard"),
+            ("karhunen-loeve", "checkerboard"),
+            ("lcma", "checkerboard"),
+            ("lcma", "complement"),
+            ("lcma-position-aware", "lcma"),
+            ("exit-price-position-aware", "exit-price"),
+        ),
+    ),
+    "exit-priors": Comparison(
+        title="What leaves, and under which prior: a comparison",
+        arms=tuple(EXIT_PRIORS),
+        baseline="conditional-gaussian",
+        called="the conditional Gaussian",
+        subjects={
+            "channel-autoregressive": "The channel-autoregressive prior",
+            "standard-normal": "The standard normal",
+        },
+        kinds=(),
+        questions=(
+            ("channel-autoregressive", "conditional-gaussian"),
+            ("channel-autoregressive", "conditional-gaussian-as-long"),
+            ("channel-autoregressive-lcma", "channel-autoregressive"),
+            ("standard-normal", "conditional-gaussian"),
+        ),
+    ),
+    "shuffles": Comparison(
+        title="Shuffles before the split: a comparison",
+        arms=("channel", *SHUFFLES, "learned-convolution", "lcma-view", "lcma-channel"),
+        baseline="channel",
+        called="the split without a shuffle",
+        subjects={"entropy-invariant": "The invariant shuffle"},
+        kinds=(),
+        questions=(
+            ("entropy-invariant", "channel"),
+            ("entropy-invariant", "random-channels"),
+            ("entropy-invariant", "entropy-reversed"),
+            ("entropy-invariant", "learned-convolution"),
+            ("entropy-invariant", "lcma-view"),
+        ),
+        follows_channels=True,
+    ),
+}

@@ -1,0 +1,92 @@
+"""What one thing is worth in training steps of another: timed in turn, once a study."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from tfp_lcma.training.data import Dataset
+from tfp_lcma.training.recipes.recipe import Recipe
+from tfp_lcma.training.studies.compare.arms import ARMS
+from tfp_lcma.training.studies.overheads.timing import collecting_steps, fresh_model, ratio, timed
+
+from tfp_lcma.factorizations import Checkerboard
+from tfp_lcma.files import written_whole
+
+_ROUNDS = 30
+
+
+@dataclasses.dataclass(frozen=True)
+class Exchange:
+    """Rates of exchange between the times of steps; each is measured once and kept.
+
+    Attributes:
+        recipe: flow and optimisation.
+        dataset: trained on.
+        folder: where the rates are kept.
+        say: told what is going on.
+    """
+
+    recipe: Recipe
+    dataset: Dataset
+    folder: Path
+    say: Callable[[str], None]
+
+    def of_pretraining(self) -> dict[str, float]:
+        """Returns how many steps of the checkerboard take as long as one pre-training.
+
+        Returns:
+            `step_ratio` (a pre-training step's time over one of the checkerboard), the ends of
+            its 95% interval `low` and `high`, `collecting` (in steps), and `steps`, all together.
+        """
+
+        def measure():
+            self.say("timing steps of pre-training and baseline in turn")
+            middle, low, high = self._step_ratio((None, {}), (Checkerboard(), {}))
+            collecting = middle * collecting_steps(self.recipe, self.dataset)
+            return {
+                "step_ratio": middle,
+                "low": low,
+                "high": high,
+                "collecting": collecting,
+                "steps": middle * self.recipe.pretrain_steps + collecting,
+            }
+
+        return self._kept("exchange.json", measure)
+
+    def of_arms(self, arm: str, other: str) -> dict[str, float]:
+        """Returns how many steps of `other` take as long as one of `arm`; neither looks at data.
+
+        Returns:
+            `ratio`, and the ends of its 95% interval, `low` and `high`.
+        """
+
+        def measure():
+            self.say(f"timing steps of {arm} and {other} in turn")
+            built = [(ARMS[name].build([], 0, 1), ARMS[name].options) for name in (arm, other)]
+            return dict(zip(("ratio", "low", "high"), self._step_ratio(*built), strict=True))
+
+        return self._kept(f"exchange-{arm}-{other}.json", measure)
+
+    def _step_ratio(self, first, second):
+        """Returns the ratio of two models' step times; each is a factorization and options."""
+        batch = self.dataset.train.images[: self.recipe.batch_size]
+        models = [
+            fresh_model(self.recipe, self.dataset, factorization, **options)
+            for factorization, options in (first, second)
+        ]
+        calls = {
+            name: lambda model=model: model.train_on_batch(batch)
+            for name, model in zip(("first", "second"), models, strict=True)
+        }
+        durations = timed(calls, _ROUNDS)
+        return ratio(durations["first"], durations["second"])
+
+    def _kept(self, name, measure):
+        """Returns what is in a file, measuring and writing it if there is none."""
+        file = self.folder / name
+        if not file.exists():
+            rates = measure()
+            with written_whole(file) as temporary:
+                temporary.write_text(json.dumps(rates, indent=1), encoding="utf-8")
+        return json.loads(file.read_text(encoding="utf-8"))

@@ -1,0 +1,188 @@
+"""The study: every arm with every seed, each finished one in the results file at once."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from tfp_lcma.training.data import Dataset
+from tfp_lcma.training.recipes.recipe import Recipe
+from tfp_lcma.training.runs.run_lock import claim
+from tfp_lcma.training.studies.compare.arms import ARMS
+from tfp_lcma.training.studies.compare.comparisons import COMPARISONS
+from tfp_lcma.training.studies.compare.exchange import Exchange
+from tfp_lcma.training.studies.compare.measure import RunFailedError, measure
+from tfp_lcma.training.studies.compare.pretraining import Pretraining, PretrainingFailedError
+from tfp_lcma.training.studies.compare.splits import same_splits, split_bijectors
+from tfp_lcma.training.studies.quality import FeatureExtractor, load_extractor, load_or_train
+from tfp_lcma.training.studies.results import ResultsFile, find
+
+from tfp_lcma.bijectors import FlowBijector
+from tfp_lcma.multi_scale import level_shapes
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """What to compare on, and where.
+
+    Attributes:
+        recipe: data, flow, optimisation; `steps` and `pretrain_steps` are budgets, spent whole.
+        comparison: what it is about, one of `COMPARISONS`.
+        dataset: trained on, compared on its validation images.
+        folder: everything but the report.
+        command: written beside every result that it made.
+        extractor_file: network for FID and KID; None: a classifier in `folder`, if there are
+            classes.
+        verbose: whether progress is shown.
+    """
+
+    comparison: str
+    recipe: Recipe
+    dataset: Dataset
+    folder: Path
+    command: str
+    extractor_file: Path | None = None
+    verbose: bool = True
+
+    def run(self, arms: Sequence[str], seeds: Sequence[int]) -> None:
+        """Trains every arm with every seed that has no result yet.
+
+        Args:
+            arms: names out of `ARMS`, the baseline first.
+            seeds: of initial weights, batches and noise.
+
+        Raises:
+            ValueError: the folder holds a study with other settings, or something in it is
+                damaged.
+            OSError: the folder cannot be written.
+        """
+        level_shapes(self.dataset.event_shape, self.recipe.levels, None)
+        self._claim()
+        results = ResultsFile(self.folder / "results.jsonl")
+        rows = results.rows()
+        missing = [(seed, [name for name in arms if not find(rows, name, seed)]) for seed in seeds]
+        if not any(names for _, names in missing):
+            return
+        extractor = self._extractor()
+        for seed, names in missing:
+            done = {row["arm"]: row for row in rows if row["seed"] == seed}
+            splits = {}
+            for name in names:
+                self.say(f"seed {seed}, {name}: {ARMS[name].phrase}")
+                row = {"arm": name, "seed": seed, "command": self.command}
+                try:
+                    row |= self._result(name, seed, done, splits, extractor)
+                except (RunFailedError, PretrainingFailedError) as error:
+                    row |= {"failed": str(error)}
+                results.append(row)
+                done[name] = row
+                self.say(f"    {_outcome(row)}")
+
+    @property
+    def _pretraining(self):
+        return Pretraining(self.recipe, self.dataset, self.folder / "statistics", self.say)
+
+    def _result(self, name, seed, done, splits, extractor):
+        """Returns the numbers of one run; an arm that splits as an earlier one shares its run."""
+        arm = ARMS[name]
+        factorization = self._factorization(name, seed)
+        splits[name] = self._splits(factorization)
+        twin = self._twin(name, seed, done, splits)
+        if twin:
+            run = {key: done[twin][key] for key in done[twin] if key not in ("arm", "seed")}
+            run |= {"same_as": twin, "command": self.command}
+        else:
+            run = measure(
+                self.recipe,
+                self.dataset,
+                factorization,
+                seed,
+                steps=self._steps(name),
+                folder=self.folder,
+                name=f"{name}-{seed}",
+                extractor=extractor,
+                follow_channels=COMPARISONS[self.comparison].follows_channels,
+                **arm.options,
+            )
+        return run | {"pretraining": self._pretraining_cost(arm, seed)}
+
+    def _factorization(self, name, seed):
+        arm = ARMS[name]
+        statistics = [self._pretraining.statistics(p, seed) for p in arm.pretrainings]
+        return arm.build(statistics, seed, self.recipe.steps)
+
+    def _splits(self, factorization) -> list[FlowBijector]:
+        """Returns the factorization's flow of every level; none of a flow without a split."""
+        if factorization is None:
+            return []
+        return split_bijectors(factorization, self.dataset.event_shape, self.recipe.levels)
+
+    def _twin(self, name, seed, done, splits):
+        """Returns an arm whose finished run of this seed is what `name` would repeat, or None."""
+        arm = ARMS[name]
+        for other, row in done.items():
+            candidate = ARMS[other]
+            alike = all(
+                getattr(candidate, what) == getattr(arm, what)
+                for what in ("options", "more_time", "as_long_as")
+            )
+            if not alike or "failed" in row or "same_as" in row:
+                continue
+            if other not in splits:
+                splits[other] = self._splits(self._factorization(other, seed))
+            if same_splits(splits[name], splits[other]):
+                return other
+        return None
+
+    def _steps(self, name):
+        """Returns how many steps an arm is trained for."""
+        arm, exchange = ARMS[name], Exchange(self.recipe, self.dataset, self.folder, self.say)
+        if arm.more_time:
+            return self.recipe.steps + round(exchange.of_pretraining()["steps"])
+        if arm.as_long_as:
+            return round(self.recipe.steps * exchange.of_arms(arm.as_long_as, name)["ratio"])
+        return self.recipe.steps
+
+    def _pretraining_cost(self, arm, seed):
+        """Returns the seconds of the arm's pre-trainings and of collecting statistics."""
+        if not arm.pretrainings:
+            return None
+        costs = [self._pretraining.cost(name, seed) for name in arm.pretrainings]
+        return {
+            key: sum(cost[key] for cost in costs)
+            for key in ("training_seconds", "collecting_seconds")
+        }
+
+    def _claim(self):
+        sides = (self.dataset.train, self.dataset.validation, self.dataset.test)
+        settings = dataclasses.asdict(self.recipe) | {
+            "comparison": self.comparison,
+            "event_shape": list(self.dataset.event_shape),
+            "bins": self.dataset.bins,
+            "images": [len(side) for side in sides],
+            "clusters": [
+                None if side.clusters is None else len(set(side.clusters.tolist()))
+                for side in sides
+            ],
+            "extractor": None if self.extractor_file is None else str(self.extractor_file),
+        }
+        claim(self.folder, settings)
+
+    def _extractor(self) -> FeatureExtractor | None:
+        if self.extractor_file is not None:
+            return load_extractor(self.extractor_file, self.dataset)
+        if self.dataset.train.labels is None and self.dataset.train.clusters is None:
+            return None
+        return load_or_train(self.folder / "classifier.keras", self.dataset)
+
+    def say(self, message: str) -> None:
+        """Shows a line of progress, if that is wanted."""
+        if self.verbose:
+            print(message, flush=True)
+
+
+def _outcome(row):
+    if "failed" in row:
+        return f"failed: {row['failed']}"
+    shared = f", as {row['same_as']}" if "same_as" in row else ""
+    bits = row["validation"]["bits_per_dimension"]
+    return f"validation {bits:.4f} bits/dim, {row['seconds']:.0f} s{shared}"

@@ -1,0 +1,1 @@
+"""What parts cost in time, as ratios within one run."""

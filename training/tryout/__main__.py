@@ -1,0 +1,62 @@
+"""Command line: try an exported model out in the browser, over REST and over gRPC."""
+
+import signal
+import threading
+from pathlib import Path
+
+import click
+
+
+@click.command(context_settings={"show_default": True})
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--rest-port", default=8501, help="Port of REST and the page; 0 for any free one.")
+@click.option("--grpc-port", default=8500, help="Port of gRPC; 0 for any free one.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    help="Address to listen on. Anything but loopback lets others on the network in.",
+)
+@click.option(
+    "--max-request-bytes",
+    type=click.IntRange(min=1),
+    default=16 << 20,
+    help="Larger requests are refused unread.",
+)
+def main(directory, rest_port, grpc_port, host, max_request_bytes):
+    """Serves the largest version in DIRECTORY, like saved_models/digits, to be tried out.
+
+    For trying out, not for production: nobody is asked who they are, nothing is
+    encrypted, requests are not gathered into batches, and a person with time can
+    keep it busy. What it speaks is TensorFlow Serving's API, so clients written
+    against it work with TensorFlow Serving. The model's name is the folder's.
+    """
+    click.echo(f"Loading {directory} ...")
+    import tensorflow as tf
+    from tfp_lcma.training.tryout.model import ServedModel
+    from tfp_lcma.training.tryout.server import TryOutServer
+
+    # The loader of TensorFlow 1 is what is wanted, and says that it is old.
+    tf.get_logger().setLevel("ERROR")
+    stop = threading.Event()
+    try:
+        model = ServedModel(directory)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
+        server = TryOutServer(model, host, rest_port, grpc_port, max_request_bytes)
+    except (ValueError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(
+        f"{model.name}, version {model.version}; for trying out, not for production.\n"
+        f"  page  http://{server.rest_address}/\n"
+        f"  REST  http://{server.rest_address}/v1/models/{model.name}\n"
+        f"  gRPC  {server.grpc_address}\n"
+        "Ctrl-C stops it."
+    )
+    stop.wait()
+    click.echo("Stopping.")
+    server.stop()
+    model.close()
+
+
+if __name__ == "__main__":
+    main()
