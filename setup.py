@@ -9,6 +9,7 @@ TRAINING = [
     "click>=8.1",
     "importlib_resources",  # imported but not declared by tensorflow-datasets 4.9.10
     "matplotlib>=3.9",
+    "pillow>=10.3",  # greys of 16 bits
     "scikit-image>=0.24",
     "scikit-learn>=1.5",
     "scipy>=1.13",
@@ -19,7 +20,7 @@ TRAINING = [
 SERVING = [
     "click>=8.1",
     "grpcio>=1.66",
-    "pillow>=10",
+    "pillow>=10.3",  # greys of 16 bits
     "tensorflow-serving-api>=2.19",  # the protos, of the version of TensorFlow
 ]
 

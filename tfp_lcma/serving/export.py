@@ -31,6 +31,7 @@ def export_saved_model(
     warm_up_rows: Sequence[int] = (1,),
     recipe: Mapping[str, Any] | None = None,
     metrics: Mapping[str, Any] | None = None,
+    pixels: Mapping[str, Any] | None = None,
 ) -> Path:
     """Writes `model` as the next version under `directory`.
 
@@ -74,6 +75,8 @@ def export_saved_model(
             these are compiled before it is served.
         recipe: How the model was trained, for the card; what JSON can hold.
         metrics: How good it is, for the card; what JSON can hold.
+        pixels: How an image file of any size becomes an image of the model, for the
+            card; what JSON can hold.
 
     Returns:
         The folder of the new version, `directory/<integer>`.
@@ -84,7 +87,7 @@ def export_saved_model(
     """
     _check_exportable(model)
     rows = [check_count(number, "warm_up_rows") for number in warm_up_rows]
-    for name, given in (("recipe", recipe), ("metrics", metrics)):
+    for name, given in (("recipe", recipe), ("metrics", metrics), ("pixels", pixels)):
         _check_plain(given, name)
     if network_dtype is not None:
         model = with_network_dtype(model, network_dtype)
@@ -103,6 +106,7 @@ def export_saved_model(
             signatures,
             recipe=recipe,
             metrics=metrics,
+            pixels=pixels,
             network_dtype=network_dtype,
             jit_compile=jit_compile,
             warm_up_requests=requests,

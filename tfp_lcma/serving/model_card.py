@@ -28,6 +28,7 @@ def model_card(
     *,
     recipe: Mapping[str, Any] | None,
     metrics: Mapping[str, Any] | None,
+    pixels: Mapping[str, Any] | None,
     network_dtype: str | None,
     jit_compile: bool,
     warm_up_requests: int,
@@ -39,6 +40,7 @@ def model_card(
         signatures: Its signatures.
         recipe: How it was trained; None: unknown.
         metrics: How good it is; None: unknown.
+        pixels: How an image file of any size becomes an image of the model; None: unknown.
         network_dtype: The type that its networks were exported in; None: their own.
         jit_compile: Whether XLA compiles its signatures.
         warm_up_requests: Number of requests in the warm-up file.
@@ -62,6 +64,7 @@ def model_card(
         "exit_map": None if flow.exit_map is None else flow.exit_map.tolist(),
         "recipe": None if recipe is None else dict(recipe),
         "metrics": None if metrics is None else dict(metrics),
+        "pixels": None if pixels is None else dict(pixels),
         "versions": {
             "python": platform.python_version(),
             "tfp_lcma": __version__,

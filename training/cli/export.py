@@ -60,6 +60,7 @@ def main(folder, export_dir, network_dtype, jit_compile, warm_up_rows, serving_c
             warm_up_rows=warm_up_rows,
             recipe=trained.settings,
             metrics=trained.metrics,
+            pixels=trained.settings.get("pixels"),
         )
         click.echo(f"{folder} is exported to {version}.")
         if serving_config:

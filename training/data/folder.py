@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from tfp_lcma.training.data.pixels import PixelSettings, read_pixels
 from tfp_lcma.training.data.split import Dataset, Split
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
@@ -47,28 +47,13 @@ def load_folder(
         )
     held_out = max(1, len(names) // 10)
     sides = names[2 * held_out :], names[:held_out], names[held_out : 2 * held_out]
-    return Dataset("folder", *(_read(folder, side[:limit], image_size) for side in sides))
+    settings = PixelSettings(image_size, image_size, 3)
+    return Dataset("folder", *(_read(folder, side[:limit], settings) for side in sides))
 
 
 def _is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
-def _read(folder: Path, names: list[str], size: int) -> Split:
-    images = np.empty((len(names), size, size, 3), np.uint8)
-    for i, name in enumerate(names):
-        images[i] = _read_image(folder / name, size)
-    return Split(images)
-
-
-def _read_image(path: Path, size: int) -> np.ndarray:
-    """Returns uint8 [size, size, 3]."""
-    try:
-        with Image.open(path) as image:
-            # Pillow clips 16-bit gray at 255 when it converts: a white square, without a word.
-            if image.mode[0] in "IF":
-                raise ValueError(f"its pixels are of mode {image.mode!r}, not 8 bits")
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-            return np.asarray(ImageOps.fit(upright, (size, size), Image.Resampling.BILINEAR))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"cannot read image {str(path)!r}: {error}") from error
+def _read(folder: Path, names: list[str], settings: PixelSettings) -> Split:
+    return Split(np.stack([read_pixels(folder / name, settings) for name in names]))

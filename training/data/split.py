@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+from tfp_lcma.training.data.pixels import CHANNELS, PixelSettings
 
 
 # Arrays have no single truth value, hence no generated ==.
@@ -81,6 +82,14 @@ class Dataset:
     def event_shape(self) -> tuple[int, int, int]:
         """Shape of one image, (H, W, C)."""
         return self.train.images.shape[1:]
+
+    @property
+    def pixels(self) -> PixelSettings | None:
+        """How an image file becomes an image like these; None if they are neither grey nor RGB."""
+        height, width, channels = self.event_shape
+        if channels not in CHANNELS:
+            return None
+        return PixelSettings(height, width, channels, self.bins)
 
     @property
     def classes(self) -> int | None:

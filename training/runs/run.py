@@ -82,6 +82,7 @@ class Run:
             "labels": self.labels,
             "event_shape": dataset.event_shape,
             "bins": dataset.bins,
+            "pixels": dataset.pixels and dataset.pixels.to_config(),
             "images": [len(s) for s in (dataset.train, dataset.validation, dataset.test)],
         }
         if self.labels:
@@ -129,7 +130,11 @@ class Run:
             named.rename(temporary)
         if self.export is not None:
             version = lcma.export_saved_model(
-                model, self.export, recipe=settings, metrics=results_in(metrics)
+                model,
+                self.export,
+                recipe=settings,
+                metrics=results_in(metrics),
+                pixels=settings["pixels"],
             )
             metrics["export"] = str(version)
         _write_json(finished, metrics)

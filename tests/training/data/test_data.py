@@ -385,13 +385,6 @@ def test_an_unreadable_image_is_named(content, tmp_path):
         load_dataset("folder", images=tmp_path, image_size=4)
 
 
-def test_16_bit_images_are_refused_instead_of_clipped(tmp_path):
-    for i in range(3):
-        Image.fromarray(np.full((8, 8), 30_000, np.uint16)).save(tmp_path / f"{i}.png")
-    with pytest.raises(ValueError, match="8 bits"):
-        load_dataset("folder", images=tmp_path, image_size=4)
-
-
 @pytest.mark.parametrize("n", [0, 2])
 def test_folder_of_fewer_than_three_images_is_refused(n, tmp_path):
     write_images(tmp_path, n)

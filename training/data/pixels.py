@@ -1,0 +1,153 @@
+"""From an image file to the pixels of a data set: the same for training, scoring and serving."""
+
+import dataclasses
+import io
+import os
+import warnings
+from collections.abc import Mapping
+from typing import Any, BinaryIO
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+# What Pillow may open; some of its other readers start programs.
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
+_MODES = {1: "L", 3: "RGB"}
+CHANNELS = tuple(_MODES)
+
+
+class UnreadableImageError(ValueError):
+    """A file that is no image, is damaged, or holds what cannot be made pixels of."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PixelSettings:
+    """What is made of an image file, whatever its size and colours.
+
+    ```none
+    upright -> 8 bits -> on the background -> grey or colour -> resized and cropped -> intensities
+    ```
+
+    An image is turned upright as its EXIF orientation says; of 16 bits the high 8 are taken. It is
+    laid on a grey background where it is transparent. It is resized, bilinearly over the area that
+    a new pixel covers, until it fills height and width, and cropped to its middle; an image that
+    has the size already keeps its pixels. Black becomes 0 and white `bins - 1`. Gamma and colour
+    profiles are ignored. Of an animation, the first frame is taken.
+
+    Attributes:
+        height: Of the result, in pixels.
+        width: Of the result, in pixels.
+        channels: 1 for grey, 3 for colour.
+        bins: Number of intensities, 2 to 256.
+        background: Grey behind transparent pixels, 0 (black) to 255 (white).
+    """
+
+    height: int
+    width: int
+    channels: int
+    bins: int = 256
+    background: int = 128
+
+    def __post_init__(self) -> None:
+        """Checks the values."""
+        limits = {"height": (1, None), "width": (1, None), "bins": (2, 256), "background": (0, 255)}
+        for name, (least, most) in limits.items():
+            value = getattr(self, name)
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            if not whole or value < least or (most is not None and value > most):
+                wanted = f"at least {least}" if most is None else f"from {least} to {most}"
+                raise ValueError(f"{name} must be a whole number {wanted}; got {value!r}.")
+        if self.channels not in _MODES:
+            raise ValueError(
+                f"channels must be 1 (grey) or 3 (colour) to read files; got {self.channels!r}."
+            )
+
+    def to_config(self) -> dict[str, int]:
+        """Returns the settings as JSON holds them."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> "PixelSettings":
+        """Returns the settings of `to_config`.
+
+        Raises:
+            ValueError: If something is missing, unknown or out of range.
+        """
+        try:
+            return cls(**config)
+        except TypeError as error:
+            names = ", ".join(field.name for field in dataclasses.fields(cls))
+            raise ValueError(f"pixels must be an object of {names}; got {config!r}.") from error
+
+
+def read_pixels(
+    file: str | os.PathLike[str] | bytes | BinaryIO, settings: PixelSettings
+) -> np.ndarray:
+    """Returns the pixels of a PNG, JPEG, WebP, BMP or GIF file.
+
+    ```python
+    read_pixels("cat.jpg", PixelSettings(32, 32, 3))  # uint8 [32, 32, 3]
+    ```
+
+    Args:
+        file: Path of the file, its contents, or an open binary file.
+        settings: What is made of it.
+
+    Returns:
+        uint8 `[height, width, channels]`, intensities from 0 to `bins - 1`.
+
+    Raises:
+        UnreadableImageError: Naming the file and what is wrong with it.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Twice its limit, Pillow refuses an image; up to there it would only warn.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            source = io.BytesIO(file) if isinstance(file, bytes) else file
+            image = Image.open(source, formats=FORMATS)
+        with image:
+            pixels = np.asarray(_fitted(image, settings))
+    except UnidentifiedImageError as error:
+        raise _unreadable(file, f"it is no {_listed(FORMATS)} image") from error
+    except Exception as error:
+        # Pillow's readers raise whatever a damaged file leads them to.
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise _unreadable(file, reason) from error
+    if settings.bins < 256:
+        pixels = np.rint(pixels * ((settings.bins - 1) / 255)).astype(np.uint8)
+    return pixels.reshape(settings.height, settings.width, settings.channels)
+
+
+def _fitted(image: Image.Image, settings: PixelSettings) -> Image.Image:
+    """Returns the opened image in grey or colour, in the size that is asked for."""
+    image = _eight_bits(ImageOps.exif_transpose(image))
+    if image.has_transparency_data:
+        grey = (settings.background,) * 3
+        behind = Image.new("RGBA", image.size, (*grey, 255))
+        image = Image.alpha_composite(behind, image.convert("RGBA"))
+    image = image.convert(_MODES[settings.channels])
+    size = (settings.width, settings.height)
+    return ImageOps.fit(image, size, Image.Resampling.BILINEAR)
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Returns greys of 16 bits as 8, which Pillow would clip at 255."""
+    if not image.mode.startswith("I;16"):
+        if image.mode in ("I", "F"):
+            raise ValueError(f"its pixels are of mode {image.mode!r}, neither 8 nor 16 bits")
+        return image
+    values = np.asarray(image)
+    grey = Image.fromarray((values >> 8).astype(np.uint8))
+    if "transparency" in image.info:
+        grey.putalpha(Image.fromarray(values != image.info["transparency"]).convert("L"))
+    return grey
+
+
+def _unreadable(file, reason) -> UnreadableImageError:
+    name = file if isinstance(file, str | os.PathLike) else getattr(file, "name", None)
+    which = "image" if name is None else f"image {os.fspath(name)!r}"
+    return UnreadableImageError(f"cannot read {which}: {reason}.")
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
