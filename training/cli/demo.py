@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import click
-from tfp_lcma.training.data import load_dataset
+from tfp_lcma.training.data import load
 from tfp_lcma.training.recipes.recipe import load_recipe
 from tfp_lcma.training.runs.run import Run
 
@@ -21,7 +21,7 @@ def main(seed, steps, pretrain_steps, run_dir):
     """Trains both, prints their test bits per dimension and exports the LCMA model."""
     began = time.monotonic()
     recipe = load_recipe("digits", steps=steps, pretrain_steps=pretrain_steps)
-    dataset = load_dataset("digits")
+    dataset = load("digits")
     # The baseline gets the steps that LCMA spends on pre-training, too.
     total = dataclasses.replace(recipe, steps=recipe.steps + recipe.pretrain_steps)
     runs = {

@@ -1,18 +1,16 @@
 """Handwritten digits that scikit-learn brings along: small, real, and always there."""
 
 import numpy as np
+from tfp_lcma.training.data.sources import Request
 from tfp_lcma.training.data.split import Dataset, Split
 
 _VALIDATION, _TEST = 200, 300
 
 
-def load_digits(limit: int | None = None) -> Dataset:
+def load_digits(request: Request) -> Dataset:
     """Returns 1,797 digits of 8x8x1, intensities 0..16: 1,297 train, 200 validation, 300 test.
 
     The UCI "Optical Recognition of Handwritten Digits" test set, which scikit-learn ships.
-
-    Args:
-        limit: keeps at most this many images on each side.
 
     Returns:
         The data set, `bins=17`; `labels` holds the digit.
@@ -25,5 +23,5 @@ def load_digits(limit: int | None = None) -> Dataset:
     # generators may change with NumPy, and the split with them.
     order = np.random.RandomState(0).permutation(len(images))
     members = np.split(order, [-(_VALIDATION + _TEST), -_TEST])
-    sides = [Split(images[m[:limit]], labels=digits.target[m[:limit]]) for m in members]
-    return Dataset("digits", *sides, bins=17)
+    whole = Split(images, labels=digits.target)
+    return Dataset(request.name, *(whole.take(rows[: request.limit]) for rows in members), bins=17)

@@ -1,59 +1,140 @@
 """The user's own images: any folder, any size, any of the usual formats."""
 
 import hashlib
-import os
+import warnings
 from pathlib import Path
 
 import numpy as np
-from tfp_lcma.training.data.pixels import PixelSettings, read_pixels
+from tfp_lcma.training.data.files import SUFFIXES, composed, find_images, read_files
+from tfp_lcma.training.data.pixels import PixelSettings, UnreadableImageError
 from tfp_lcma.training.data.split import Dataset, Split
+from tqdm import tqdm
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
+# What the three sides of a folder that is already split are called.
+_SIDES = {
+    "train": ("train", "training"),
+    "validation": ("validation", "val", "valid"),
+    "test": ("test", "testing"),
+}
+# Files that an error or a warning names.
+_MOST_NAMED = 50
 
 
 def load_folder(
-    images: str | os.PathLike, image_size: int, *, seed: int = 0, limit: int | None = None
+    folder: Path,
+    image_size: int | None,
+    *,
+    labels: bool = False,
+    seed: int = 0,
+    limit: int | None = None,
 ) -> Dataset:
-    """Returns the images below a folder as RGB squares: 80% train, 10% validation, 10% test.
+    """Returns the images below a folder as squares in colour: 80% train, 10% validation, 10% test.
 
-    The shorter side is resized to `image_size` and the middle of the longer side is kept. The
-    order in which files go to the three sides is that of a hash of their relative paths, so it
-    does not depend on the machine. Files that show the same scene may end on different sides.
+    The order in which files go to the three sides is that of a hash of their relative paths, so
+    it does not depend on the machine. Files that show the same scene may end on different sides.
+    A folder that is already split, into `train` and one or both of `val` and `test`, stays so; a
+    side that it lacks is a tenth of `train`.
 
     Args:
-        images: folder, searched recursively for files ending in `SUFFIXES`; hidden files are
-            passed over. Of an animation, the first frame is taken.
-        image_size: side of the square in pixels.
-        seed: part of the hash: another number is another split.
-        limit: keeps, and decodes, at most this many images on each side.
+        folder: Searched with its subfolders for files ending in `SUFFIXES`; what is hidden is
+            left out, and images of other kinds are named in a warning.
+        image_size: Side of the square in pixels; see `PixelSettings` for how a file is made it.
+        labels: Whether the subfolders (of each side, where the folder is split) are classes,
+            numbered in the order of their names.
+        seed: Part of the hash: another number is another split.
+        limit: Keeps, and reads, at most this many images on each side.
 
     Returns:
-        The data set, uint8 [n, image_size, image_size, 3] in memory, 256 intensities.
+        The data set, uint8 `[n, image_size, image_size, 3]` in memory, 256 intensities.
 
     Raises:
-        ValueError: the folder is missing or holds fewer than 3 images, or a file is unreadable.
+        ValueError: If `image_size` is None, there are fewer than 3 images or one outside a class,
+            or some are unreadable; all of these are named.
     """
-    folder = Path(images).expanduser()
-    if not folder.is_dir():
-        raise ValueError(f"images must be a folder; {str(folder)!r} is none")
-    names = sorted(
-        (path.relative_to(folder).as_posix() for path in folder.rglob("*") if _is_image(path)),
-        key=lambda name: hashlib.sha256(f"{seed}/{name}".encode()).digest(),
-    )
-    if len(names) < 3:
-        raise ValueError(
-            f"images must hold at least 3 files ({', '.join(SUFFIXES)}), one for each of train, "
-            f"validation and test; found {len(names)} below {str(folder)!r}"
+    if image_size is None:
+        raise ValueError(f"image_size must be given for the folder {str(folder)!r}; got None.")
+    found = find_images(folder)
+    if found.passed_over:
+        warnings.warn(
+            f"{len(found.passed_over)} images below {str(folder)!r} are passed over, since only "
+            f"{', '.join(SUFFIXES)} are read: {_named(found.passed_over, ', ')}.",
+            stacklevel=2,
         )
-    held_out = max(1, len(names) // 10)
-    sides = names[2 * held_out :], names[:held_out], names[held_out : 2 * held_out]
-    settings = PixelSettings(image_size, image_size, 3)
-    return Dataset("folder", *(_read(folder, side[:limit], settings) for side in sides))
+    sides = _sides(sorted(found.images, key=lambda name: _hash(name, seed)))
+    if not all(sides.values()):
+        raise ValueError(
+            f"the folder must hold at least 3 images ({', '.join(SUFFIXES)}), one for each of "
+            f"train, validation and test; found {len(found.images)} below {str(folder)!r}."
+        )
+    classes = _classes(sides) if labels else None
+    kept = {side: list(names.items())[:limit] for side, names in sides.items()}
+    images = _read(folder, [name for names in kept.values() for name, _ in names], image_size)
+    splits = []
+    for names in kept.values():
+        own, images = images[: len(names)], images[len(names) :]
+        numbers = classes and np.array([classes.index(_class(inner)) for _, inner in names])
+        splits.append(Split(own, labels=numbers))
+    return Dataset(folder.resolve().name, *splits, class_names=classes and tuple(classes))
 
 
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+def _hash(name: str, seed: int) -> bytes:
+    return hashlib.sha256(f"{seed}/".encode() + composed(name)).digest()
 
 
-def _read(folder: Path, names: list[str], settings: PixelSettings) -> Split:
-    return Split(np.stack([read_pixels(folder / name, settings) for name in names]))
+def _sides(names: list[str]) -> dict[str, dict[str, str]]:
+    """Returns the files of each side, in their order, and each one's path within its side."""
+    own: dict[str, dict[str, str]] = {side: {} for side in _SIDES}
+    for name in names:
+        first, _, inner = name.partition("/")
+        for side, folders in _SIDES.items():
+            if inner and first in folders:
+                own[side][name] = inner
+    if not (own["train"] and (own["validation"] or own["test"])):
+        own = {"train": {name: name for name in names}, "validation": {}, "test": {}}
+    tenth = max(1, len(own["train"]) // 10)
+    for side in ("validation", "test"):
+        if not own[side]:
+            held_out = list(own["train"])[:tenth]
+            own[side] = {name: own["train"].pop(name) for name in held_out}
+    return own
+
+
+def _class(inner: str) -> str:
+    return composed(inner.partition("/")[0]).decode("utf-8", "surrogateescape")
+
+
+def _classes(sides: dict[str, dict[str, str]]) -> list[str]:
+    """Returns the names of all classes, sorted."""
+    loose = [name for side in sides.values() for name, inner in side.items() if "/" not in inner]
+    if loose:
+        raise ValueError(
+            "with labels, every image must lie in the folder of its class; these do not: "
+            f"{_named(loose, ', ')}."
+        )
+    return sorted({_class(inner) for side in sides.values() for inner in side.values()})
+
+
+def _read(folder: Path, names: list[str], size: int) -> np.ndarray:
+    """Returns all files as uint8 [n, size, size, 3]."""
+    images = np.empty((len(names), size, size, 3), np.uint8)
+    unreadable = []
+    pixels = read_files((folder / name for name in names), PixelSettings(size, size, 3))
+    # Nothing is shown of what is done in two seconds, or of what no terminal shows.
+    progress = tqdm(pixels, "Reading images", len(names), delay=2, disable=None, leave=False)
+    for row, result in enumerate(progress):
+        if isinstance(result, UnreadableImageError):
+            unreadable.append(str(result))
+        else:
+            images[row] = result
+    if unreadable:
+        raise ValueError(
+            f"{len(unreadable)} of {len(names)} images cannot be read; mend them or take them "
+            f"away:\n  {_named(unreadable, f'{chr(10)}  ')}"
+        )
+    return images
+
+
+def _named(names: list[str], separator: str) -> str:
+    rest = len(names) - _MOST_NAMED
+    more = f"{separator}and {rest} more" if rest > 0 else ""
+    return separator.join(names[:_MOST_NAMED]) + more

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from tfp_lcma.training.data.sources import Request
 from tfp_lcma.training.data.split import Dataset, Split
 
 _PHOTOGRAPHS = (
@@ -24,7 +25,7 @@ _CROPS = {"train": 20_000, "validation": 1_000, "test": 2_000}
 _FACTORS = (2, 3, 4)
 
 
-def load_photos(name: str, size: int, limit: int | None = None) -> Dataset:
+def load_photos(request: Request) -> Dataset:
     """Returns random crops: 20,000 train, 1,000 validation, 2,000 test.
 
     Read this as a set of textures. Behind the crops are ten photographs only. The left half of
@@ -37,14 +38,10 @@ def load_photos(name: str, size: int, limit: int | None = None) -> Dataset:
     A crop is drawn from a photograph, a reduction factor (2, 3 or 4, block means) and a place,
     each uniformly, always by the same random stream.
 
-    Args:
-        name: name of the data set.
-        size: side of a crop in pixels.
-        limit: keeps at most this many crops on each side: the first ones.
-
     Returns:
         The data set, 256 intensities.
     """
+    size = request.size
     photographs = _read_photographs()
     sides = []
     for stream, (side, count) in enumerate(_CROPS.items()):
@@ -58,10 +55,10 @@ def load_photos(name: str, size: int, limit: int | None = None) -> Dataset:
         # The stream of RandomState is frozen; those of newer generators may change with NumPy.
         random = np.random.RandomState(stream)
         images, chosen = _draw_crops(
-            list(pyramids.values()), size, min(count, limit or count), random
+            list(pyramids.values()), size, min(count, request.limit or count), random
         )
         sides.append(Split(images, np.array(list(pyramids))[chosen]))
-    return Dataset(name, *sides)
+    return Dataset(request.name, *sides)
 
 
 def _draw_crops(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from tfp_lcma.training.data.decoded import read_or_decode
+from tfp_lcma.training.data.sources import Request
 from tfp_lcma.training.data.split import Dataset, Split
 
 _IN_MEMORY_BYTES = 200_000_000
@@ -63,9 +64,7 @@ PREPARED = {
 }
 
 
-def load_prepared(
-    name: str, data_dir: str | os.PathLike | None = None, limit: int | None = None
-) -> Dataset:
+def load_prepared(request: Request) -> Dataset:
     """Returns a data set that was prepared by `tensorflow_datasets` beforehand.
 
     Test images are those of the official test split. The last 5,000 training images are held out
@@ -74,9 +73,8 @@ def load_prepared(
     [40:188, 15:163] and reduced to 64x64 by area averaging.
 
     Args:
-        name: a key of `PREPARED`.
-        data_dir: the folder given to `tensorflow_datasets`; None stands for its default.
-        limit: keeps, and decodes, at most this many images on each side.
+        request: its `name` is a key of `PREPARED`, its `data_dir` the folder that was given to
+            `tensorflow_datasets`; None stands for its default.
 
     Returns:
         The data set, 256 intensities; `labels` holds the class where the data set has classes.
@@ -87,6 +85,7 @@ def load_prepared(
     """
     import tensorflow_datasets as tfds
 
+    name, _, data_dir, limit = request
     recipe = PREPARED[name]
     folder = None if data_dir is None else os.path.abspath(os.path.expanduser(data_dir))
     builder = tfds.builder(recipe.builder, data_dir=folder)

@@ -46,10 +46,14 @@ class Split:
         """Number of images."""
         return len(self.images)
 
+    def take(self, rows: slice | np.ndarray) -> "Split":
+        """Returns some of the images, and what goes with them."""
+        parts = (self.images, self.clusters, self.labels)
+        return Split(*(None if part is None else part[rows] for part in parts))
+
     def first(self, count: int) -> "Split":
         """Returns the first `count` images, and what goes with them."""
-        parts = (self.images, self.clusters, self.labels)
-        return Split(*(None if part is None else part[:count] for part in parts))
+        return self.take(slice(count))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -62,6 +66,7 @@ class Dataset:
         validation: images to choose by: when to stop, which setting.
         test: images to report on, and nothing else.
         bins: number of intensities; every value of every image lies in 0..bins-1.
+        class_names: what the classes are called, where they have names.
     """
 
     name: str
@@ -69,6 +74,7 @@ class Dataset:
     validation: Split
     test: Split
     bins: int = 256
+    class_names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         """Checks that the three sides agree."""
@@ -94,4 +100,6 @@ class Dataset:
     @property
     def classes(self) -> int | None:
         """Number of classes; None if the data set has none."""
+        if self.class_names is not None:
+            return len(self.class_names)
         return None if self.train.labels is None else int(self.train.labels.max()) + 1

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
-from tfp_lcma.training.data import Dataset, load_dataset
+from tfp_lcma.training.data import Dataset, load
 
 import tfp_lcma as lcma
 from tfp_lcma.multi_scale import MultiScale
@@ -34,7 +34,7 @@ class Recipe:
 
     Attributes:
         name: the recipe's file name.
-        source: data set, one of `tfp_lcma.training.data.SOURCES`.
+        source: data set, one of `tfp_lcma.training.data.names()`, or `folder`.
         model: one of `MODELS`.
         flow: options of that model, `levels` among them.
         steps: most steps of training.
@@ -83,9 +83,11 @@ class Recipe:
         """Says whether the recipe's model has an option of that name."""
         return option in inspect.signature(MODELS[self.model]).parameters
 
-    def load_dataset(self, **where) -> Dataset:
-        """Loads the recipe's data: `data_dir`, `images` and `limit` of `load_dataset`."""
-        return load_dataset(self.source, image_size=self.image_size, **where)
+    def load_dataset(self, images=None, **where) -> Dataset:
+        """Loads the recipe's data, or those in the folder `images`, as `data.load` does."""
+        if (self.source == "folder") != (images is not None):
+            raise ValueError(f"images is for the recipe folder, which needs it; got {images!r}.")
+        return load(images or self.source, image_size=self.image_size, **where)
 
     def build_flow(self, event_shape, factorization, **options) -> MultiScale:
         """Returns the recipe's flow with fresh weights.

@@ -5,7 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
-from tfp_lcma.training.data import load_dataset
+from tfp_lcma.training.data import load
 from tfp_lcma.training.recipes.recipe import load_recipe
 from tfp_lcma.training.runs.checkpoint import Checkpointer
 from tfp_lcma.training.runs.run import Run
@@ -21,7 +21,7 @@ def online_run(folder):
 
 
 def test_run_killed_while_measuring_ends_as_an_undisturbed_one(tmp_path, monkeypatch):
-    digits = load_dataset("digits", limit=40)
+    digits = load("digits", limit=40)
     undisturbed = online_run(tmp_path / "undisturbed")
     metrics = undisturbed.execute(digits)
     assert metrics["pretraining"] is None

@@ -5,7 +5,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from tfp_lcma.training.data import load_dataset
+from tfp_lcma.training.data import load
 from tfp_lcma.training.recipes.recipe import Recipe, load_recipe
 from tfp_lcma.training.runs.checkpoint import Checkpointer, PatientStopping
 from tfp_lcma.training.runs.run import Run, TrainingFailedError
@@ -28,7 +28,7 @@ def tiny_run(folder, **changes):
 
 @pytest.fixture(scope="module")
 def digits():
-    return load_dataset("digits", limit=40)
+    return load("digits", limit=40)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import scipy.ndimage
 import tensorflow as tf
-from tfp_lcma.training.data import Dataset, load_dataset
+from tfp_lcma.training.data import Dataset, load
 
 _OTHERS = ("digits", "photos", "mnist", "fashion_mnist")
 _PHOTO_SIZES = (16, 32, 64)
@@ -101,7 +101,7 @@ def _other_datasets(dataset: Dataset, count: int, data_dir) -> list[ImageSet]:
         size = next((size for size in _PHOTO_SIZES if size >= side), _PHOTO_SIZES[-1])
         source = f"photos{size}" if name == "photos" else name
         try:
-            other = load_dataset(source, data_dir=data_dir, limit=count)
+            other = load(source, data_dir=data_dir, limit=count)
         except FileNotFoundError:
             continue  # Not prepared on this machine.
         images = as_images_of(other.test.images, other.bins, dataset.event_shape, dataset.bins)

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from tfp_lcma.training.data import Dataset, Split, load_dataset
-from tfp_lcma.training.data.photos import load_photos
+from tfp_lcma.training.data import Dataset, Split, load
 from tfp_lcma.training.studies.anomaly import image_sets
 
 from tests.toys import pictures
@@ -13,7 +12,7 @@ IMAGES = pictures(20, (8, 8, 1), bins=17)
 
 @pytest.fixture(scope="module")
 def sets():
-    digits = load_dataset("digits", limit=20)
+    digits = load("digits", limit=20)
     return image_sets.inliers(digits, 20), image_sets.outliers(digits, 20, "/nowhere", seed=0)
 
 
@@ -70,13 +69,13 @@ def test_sets_are_those_that_are_there_without_the_one_trained_on(sets):
 
 
 def test_sets_are_the_same_for_the_same_seed(sets):
-    again = image_sets.outliers(load_dataset("digits", limit=20), 20, "/nowhere", seed=0)
+    again = image_sets.outliers(load("digits", limit=20), 20, "/nowhere", seed=0)
     for first, second in zip(sets[1], again, strict=True):
         np.testing.assert_array_equal(first.images, second.images, err_msg=first.name)
 
 
 def test_crops_of_a_photograph_stay_one_cluster():
-    split = load_photos("photos16", 16, limit=30).test
+    split = load("photos16", limit=30).test
     dataset = Dataset("photos16", split, split, split)
     own = image_sets.inliers(dataset, 25)
     assert len(set(own.clusters)) < 11

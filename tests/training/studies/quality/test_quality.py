@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from tfp_lcma.training.data import Dataset, Split, load_dataset
+from tfp_lcma.training.data import Dataset, Split, load
 from tfp_lcma.training.studies.quality import (
     classifier,
     features,
@@ -18,7 +18,7 @@ from tfp_lcma.training.studies.quality import (
 
 @pytest.fixture(scope="module")
 def digits():
-    return load_dataset("digits")
+    return load("digits")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,168 @@
+"""Folders of images: every image on one side, the same one on every machine."""
+
+import itertools
+import os
+import unicodedata
+
+import numpy as np
+import pytest
+from PIL import Image
+from tfp_lcma.training.data import load
+
+from tests.training.data.sides import sides
+
+
+def write_images(folder, n, first=0):
+    folder.mkdir(parents=True, exist_ok=True)
+    for i in range(first, first + n):
+        Image.new("RGB", (6, 4), (i, 0, 0)).save(folder / f"{i}.png")
+
+
+def values(dataset):
+    """The number of each image, side by side."""
+    return [side.images[:, 0, 0, 0].tolist() for side in sides(dataset)]
+
+
+def test_every_image_is_on_exactly_one_side(tmp_path):
+    write_images(tmp_path, 20)
+    write_images(tmp_path / "deeper" / "still", 5, first=20)
+    (tmp_path / "._0.png").write_text("left by a file manager")
+    dataset = load(tmp_path, image_size=4)
+    assert [len(side) for side in sides(dataset)] == [21, 2, 2]
+    assert sorted(itertools.chain(*values(dataset))) == list(range(25))
+    assert dataset.event_shape == (4, 4, 3) and dataset.name == tmp_path.name
+
+
+def test_the_split_is_one_for_all_machines_and_another_for_another_seed(tmp_path):
+    write_images(tmp_path / "a", 12)
+    write_images(tmp_path / "b", 12)
+    first, second = (values(load(tmp_path / name, image_size=2)) for name in "ab")
+    # By the hash of "0/NUMBER.png", whatever wrote the folder.
+    assert first == second == [[1, 7, 8, 11, 0, 3, 10, 5, 9, 4], [6], [2]]
+    assert values(load(tmp_path / "a", image_size=2, seed=1)) != first
+
+
+def test_the_split_is_one_for_composed_and_decomposed_accents(tmp_path):
+    names = ("été", "café", "über", "señor", "naïve", "Ångström", "crème", "façade", "piñata")
+    splits = []
+    for form in ("NFC", "NFD"):
+        folder = tmp_path / form
+        folder.mkdir()
+        for number, name in enumerate(names):
+            path = folder / f"{unicodedata.normalize(form, name)}.png"
+            Image.new("RGB", (4, 4), (number, 0, 0)).save(path)
+        splits.append(values(load(folder, image_size=2)))
+    assert splits[0] == splits[1]
+
+
+def test_a_name_that_is_not_utf_8_is_read(tmp_path):
+    write_images(tmp_path, 2)
+    with open(os.fsencode(tmp_path) + b"/caf\xe9.png", "wb") as file:
+        Image.new("RGB", (4, 4), (9, 0, 0)).save(file, "PNG")
+    assert sorted(itertools.chain(*values(load(tmp_path, image_size=2)))) == [0, 1, 9]
+
+
+def test_three_images_are_one_on_each_side(tmp_path):
+    write_images(tmp_path, 3)
+    assert [len(side) for side in sides(load(tmp_path, image_size=2))] == [1, 1, 1]
+
+
+def test_limit_keeps_the_first_of_each_side(tmp_path):
+    write_images(tmp_path, 40)
+    whole, few = (values(load(tmp_path, image_size=2, limit=limit)) for limit in (None, 3))
+    assert few == [side[:3] for side in whole]
+
+
+# --- folders that are already split ---
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "validation"])
+def test_a_folder_that_is_already_split_stays_so(name, tmp_path):
+    for number, side in enumerate(("train", name, "test")):
+        write_images(tmp_path / side / "deeper", 12, first=20 * number)
+    expected = [set(range(first, first + 12)) for first in (0, 20, 40)]
+    assert [set(side) for side in values(load(tmp_path, image_size=2))] == expected
+
+
+@pytest.mark.parametrize(("given", "taken"), [("val", 2), ("test", 1)])
+def test_a_side_that_is_missing_is_a_tenth_of_train(given, taken, tmp_path):
+    write_images(tmp_path / "train", 20)
+    write_images(tmp_path / given, 5, first=100)
+    split = values(load(tmp_path, image_size=2))
+    assert len(split[0]) == 18 and len(split[taken]) == 2
+    assert set(split[0]) | set(split[taken]) == set(range(20))
+    assert set(split[3 - taken]) == set(range(100, 105))
+
+
+def test_a_folder_of_trains_alone_is_no_side(tmp_path):
+    write_images(tmp_path / "train", 10)
+    write_images(tmp_path / "ship", 10, first=10)
+    assert sorted(itertools.chain(*values(load(tmp_path, image_size=2)))) == list(range(20))
+
+
+# --- classes ---
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_subfolders_are_classes_where_labels_are_asked_for(split, tmp_path):
+    for side in ("train", "val", "test") if split else (".",):
+        write_images(tmp_path / side / "dog", 10, first=100)
+        write_images(tmp_path / side / "cat" / "big", 10)
+    dataset = load(tmp_path, image_size=2, labels=True)
+    assert dataset.class_names == ("cat", "dog") and dataset.classes == 2
+    for side in sides(dataset):
+        np.testing.assert_array_equal(side.labels, side.images[:, 0, 0, 0] >= 100)
+    assert load(tmp_path, image_size=2).train.labels is None
+
+
+def test_a_class_that_no_kept_image_shows_still_counts(tmp_path):
+    write_images(tmp_path / "many", 30)
+    write_images(tmp_path / "one", 1)
+    assert load(tmp_path, image_size=2, labels=True, limit=1).classes == 2
+
+
+def test_an_image_outside_a_class_is_named(tmp_path):
+    write_images(tmp_path / "cat", 5)
+    write_images(tmp_path, 1, first=77)
+    with pytest.raises(ValueError, match=r"labels.*77\.png"):
+        load(tmp_path, image_size=2, labels=True)
+
+
+# --- what is wrong with a folder ---
+
+
+def test_all_unreadable_images_are_named_at_once(tmp_path):
+    write_images(tmp_path, 9)
+    (tmp_path / "broken.png").write_bytes(b"no image at all")
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    with pytest.raises(ValueError, match="2 of 11 images") as error:
+        load(tmp_path, image_size=4)
+    assert "broken.png" in str(error.value) and "empty.jpg" in str(error.value)
+
+
+def test_of_many_unreadable_images_the_first_are_named_and_the_others_counted(tmp_path):
+    for number in range(60):
+        (tmp_path / f"{number}.png").write_bytes(b"")
+    with pytest.raises(ValueError, match="60 of 60 images") as error:
+        load(tmp_path, image_size=4)
+    assert str(error.value).count(".png") == 50 and "10 more" in str(error.value)
+
+
+def test_images_of_other_kinds_are_named(tmp_path):
+    write_images(tmp_path, 3)
+    (tmp_path / "IMG_1.HEIC").write_bytes(b"")
+    (tmp_path / "scan.tiff").write_bytes(b"")
+    with pytest.warns(UserWarning, match=r"2 images .*IMG_1\.HEIC, scan\.tiff"):
+        load(tmp_path, image_size=4)
+
+
+@pytest.mark.parametrize("n", [0, 2])
+def test_fewer_than_three_images_are_refused(n, tmp_path):
+    write_images(tmp_path, n)
+    with pytest.raises(ValueError, match=f"at least 3 images.* found {n}"):
+        load(tmp_path, image_size=4)
+
+
+def test_a_folder_needs_an_image_size(tmp_path):
+    with pytest.raises(ValueError, match="image_size must be given"):
+        load(tmp_path)

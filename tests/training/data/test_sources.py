@@ -1,0 +1,86 @@
+"""Data sets by name or path, and errors that name what is wrong."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from tfp_lcma.training import data
+from tfp_lcma.training.data import find, load, names
+from tfp_lcma.training.data.sources import Request
+
+from tests.training.data.sides import noise
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_name_wins_over_a_folder_of_that_name(here):
+    (here / "digits").mkdir()
+    assert find("digits") == "digits"
+    assert find("./digits").is_dir()
+    assert find(here / "digits") == here / "digits"
+
+
+@pytest.mark.parametrize("given", ["images", "./images", "images.npz"])
+def test_folders_and_files_of_arrays_are_found(given, here):
+    (here / "images").mkdir()
+    np.savez("images.npz", images=noise(3, 2, 2, 1))
+    assert find(given).exists()
+
+
+@pytest.mark.parametrize("given", ["cifar", "./digits", "nowhere.npz", "setup.py"])
+def test_what_is_neither_is_refused_with_all_names(given, here):
+    (here / "setup.py").touch()
+    with pytest.raises(ValueError, match="data must be one of") as error:
+        find(given)
+    assert all(name in str(error.value) for name in (*names(), repr(given)))
+
+
+def test_the_nearest_name_is_proposed():
+    with pytest.raises(ValueError, match=r"'fashion-mnist'.* 'fashion_mnist'\?"):
+        find("fashion-mnist")
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("digits", {"limit": 0}, "limit must be a whole number"),
+        ("digits", {"limit": 1.5}, "limit must be a whole number"),
+        ("digits", {"limit": True}, "limit must be a whole number"),
+        (".", {"image_size": 0}, "image_size must be a whole number"),
+        ("digits", {"image_size": 16}, "image_size of digits must be 8; got 16"),
+        ("imagenet64", {"image_size": 32}, "image_size of imagenet64 must be 64"),
+        ("emoji", {"image_size": 16}, "image_size of emoji must be 32 or 64"),
+        ("photos16", {"labels": True, "limit": 1}, "labels must be left out: photos16"),
+    ],
+)
+def test_wrong_arguments_are_named(name, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        load(name, **arguments)
+
+
+def test_a_loader_is_asked_for_size_folder_and_limit(monkeypatch):
+    asked = []
+    monkeypatch.setattr("pkgutil.resolve_name", lambda name: asked.append)
+    load("emoji", data_dir="there", limit=3)
+    load("emoji", image_size=64)
+    assert asked == [Request("emoji", 32, "there", 3), Request("emoji", 64)]
+
+
+def test_data_sets_are_known_without_numpy():
+    # Under a package of the same name, so that the top of `tfp_lcma` is not imported.
+    code = (
+        "import sys, types\n"
+        "for name, place in (('tfp_lcma', None), ('tfp_lcma.training', sys.argv[1])):\n"
+        "    sys.modules[name] = types.ModuleType(name)\n"
+        "    sys.modules[name].__path__ = [place] if place else []\n"
+        "from tfp_lcma.training.data import names\n"
+        "assert 'digits' in names() and 'numpy' not in sys.modules\n"
+    )
+    folder = os.path.dirname(os.path.dirname(data.__file__))
+    subprocess.run([sys.executable, "-c", code, folder], check=True)

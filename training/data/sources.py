@@ -1,0 +1,169 @@
+"""The data sets there are, by name; knowing them imports neither NumPy nor TensorFlow."""
+
+import difflib
+import os
+import pkgutil
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from tfp_lcma.training.data.split import Dataset
+
+
+class Request(NamedTuple):
+    """What the loader of a named data set is asked for.
+
+    Attributes:
+        name: Of the data set.
+        size: Side of its images in pixels.
+        data_dir: Where data that do not come with a package lie; None: where they usually do.
+        limit: Most images on each side; None: all.
+    """
+
+    name: str
+    size: int
+    data_dir: str | os.PathLike[str] | None = None
+    limit: int | None = None
+
+
+class Source(NamedTuple):
+    """A named data set.
+
+    Attributes:
+        sizes: Sides of its images in pixels that can be asked for; the first is the usual one.
+        contents: What the images show, and where they come from.
+        loader: Of a `Request`, as "module:function".
+    """
+
+    sizes: tuple[int, ...]
+    contents: str
+    loader: str
+
+
+_DATA = "tfp_lcma.training.data"
+_PREPARED = f"{_DATA}.prepared:load_prepared"
+_PHOTOS = f"{_DATA}.photos:load_photos"
+_CROPS = "crops of the photographs inside scikit-image and scikit-learn, in colour"
+
+SOURCES = {
+    "digits": Source((8,), "handwritten digits of scikit-learn", f"{_DATA}.digits:load_digits"),
+    "emoji": Source(
+        (32, 64),
+        "3,391 pictures in colour, of the npm package @lobehub/fluent-emoji-3d",
+        f"{_DATA}.emoji:load_emoji",
+    ),
+    "photos16": Source((16,), _CROPS, _PHOTOS),
+    "photos32": Source((32,), _CROPS, _PHOTOS),
+    "photos64": Source((64,), _CROPS, _PHOTOS),
+    "mnist": Source((28,), "handwritten digits, by tensorflow_datasets", _PREPARED),
+    "mnist32": Source((32,), "the same, surrounded with black", _PREPARED),
+    "fashion_mnist": Source((28,), "pieces of clothing, by tensorflow_datasets", _PREPARED),
+    "cifar10": Source((32,), "small colour photographs, by tensorflow_datasets", _PREPARED),
+    "imagenet32": Source((32,), "ImageNet made small, by tensorflow_datasets", _PREPARED),
+    "imagenet64": Source((64,), "ImageNet made small, by tensorflow_datasets", _PREPARED),
+    "celeba": Source((64,), "faces, by tensorflow_datasets", _PREPARED),
+}
+
+
+def names() -> tuple[str, ...]:
+    """Returns the names of all data sets."""
+    return tuple(SOURCES)
+
+
+def find(name_or_path: str | os.PathLike[str]) -> str | Path:
+    """Returns which data are meant: the name of a data set, or the path of a folder or file.
+
+    A data set's name wins over a folder of that name, which `./NAME` means.
+
+    Raises:
+        ValueError: If it is neither a name nor the path of a folder or of a .npz file.
+    """
+    if isinstance(name_or_path, str) and name_or_path in SOURCES:
+        return name_or_path
+    path = Path(name_or_path).expanduser()
+    if path.is_dir() or (path.suffix == ".npz" and path.is_file()):
+        return path
+    given = os.fspath(name_or_path)
+    nearest = difflib.get_close_matches(given, SOURCES, n=1)
+    meant = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    raise ValueError(
+        f"data must be one of {', '.join(SOURCES)}, or the path of a folder of images or of a "
+        f".npz file; got {given!r}.{meant}"
+    )
+
+
+def load(
+    name_or_path: str | os.PathLike[str],
+    *,
+    image_size: int | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+    limit: int | None = None,
+    labels: bool = False,
+    seed: int = 0,
+) -> "Dataset":
+    """Loads a data set, a folder of images or a file of arrays; nothing is ever downloaded.
+
+    ```python
+    load("digits").train.images  # uint8 [1297, 8, 8, 1]
+    load("fashion_mnist", data_dir="~/tensorflow_datasets").train.labels  # int64 [55000]
+    load("./holiday", image_size=64)  # every image below the folder ./holiday
+    load("images.npz")  # its arrays `images` and, if it has them, `labels`
+    ```
+
+    Which image is on which side is part of a data set's definition: two runs with different
+    seeds train and test on the same images.
+
+    Args:
+        name_or_path: One of `names()`, a folder of image files, or a .npz file. A name wins over
+            a folder of that name; `./NAME` is always a path.
+        image_size: Side of the square images in pixels. A folder needs it; elsewhere it chooses
+            among the sizes that the data set has, and None stands for the usual one.
+        data_dir: Where a named data set lies that does not come with a package: the folder of
+            `tensorflow_datasets`, or the one with the archive of the emoji.
+        limit: Keeps at most this many images on each side, for quick tries.
+        labels: Whether the images must have classes; those of a folder are its subfolders.
+        seed: Which of the possible splits a folder or a file gets. Keep it fixed over runs that
+            are to be compared; it is not the seed of a run. A named data set has one split.
+
+    Returns:
+        The data set: uint8 images `[n, height, width, channels]` on each side.
+
+    Raises:
+        ValueError: If an argument is unknown, missing or out of range, or images are unreadable.
+        FileNotFoundError: If a named data set is not there; the message says how to get it.
+    """
+    found = find(name_or_path)
+    _check_positive("image_size", image_size)
+    _check_positive("limit", limit)
+    if isinstance(found, str):
+        dataset = _load_named(found, image_size, data_dir, limit)
+    elif found.is_dir():
+        from tfp_lcma.training.data.folder import load_folder
+
+        dataset = load_folder(found, image_size, labels=labels, seed=seed, limit=limit)
+    else:
+        from tfp_lcma.training.data.arrays import load_arrays
+
+        dataset = load_arrays(found, seed=seed, limit=limit)
+        _check_size(found.name, image_size, dataset.event_shape[:1])
+    if labels and dataset.classes is None:
+        raise ValueError(f"labels must be left out: {dataset.name} has no classes.")
+    return dataset
+
+
+def _load_named(name, image_size, data_dir, limit) -> "Dataset":
+    source = SOURCES[name]
+    _check_size(name, image_size, source.sizes)
+    request = Request(name, image_size or source.sizes[0], data_dir, limit)
+    return pkgutil.resolve_name(source.loader)(request)
+
+
+def _check_positive(argument: str, value: int | None) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise ValueError(f"{argument} must be a whole number >= 1 or None; got {value!r}.")
+
+
+def _check_size(name: str, image_size: int | None, sizes: tuple[int, ...]) -> None:
+    if image_size is not None and image_size not in sizes:
+        expected = " or ".join(map(str, sizes))
+        raise ValueError(f"image_size of {name} must be {expected}; got {image_size}.")
