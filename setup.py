@@ -15,6 +15,7 @@ TRAINING = [
     "scipy>=1.13",
     "tensorboard>=2.19",
     "tensorflow-datasets>=4.9.9",
+    "tqdm>=4.60",
 ]
 
 SERVING = [

@@ -14,7 +14,7 @@ from tfp_lcma.training.data.split import Dataset, Split
 
 PACKAGE = "@lobehub/fluent-emoji-3d@1.1.0"
 ARCHIVE = "lobehub-fluent-emoji-3d-1.1.0.tgz"
-_PICTURE = re.compile(r"(?:.*/)?assets/([0-9a-f]+(?:-[0-9a-f]+)*)\.webp")
+_PICTURE = re.compile(r"(?:.*/)?assets/([0-9a-f]+(?:[-_][0-9a-f]+)*)\.webp")
 
 _SKIN_TONES = range(0x1F3FB, 0x1F400)
 _HAIR = range(0x1F9B0, 0x1F9B4)
@@ -108,9 +108,9 @@ def group_of(name: str) -> str:
     """Returns what a picture shows, the same for pictures that are nearly alike.
 
     Args:
-        name: Code points of the emoji in hexadecimal, `1f44b-1f3fb`.
+        name: Code points of the emoji in hexadecimal, joined by - or _: `1f44b-1f3fb`.
     """
-    codes = [int(code, 16) for code in name.split("-")]
+    codes = [int(code, 16) for code in re.split("[-_]", name)]
     ignored = (*_SKIN_TONES, *_HAIR, *_MARKS)
     shown = [_DRAWN_AS.get(code, code) for code in codes if code not in ignored]
     if any(code in _REGIONAL_INDICATORS or code in _TAGS for code in shown):
