@@ -45,12 +45,12 @@ def main(folder, export_dir, network_dtype, jit_compile, warm_up_rows, serving_c
     Takes the weights of the best validation, and puts the run's recipe and
     results on the model card. `python -m tfp_lcma.training.tryout.check_export` checks the version.
     """
-    from tfp_lcma.training.runs.load_run import load_trained
+    from tfp_lcma.training.runs.load_run import load_run
 
     import tfp_lcma as lcma
 
     try:
-        trained = load_trained(folder)
+        trained = load_run(folder)
         directory = export_dir or Path("saved_models") / trained.settings["name"]
         version = lcma.export_saved_model(
             trained.model,

@@ -75,8 +75,10 @@ def main(
     logs; the SavedModel is in the export folder.
     """
     from tfp_lcma.training import registry as factorizations
-    from tfp_lcma.training.runs.run import Run, TrainingFailedError
+    from tfp_lcma.training.runs.progress import Progress
+    from tfp_lcma.training.runs.run import Run
     from tfp_lcma.training.runs.threads import use_threads
+    from tfp_lcma.training.runs.trainer import TrainingFailedError
 
     use_threads(threads)
     try:
@@ -100,7 +102,7 @@ def main(
             export=(export_dir or Path("saved_models") / recipe) if export else None,
             checkpoint_every=checkpoint_every,
             jit_compile=jit,
-            verbose=not quiet,
+            progress=Progress(quiet=quiet),
         )
         metrics = run.execute(dataset)
     except (ValueError, OSError, TrainingFailedError) as error:

@@ -8,21 +8,21 @@ from typing import Any, NamedTuple
 import keras
 from tfp_lcma.training import registry as factorizations
 from tfp_lcma.training.recipes.recipe import Recipe
-from tfp_lcma.training.runs.checkpoint import Checkpointer, PatientStopping
+from tfp_lcma.training.runs import statistics
+from tfp_lcma.training.runs.course import Course
 
 import tfp_lcma as lcma
-from tfp_lcma.factorizations import LogDetStatistics
 
 # What `metrics.json` holds beside results.
 _COURSE = ("pretraining", "training", "export")
 
 
-class Trained(NamedTuple):
+class LoadedRun(NamedTuple):
     """A run's model and what is known about it.
 
     Attributes:
         model: with the weights of its best validation.
-        settings: what the run was claimed with: recipe, factorization, seed, data.
+        settings: what the run was started with: recipe, factorization, seed, data.
         metrics: its results so far.
     """
 
@@ -31,7 +31,7 @@ class Trained(NamedTuple):
     metrics: dict[str, Any]
 
 
-def load_trained(folder: Path) -> Trained:
+def load_run(folder: Path) -> LoadedRun:
     """Loads the model of a run, finished or still training.
 
     Raises:
@@ -41,13 +41,28 @@ def load_trained(folder: Path) -> Trained:
     settings = _read(folder / "config.json")
     saved = folder / "model.keras"
     if not saved.exists():
-        return Trained(*_from_checkpoint(folder, settings))
+        return LoadedRun(*_from_checkpoint(folder, settings))
     try:
         model = keras.saving.load_model(saved)
     except (OSError, TypeError, ValueError, LookupError) as error:
         raise ValueError(f"{saved} cannot be read ({type(error).__name__}: {error}).") from error
     finished = folder / "metrics.json"
-    return Trained(model, settings, results_in(_read(finished)) if finished.exists() else {})
+    return LoadedRun(model, settings, results_in(_read(finished)) if finished.exists() else {})
+
+
+def start_from(folder: Path, model: lcma.FlowModel) -> None:
+    """Gives a model the best weights of a run of the same flow.
+
+    Raises:
+        ValueError: it is a run of another flow, or `load_run` cannot load it.
+    """
+    source = load_run(folder).model
+    if [tuple(v.shape) for v in source.weights] != [tuple(v.shape) for v in model.weights]:
+        raise ValueError(
+            f"--init-from must be a run of the same flow; that of {folder} has "
+            f"{source.count_params():,} parameters, the new one {model.count_params():,}."
+        )
+    model.set_weights(source.get_weights())
 
 
 def results_in(metrics: dict[str, Any]) -> dict[str, Any]:
@@ -65,22 +80,26 @@ def _from_checkpoint(folder, settings):
         conditions = {"conditions": settings["classes"]} if settings["labels"] else {}
     except (LookupError, TypeError) as error:
         raise ValueError(f"{folder / 'config.json'} is not that of a run: {error}.") from error
-    statistics = None
+    chosen_by = None
     if name in factorizations.FROM_STATISTICS or name in factorizations.FROM_IMAGES:
-        path = folder / "statistics.npz"
-        if not path.exists():
+        chosen_by = statistics.load(folder)
+        if chosen_by is None:
             raise ValueError(f"{folder} must hold a trained flow; it is still pre-training.")
-        statistics = LogDetStatistics.load(path)
-    factorization = factorizations.build(name, steps=recipe.steps, seed=seed, statistics=statistics)
+    first_steps = settings.get("first_steps", recipe.steps)
+    factorization = factorizations.build(name, steps=first_steps, seed=seed, statistics=chosen_by)
     model = recipe.build_model(recipe.build_flow(shape, factorization, **conditions), bins, seed)
     model.compile(optimizer=recipe.build_optimizer(recipe.steps))
-    stopping = PatientStopping(recipe.patience)
-    state = Checkpointer(folder / "checkpoints" / "training", "training", stopping, every=1)
-    state.attach(model)
-    if not state.history:
+    course = Course(
+        model,
+        "training",
+        recipe.steps,
+        patience=recipe.patience,
+        checkpoints=folder / "checkpoints" / "training",
+    )
+    if not course.history:
         raise ValueError(f"{folder} must hold a validated flow; it has no validation yet.")
-    state.restore_best()
-    return model, settings, {"validation": stopping.best, "steps": state.step}
+    course.restore_best()
+    return model, settings, {"validation": course.best, "steps": course.step}
 
 
 def _read(path):

@@ -3,53 +3,50 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
-import keras
-import numpy as np
-import tensorflow as tf
 from tfp_lcma.training import registry as factorizations
 from tfp_lcma.training.data import Dataset
-from tfp_lcma.training.data.batches import batches
 from tfp_lcma.training.recipes.recipe import Recipe
-from tfp_lcma.training.reports import run_pictures as report
-from tfp_lcma.training.runs import evaluation
-from tfp_lcma.training.runs.channel_log import ChannelLog
-from tfp_lcma.training.runs.checkpoint import Checkpointer, PatientStopping
-from tfp_lcma.training.runs.evaluation import condition_of
-from tfp_lcma.training.runs.load_run import results_in
-from tfp_lcma.training.runs.online_choices import ChoiceLog
-from tfp_lcma.training.runs.run_lock import claim
+from tfp_lcma.training.reports import run_pictures
+from tfp_lcma.training.runs import evaluation, statistics
+from tfp_lcma.training.runs.callbacks import callbacks
+from tfp_lcma.training.runs.load_run import results_in, start_from
+from tfp_lcma.training.runs.progress import Progress
+from tfp_lcma.training.runs.run_lock import run_lock
+from tfp_lcma.training.runs.save_model import save_model
+from tfp_lcma.training.runs.settings import keep_or_extend
+from tfp_lcma.training.runs.trainer import Trainer, TrainingFailedError, fresh_model
 
 import tfp_lcma as lcma
-from tfp_lcma.factorizations import EntropyInformed, LogDetStatistics
 from tfp_lcma.files import written_whole
-from tfp_lcma.keras_model.online_split import variable_orders
 
-_VALIDATION_IMAGES = 2000
 _ROUND_TRIP_IMAGES = 256
-_LOOKS_PER_PICTURE = 4
-_MEASURED_IMAGES = 2048
-_WATCHES, _WATCHED_IMAGES = 8, 512
-
-
-class TrainingFailedError(RuntimeError):
-    """Training met a loss that is not a number."""
+# The learning rate rises over at most one of so many steps of a phase.
+_WARMUP_SHARE = 10
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
     """What to do, and where.
 
+    A finished run that is given more steps is extended: it goes on where it ended, its optimiser
+    too, under the learning rate that a run of the new length has from that step on, and with its
+    patience renewed. Its pre-training and its split stay what they were.
+
     Attributes:
-        recipe: data, flow and optimisation.
+        recipe: data, flow and optimisation; the learning rate rises over at most a tenth of a
+            phase's steps, however long `warmup_steps` is.
         factorization: one of `tfp_lcma.training.registry.NAMES`.
-        labels: whether the flow is conditioned on the classes of the images.
         seed: of initial weights, batches, noise and pictures.
         folder: everything the run writes but the export.
         export: folder of the exported versions; None: no export.
+        labels: whether the flow is conditioned on the classes of the images.
+        init_from: folder of another run of the same flow: its best weights are the initial ones,
+            and its statistics choose the split, without a pre-training; None: fresh weights.
         checkpoint_every: steps between two checkpoints.
         jit_compile: whether Keras compiles its steps with XLA.
-        verbose: whether progress is shown.
+        progress: what a person sees of it.
     """
 
     recipe: Recipe
@@ -58,223 +55,192 @@ class Run:
     folder: Path
     export: Path | None = None
     labels: bool = False
+    init_from: Path | None = None
     checkpoint_every: int = 200
     jit_compile: bool = False
-    verbose: bool = True
+    progress: Progress = dataclasses.field(default_factory=Progress)
 
-    def execute(self, dataset: Dataset) -> dict:
+    def execute(self, dataset: Dataset) -> dict[str, Any]:
         """Runs, or carries on with, every phase; returns what `metrics.json` holds.
 
         Raises:
-            ValueError: the folder holds a run with other settings, or something
-                in it is damaged.
+            ValueError: the folder holds a run with other settings, another process has it, or
+                something in it is damaged.
             OSError: the folder cannot be written.
             TrainingFailedError: the loss became NaN; the last good checkpoint is kept.
         """
         lcma.multi_scale.level_shapes(dataset.event_shape, self.recipe.levels, None)
         if self.labels and dataset.classes is None:
             raise ValueError(
-                f"labels must be left out: the data set {dataset.name} has no classes."
+                f"--labels must be left out: the data set {dataset.name} has no classes."
             )
-        settings = dataclasses.asdict(self.recipe) | {
+        finished = self.folder / "metrics.json"
+        with run_lock(self.folder):
+            settings = keep_or_extend(self.folder, self._settings(dataset), finished.exists())
+            if finished.exists():
+                metrics = json.loads(finished.read_text(encoding="utf-8"))
+                if metrics["steps"] == self.recipe.steps:
+                    self.progress.say(f"{self.folder} is complete; delete it to run again.")
+                    return metrics
+            metrics = self._train(dataset, settings)
+            _write_json(finished, metrics)
+            return metrics
+
+    def _settings(self, dataset):
+        found = dataclasses.asdict(self.recipe) | {
             "factorization": self.factorization,
             "seed": self.seed,
             "labels": self.labels,
+            "init_from": self.init_from and str(self.init_from),
             "event_shape": dataset.event_shape,
             "bins": dataset.bins,
             "pixels": dataset.pixels and dataset.pixels.to_config(),
             "images": [len(s) for s in (dataset.train, dataset.validation, dataset.test)],
         }
-        if self.labels:
-            settings["classes"] = dataset.classes
-        claim(self.folder, settings)
-        finished = self.folder / "metrics.json"
-        if finished.exists():
-            self._say(f"{self.folder} is complete; delete it to run again.")
-            return json.loads(finished.read_text(encoding="utf-8"))
-        statistics, pretraining = None, None
-        if self.factorization in factorizations.FROM_STATISTICS:
-            statistics, pretraining = self._pretrain(dataset)
-        elif self.factorization in factorizations.FROM_IMAGES:
-            statistics = self._statistics_of_images(dataset)
+        return found | ({"classes": dataset.classes} if self.labels else {})
+
+    def _train(self, dataset, settings):
+        """Does what is left to do; returns what is to be known about it."""
+        say, doing = self.progress.say, self.progress.doing
+        for line in self._plan(dataset, settings):
+            say(line)
+        chosen_by, pretraining = self._statistics(dataset, settings["pretrain_steps"])
         factorization = factorizations.build(
-            self.factorization, steps=self.recipe.steps, seed=self.seed, statistics=statistics
+            self.factorization,
+            steps=settings.get("first_steps", self.recipe.steps),
+            seed=self.seed,
+            statistics=chosen_by,
         )
         model, training = self._fit("training", dataset, factorization, self.recipe.steps)
+        with doing(f"evaluating {len(dataset.test):,} test images"):
+            results = self._evaluate(model, dataset)
         metrics = {
             "recipe": self.recipe.name,
             "factorization": self.factorization,
             "seed": self.seed,
+            "steps": self.recipe.steps,
             "parameters": model.count_params(),
             "pretraining": pretraining,
             "training": training,
             "validation": training["best"],
-            "test": evaluation.test_bits(model, dataset.test, self.recipe.draws, self.seed),
-            "round_trip": evaluation.round_trips(
-                model, dataset.validation.first(_ROUND_TRIP_IMAGES), self.seed
-            ),
+            **results,
         }
-        if self.labels:
-            metrics["classification"] = evaluation.accuracy(model, dataset.test, self.seed)
-        histories = {"pre-training": pretraining, "training": training}
-        report.draw_curves(self.folder, {k: v["history"] for k, v in histories.items() if v})
-        # A flow that was never trained has no log-dets to show.
-        shown = statistics if pretraining else None
-        report.draw_pictures(self.folder, model, dataset, shown, self.seed)
-        report.draw_online_choices(self.folder)
-        report.draw_channels(self.folder)
-        with written_whole(self.folder / "model.keras") as temporary:
-            # Keras insists on its ending.
-            named = temporary.with_suffix(".keras")
-            model.save(named)
-            named.rename(temporary)
+        with doing("drawing pictures"):
+            self._draw(model, dataset, metrics)
+        save_model(model, self.folder / "model.keras")
         if self.export is not None:
-            version = lcma.export_saved_model(
-                model,
-                self.export,
-                recipe=settings,
-                metrics=results_in(metrics),
-                pixels=settings["pixels"],
-            )
+            with doing("exporting"):
+                version = lcma.export_saved_model(
+                    model,
+                    self.export,
+                    recipe=settings,
+                    metrics=results_in(metrics),
+                    pixels=settings["pixels"],
+                )
             metrics["export"] = str(version)
-        _write_json(finished, metrics)
         return metrics
 
-    def _pretrain(self, dataset):
-        """Returns the statistics of a flow without a split, training it if need be."""
-        path = self.folder / "statistics.npz"
-        model, summary = self._fit("pretraining", dataset, None, self.recipe.pretrain_steps)
-        if path.exists():
-            return LogDetStatistics.load(path), summary
-        return self._collect(model, dataset), summary
+    def _plan(self, dataset, settings):
+        """Yields lines that say what is about to be done."""
+        sides = (dataset.train, dataset.validation, dataset.test)
+        counts = "{:,} training, {:,} validation and {:,} test images".format(*map(len, sides))
+        shape = "×".join(map(str, dataset.event_shape))
+        yield f"{dataset.name}: {counts}, {shape}, {dataset.bins} intensities"
+        recipe, before = self.recipe, ""
+        if self.factorization in factorizations.FROM_STATISTICS and self.init_from is None:
+            before = f"{settings['pretrain_steps']:,} steps of pre-training, then "
+        yield (
+            f"{recipe.model}, factorization {self.factorization}: {before}at most "
+            f"{recipe.steps:,} steps of {recipe.batch_size} images, in {self.folder}"
+        )
+        short = with_short_warmup(recipe, recipe.steps).warmup_steps
+        if short < recipe.warmup_steps:
+            yield (
+                f"The learning rate rises over {short:,} steps, a tenth of them, instead of "
+                f"{recipe.warmup_steps:,}."
+            )
 
-    def _statistics_of_images(self, dataset):
-        """Returns the statistics of a flow that is still the identity, up to scales of channels."""
-        model = self._model(dataset, None)
-        images, condition = self._measured(dataset)
-        first = slice(self.recipe.batch_size)
-        model.initialize(images[first], None if condition is None else condition[first])
-        return self._collect(model, dataset)
-
-    def _collect(self, model, dataset):
-        """Gathers statistics and writes them."""
-        collector = lcma.LogDetCollector(seed=self.seed)
-        statistics = collector.collect(model, *self._measured(dataset))
-        statistics.save(self.folder / "statistics.npz")
-        return statistics
-
-    def _model(self, dataset, factorization):
-        """Returns a fresh model, the same for the same seed."""
-        keras.utils.set_random_seed(self.seed)
-        conditions = {"conditions": dataset.classes} if self.labels else {}
-        flow = self.recipe.build_flow(dataset.event_shape, factorization, **conditions)
-        return self.recipe.build_model(flow, dataset.bins, self.seed)
-
-    def _measured(self, dataset):
-        """Returns the training images by which a split is chosen, and their labels or None."""
-        rows = np.random.default_rng(self.seed).permutation(len(dataset.train))[:_MEASURED_IMAGES]
-        rows = np.sort(rows)
-        return dataset.train.images[rows], dataset.train.labels[rows] if self.labels else None
+    def _statistics(self, dataset, pretrain_steps):
+        """Returns the statistics that the split is chosen by, and how the pre-training went."""
+        folder, pretraining = self.folder, None
+        from_flow = self.factorization in factorizations.FROM_STATISTICS
+        if not from_flow and self.factorization not in factorizations.FROM_IMAGES:
+            return None, None
+        if from_flow and self.init_from is None:
+            model, pretraining = self._fit("pretraining", dataset, None, pretrain_steps)
+            if statistics.load(folder) is None:
+                with self.progress.doing("collecting statistics"):
+                    statistics.collect(folder, model, dataset, self.seed)
+        elif statistics.load(folder) is None and self.init_from is not None:
+            statistics.copy(self.init_from, folder)
+        elif statistics.load(folder) is None:
+            model = fresh_model(self.recipe, dataset, None, self.seed, labels=self.labels)
+            statistics.initialize(model, dataset, self.seed, self.recipe.batch_size)
+            statistics.collect(folder, model, dataset, self.seed)
+        return statistics.load(folder), pretraining
 
     def _fit(self, phase, dataset, factorization, steps):
         """Trains a fresh flow, from its last checkpoint on; returns it at its best."""
-        recipe = self.recipe
-        model = self._model(dataset, factorization)
-        flow = model.flow
-        model.compile(optimizer=recipe.build_optimizer(steps), jit_compile=self.jit_compile)
-        stopping = PatientStopping(recipe.patience)
-        state = Checkpointer(
-            self.folder / "checkpoints" / phase, phase, stopping, self.checkpoint_every
+        trainer = Trainer(
+            with_short_warmup(self.recipe, steps),
+            dataset,
+            factorization,
+            self.seed,
+            steps=steps,
+            phase=phase,
+            labels=self.labels,
+            patience=self.recipe.patience,
+            checkpoints=self.folder / "checkpoints" / phase,
+            checkpoint_every=self.checkpoint_every,
+            jit_compile=self.jit_compile,
         )
-        state.attach(model)
-        self._say(
-            f"\n{phase}: {recipe.name}, factorization "
-            f"{self.factorization if factorization else 'none'}, {model.count_params():,} "
-            f"parameters, step {state.step} of {steps}"
+        course, model = trainer.course, trainer.model
+        if self.init_from is not None and not course.step:
+            start_from(self.init_from, model)
+        self.progress.say(
+            f"{phase}: {model.count_params():,} parameters, step {course.step:,} of {steps:,}"
         )
-        shuffles = isinstance(factorization, EntropyInformed) and recipe.levels > 1
-        callbacks = [
-            stopping,
-            state,
-            keras.callbacks.TerminateOnNaN(),
-            *self._summaries(phase, dataset, shuffles),
-        ]
-        if shuffles:
-            seen = ChannelLog(self.folder / "channels.json")
-            looked_at = dataset.validation.first(_WATCHED_IMAGES)
-            callbacks.append(
-                lcma.ChannelWatch(
-                    looked_at.images,
-                    condition_of(model, looked_at),
-                    log_dir=self.folder / "tensorboard" / phase / "channels",
-                    on_watch=lambda levels: seen.add(state.step, levels),
-                )
-            )
-        if variable_orders(flow):
-            # Always by the same images: a run that is carried on decides alike.
-            log = ChoiceLog(self.folder / "online_choices.json")
-            callbacks.append(
-                lcma.OnlineSplit(
-                    *self._measured(dataset),
-                    watch_every=max(flow.factorization.decide_at[-1] // _WATCHES, 1),
-                    on_watch=log.add,
-                )
-            )
-        looks = dataset.validation.first(_VALIDATION_IMAGES)
-        looks = (looks.images, looks.labels) if self.labels else looks.images
-        while state.step < steps and not state.stopped and state.failed_step is None:
-            epoch, done = divmod(state.step, recipe.validate_every)
-            piece = min(recipe.validate_every - done, steps - state.step)
-            whole = piece == recipe.validate_every
-            count = (steps - state.step) // recipe.validate_every if whole else 1
-            model.fit(
-                batches(
-                    dataset.train.images,
-                    batch_size=recipe.batch_size,
-                    seed=self.seed,
-                    start=state.step,
-                    stop=state.step + count * piece,
-                    flip=recipe.flip,
-                    labels=dataset.train.labels if self.labels else None,
-                ),
-                initial_epoch=epoch,
-                epochs=epoch + count,
-                steps_per_epoch=piece,
-                validation_data=tf.data.Dataset.from_tensor_slices(looks).batch(256),
-                callbacks=callbacks,
-                shuffle=False,
-                verbose=1 if self.verbose else 0,
-            )
-        if state.failed_step is not None:
+        others = callbacks(self.folder, phase, dataset, trainer, self.seed)
+        try:
+            trainer.fit(others, progress=self.progress)
+        except TrainingFailedError as error:
             raise TrainingFailedError(
-                f"The loss of {phase} became NaN or infinite at step {state.failed_step}. The last "
-                f"good checkpoint is kept in {self.folder}; try a lower --learning-rate, in "
-                "another --run-dir."
-            )
-        state.restore_best()
-        _write_json(self.folder / f"history_{phase}.json", state.history)
+                f"The {error} of {phase}. The last good checkpoint is kept in {self.folder}; try "
+                "a lower learning rate, in another --run-dir."
+            ) from error
+        _write_json(self.folder / f"history_{phase}.json", course.history)
         return model, {
-            "steps": state.step,
-            "seconds": state.seconds,
-            "best": stopping.best,
-            "history": state.history,
+            "steps": course.step,
+            "seconds": course.seconds,
+            "best": course.best,
+            "history": course.history,
         }
 
-    def _summaries(self, phase, dataset, shuffles):
-        """The callbacks that write to TensorBoard."""
-        log_dir = self.folder / "tensorboard" / phase
-        return [
-            keras.callbacks.TensorBoard(log_dir, write_graph=False),
-            lcma.ImageSummary(
-                log_dir / "pictures",
-                report.tensorboard_pictures(dataset, self.seed, shuffles),
-                every=_LOOKS_PER_PICTURE,
-            ),
-        ]
+    def _evaluate(self, model, dataset):
+        """Returns the results on test images, and how exactly the flow inverts."""
+        draws, some = self.recipe.draws, dataset.validation.first(_ROUND_TRIP_IMAGES)
+        found = {
+            "test": evaluation.test_bits(model, dataset.test, draws, self.seed),
+            "round_trip": evaluation.round_trips(model, some, self.seed),
+        }
+        if self.labels:
+            found["classification"] = evaluation.accuracy(model, dataset.test, self.seed)
+        return found
 
-    def _say(self, message):
-        if self.verbose:
-            print(message, flush=True)
+    def _draw(self, model, dataset, metrics):
+        phases = {"pre-training": metrics["pretraining"], "training": metrics["training"]}
+        run_pictures.draw_curves(self.folder, {k: v["history"] for k, v in phases.items() if v})
+        # A flow that was never trained has no log-dets to show.
+        shown = statistics.load(self.folder) if metrics["pretraining"] else None
+        run_pictures.draw_pictures(self.folder, model, dataset, shown, self.seed)
+        run_pictures.draw_online_choices(self.folder)
+        run_pictures.draw_channels(self.folder)
+
+
+def with_short_warmup(recipe: Recipe, steps: int) -> Recipe:
+    """Returns the recipe, its learning rate rising over at most a tenth of the steps."""
+    short = min(recipe.warmup_steps, steps // _WARMUP_SHARE)
+    return dataclasses.replace(recipe, warmup_steps=short)
 
 
 def _write_json(path, content):

@@ -1,41 +1,56 @@
-"""A folder belongs to one set of settings: what is compared there was made alike."""
+"""A folder belongs to one process at a time."""
 
+import contextlib
+import fcntl
 import json
+import os
+import socket
+import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-from tfp_lcma.files import written_whole
 
 
-def claim(folder: Path, settings: dict[str, Any]) -> None:
-    """Writes the settings into `config.json`, or checks them against those that are there.
+@contextlib.contextmanager
+def run_lock(folder: Path) -> Iterator[None]:
+    """Keeps other processes out of a folder while the block runs.
+
+    The system itself holds the lock and drops it when the process ends, however it ends: the
+    lock of a dead process is no lock. The file `.lock` says who has it.
 
     Args:
-        folder: the folder to claim; made if need be.
-        settings: what JSON can hold.
+        folder: the folder; made if need be.
 
     Raises:
-        ValueError: the folder was made with other settings, or its file is damaged.
+        ValueError: another process has it; the message says which.
         OSError: the folder cannot be written.
     """
-    path = folder / "config.json"
-    if not path.exists():
-        with written_whole(path) as temporary:
-            temporary.write_text(json.dumps(settings, indent=1), encoding="utf-8")
-        return
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not readable JSON: {error}") from error
-    # A round trip through JSON, so that a tuple equals the list it is read back as.
-    here = json.loads(json.dumps(settings))
-    differing = [
-        f"{name} is {found.get(name)!r} there, {here.get(name)!r} here"
-        for name in dict.fromkeys([*here, *found])
-        if found.get(name) != here.get(name)
-    ]
-    if differing:
-        raise ValueError(
-            f"{folder} was made with other settings ({'; '.join(differing)}). Choose another "
-            "--run-dir, or delete it."
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ValueError(
+                f"--run-dir {folder} is in use by another run{_holder(file)}. Wait for it, or "
+                "choose another --run-dir."
+            ) from error
+        file.truncate(0)
+        json.dump(
+            {
+                "pid": os.getpid(),
+                "host": socket.gethostname(),
+                "since": time.strftime("%Y-%m-%d %H:%M:%S"),
+            },
+            file,
         )
+        file.flush()
+        yield
+
+
+def _holder(file) -> str:
+    """Returns who has the lock, in words; nothing if it has not been written down yet."""
+    file.seek(0)
+    try:
+        holder = json.load(file)
+    except ValueError:
+        return ""
+    return " (process {pid} on {host}, since {since})".format(**holder)

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from PIL import Image
 from tfp_lcma.training.cli.train import main
 from tfp_lcma.training.recipes import recipe
-from tfp_lcma.training.runs.load_run import load_trained
+from tfp_lcma.training.runs.load_run import load_run
 
 from tfp_lcma.factorizations import LogDetStatistics
 from tfp_lcma.models import glow
@@ -103,7 +103,7 @@ def test_labels_condition_the_flow_from_training_to_pictures(tmp_path, small_glo
     assert card["metrics"]["classification"] == metrics["classification"]
     # From the checkpoint alone, as of a run that was killed.
     (tmp_path / "run" / "model.keras").unlink()
-    assert load_trained(tmp_path / "run").model.conditions == 10
+    assert load_run(tmp_path / "run").model.conditions == 10
 
 
 def test_a_split_chosen_from_the_images_needs_no_pre_training(tmp_path, small_glow):

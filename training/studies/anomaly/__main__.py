@@ -61,8 +61,9 @@ def main(
     images, the test images are read once for every seed. Finished seeds are not repeated.
     """
     from tfp_lcma.training import registry as factorizations
-    from tfp_lcma.training.runs.run import TrainingFailedError
+    from tfp_lcma.training.runs.progress import Progress
     from tfp_lcma.training.runs.threads import use_threads
+    from tfp_lcma.training.runs.trainer import TrainingFailedError
     from tfp_lcma.training.studies.anomaly.report import write_report
     from tfp_lcma.training.studies.anomaly.study import Study
 
@@ -82,7 +83,7 @@ def main(
             folder=run_dir or Path("runs") / "anomaly" / recipe,
             count=count,
             command=command_given(context, "tfp_lcma.training.studies.anomaly"),
-            verbose=not quiet,
+            progress=Progress(quiet=quiet),
         )
         study.run(range(seeds))
         path = write_report(study.folder, report_dir or study.folder / "report")

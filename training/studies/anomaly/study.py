@@ -7,8 +7,10 @@ import keras
 import numpy as np
 from tfp_lcma.training.data import Dataset
 from tfp_lcma.training.recipes.recipe import Recipe
+from tfp_lcma.training.runs.progress import Progress
 from tfp_lcma.training.runs.run import Run
-from tfp_lcma.training.runs.run_lock import claim
+from tfp_lcma.training.runs.run_lock import run_lock
+from tfp_lcma.training.runs.settings import keep_settings
 from tfp_lcma.training.studies.anomaly import image_sets
 from tfp_lcma.training.studies.anomaly.patches import Pasted, paste
 from tfp_lcma.training.studies.anomaly.roc import roc_auc
@@ -33,7 +35,7 @@ class Study:
         folder: of the results, and of the runs.
         count: most images a set.
         command: as it was given, for the report.
-        verbose: whether progress is shown.
+        progress: what a person sees of it.
     """
 
     recipe: Recipe
@@ -43,35 +45,33 @@ class Study:
     folder: Path
     count: int
     command: str
-    verbose: bool = True
+    progress: Progress = dataclasses.field(default_factory=Progress)
 
     def run(self, seeds: range) -> None:
         """Adds a row to `results.jsonl` for every seed that has none.
 
         Raises:
-            ValueError: the folder holds a study with other settings.
+            ValueError: the folder holds a study with other settings, or another process has it.
             OSError: the folder cannot be written.
             TrainingFailedError: the loss became NaN.
         """
-        claim(
-            self.folder,
-            dataclasses.asdict(self.recipe)
-            | {
-                "factorization": self.factorization,
-                "count": self.count,
-                "event_shape": self.dataset.event_shape,
-                "bins": self.dataset.bins,
-            },
-        )
-        results = ResultsFile(self.folder / "results.jsonl")
-        done = {row["seed"] for row in results.rows()}
-        for seed in (seed for seed in seeds if seed not in done):
-            results.append(self._row(seed))
+        settings = dataclasses.asdict(self.recipe) | {
+            "factorization": self.factorization,
+            "count": self.count,
+            "event_shape": self.dataset.event_shape,
+            "bins": self.dataset.bins,
+        }
+        with run_lock(self.folder):
+            keep_settings(self.folder, settings)
+            results = ResultsFile(self.folder / "results.jsonl")
+            done = {row["seed"] for row in results.rows()}
+            for seed in (seed for seed in seeds if seed not in done):
+                results.append(self._row(seed))
 
     def _row(self, seed: int) -> dict:
         """Trains, or loads, the flow of a seed and scores everything."""
         folder = self.folder / f"seed-{seed}"
-        run = Run(self.recipe, self.factorization, seed, folder, verbose=self.verbose)
+        run = Run(self.recipe, self.factorization, seed, folder, progress=self.progress)
         metrics = run.execute(self.dataset)
         model = keras.saving.load_model(folder / "model.keras")
         scorer = Scorer(model, self.dataset.train.images, self.recipe.draws, seed)
@@ -80,9 +80,8 @@ class Study:
         others = image_sets.outliers(self.dataset, self.count, self.data_dir, seed=0)
         scores = {}
         for images in (own, *others):
-            if self.verbose:
-                print(f"seed {seed}: scoring {len(images.images)} × {images.name}", flush=True)
-            scores[images.name] = scorer.scores(images.images)
+            with self.progress.doing(f"seed {seed}: scoring {len(images.images)} × {images.name}"):
+                scores[images.name] = scorer.scores(images.images)
         pasted = paste(own.images, self.dataset.bins, seed=0)
         maps = {patches.kind: scorer.maps(patches.images) for patches in pasted}
         self._keep(seed, [own, *others], scores, pasted, maps)

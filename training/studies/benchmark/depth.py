@@ -17,10 +17,11 @@ from pathlib import Path
 
 import click
 from tfp_lcma.training.reports.pictures.canvas import new_figure, save_figure
-from tfp_lcma.training.runs.run_lock import claim
+from tfp_lcma.training.runs.memory import PeakMemory
+from tfp_lcma.training.runs.run_lock import run_lock
+from tfp_lcma.training.runs.settings import keep_settings
 from tfp_lcma.training.studies.benchmark.cases import CASES, CENTRE
 from tfp_lcma.training.studies.benchmark.implementations import IMPLEMENTATIONS
-from tfp_lcma.training.studies.benchmark.memory import PeakMemory
 from tfp_lcma.training.studies.benchmark.run import processor
 from tfp_lcma.training.studies.results import ResultsFile
 
@@ -47,7 +48,12 @@ def main(report_dir, depths, batch, width, side, threads, repetitions, worker):
         depth, name = worker.split()
         click.echo(json.dumps(measure(int(depth), name, repetitions, **settings)))
         return
-    claim(report_dir, settings | {"processor": processor()})
+    with run_lock(report_dir):
+        keep_settings(report_dir, settings | {"processor": processor()})
+        _measure_missing(report_dir, depths, repetitions, settings)
+
+
+def _measure_missing(report_dir, depths, repetitions, settings):
     results = ResultsFile(report_dir / "results.jsonl")
     for depth in map(int, depths.split(",")):
         for name in COMPARED:

@@ -9,7 +9,8 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from tfp_lcma.training.runs.run_lock import claim
+from tfp_lcma.training.runs.run_lock import run_lock
+from tfp_lcma.training.runs.settings import keep_settings
 from tfp_lcma.training.studies.benchmark.cases import ALL_CASES
 from tfp_lcma.training.studies.benchmark.disturbance import Disturbance
 from tfp_lcma.training.studies.benchmark.implementations import IMPLEMENTATIONS
@@ -51,10 +52,15 @@ class Benchmark:
             rounds: workers of every case and implementation.
 
         Raises:
-            ValueError: the folder belongs to other settings, or a file in it is damaged.
+            ValueError: the folder belongs to other settings or another process, or a file in it
+                is damaged.
             OSError: the folder cannot be written.
         """
-        claim(self.folder, self._settings())
+        with run_lock(self.folder):
+            keep_settings(self.folder, self._settings())
+            self._run(cases, implementations, rounds)
+
+    def _run(self, cases, implementations, rounds):
         for case, round_, name in plan(cases, implementations, rounds):
             rows = [
                 row

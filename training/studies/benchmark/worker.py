@@ -9,6 +9,7 @@ import json
 import time
 
 import click
+from tfp_lcma.training.runs.memory import PeakMemory
 from tfp_lcma.training.studies.benchmark.cases import ALL_CASES, Case
 from tfp_lcma.training.studies.benchmark.contender import (
     TASKS,
@@ -17,7 +18,6 @@ from tfp_lcma.training.studies.benchmark.contender import (
     check_sample,
 )
 from tfp_lcma.training.studies.benchmark.implementations import IMPLEMENTATIONS, Implementation
-from tfp_lcma.training.studies.benchmark.memory import PeakMemory
 
 # Calls after the first that are not counted: memory is laid out, threads are awake.
 WARMUPS = 2

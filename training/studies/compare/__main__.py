@@ -77,6 +77,7 @@ def main(
     arms or seeds it runs what is missing. The report is written after every call.
     """
     import tensorflow as tf
+    from tfp_lcma.training.runs.progress import Progress
     from tfp_lcma.training.runs.threads import use_threads
     from tfp_lcma.training.studies.compare.finalists import read_test
     from tfp_lcma.training.studies.compare.report import write_report
@@ -105,7 +106,7 @@ def main(
             folder=run_dir or Path("runs") / "ablation" / recipe,
             command=command_given(context, "tfp_lcma.training.studies.compare"),
             extractor_file=extractor,
-            verbose=not quiet,
+            progress=Progress(quiet=quiet),
         )
         study.run(names, parse_seeds(seeds))
         read_test(
@@ -114,7 +115,7 @@ def main(
             chosen,
             draws=settings.draws,
             command=study.command,
-            say=study.say,
+            say=study.progress.say,
         )
         path = write_report(study.folder, report_dir or study.folder / "report")
     except (ValueError, OSError) as error:

@@ -9,19 +9,19 @@ from tfp_lcma.training.recipes.recipe import Recipe
 from tfp_lcma.training.reports import pictures
 from tfp_lcma.training.runs import evaluation
 from tfp_lcma.training.runs.channel_log import to_json
-from tfp_lcma.training.studies.compare.budget import train
+from tfp_lcma.training.runs.online_choices import ChoiceLog
+from tfp_lcma.training.runs.save_model import save_model
+from tfp_lcma.training.runs.trainer import Trainer, TrainingFailedError
 from tfp_lcma.training.studies.compare.splits import pair_counts
 from tfp_lcma.training.studies.quality import FeatureExtractor, sample_quality
 
 import tfp_lcma as lcma
 from tfp_lcma.factorizations import Factorization
-from tfp_lcma.files import written_whole
+from tfp_lcma.keras_model.online_split import variable_orders
 
 _SAMPLES, _SHOWN = 2000, 36
-
-
-class RunFailedError(RuntimeError):
-    """A run has no result, for a reason that belongs into the report."""
+_SHOWN_LOGS = ("step", "bits_per_dimension", "val_bits_per_dimension")
+_WATCHES, _FOLLOWED_IMAGES = 6, 512
 
 
 def measure(
@@ -53,42 +53,34 @@ def measure(
         **options: of the recipe's model, beyond the recipe's.
 
     Raises:
-        RunFailedError: the loss or the evaluation is not a number.
+        TrainingFailedError: the loss or the evaluation is not a number.
     """
     began = time.perf_counter()
-    choices = folder / "choices" / f"{name}.json"
-    trained = train(
-        recipe,
-        dataset,
-        factorization,
-        seed,
-        steps=steps,
-        choices=choices,
-        follow_channels=follow_channels,
-        **options,
-    )
+    trainer = Trainer(recipe, dataset, factorization, seed, steps=steps, **options)
+    model = trainer.model
+    channels = lcma.ChannelWatch(dataset.validation.images[:_FOLLOWED_IMAGES], seed=seed)
+    callbacks = [channels] if follow_channels else []
+    if variable_orders(model.flow):
+        log = ChoiceLog(folder / "choices" / f"{name}.json")
+        every = max(model.flow.factorization.decide_at[-1] // _WATCHES, 1)
+        callbacks.append(lcma.OnlineSplit(watch_every=every, on_watch=log.add))
+    trainer.fit(callbacks)
     seconds = time.perf_counter() - began
-    if trained.failed:
-        raise RunFailedError(trained.failed)
-    model = trained.model
     validation = evaluation.test_bits(model, dataset.validation, recipe.draws, seed)
     if not np.isfinite(validation["bits_per_dimension"]):
-        raise RunFailedError("bits per dimension of the validation images are not finite")
+        raise TrainingFailedError("bits per dimension of the validation images are not finite")
     file = folder / "models" / f"{name}.keras"
-    with written_whole(file) as temporary:
-        # Keras insists on its ending.
-        named = temporary.with_suffix(".keras")
-        model.save(named)
-        named.rename(temporary)
+    save_model(model, file)
+    history = trainer.course.history
     return {
         "steps": steps,
         "parameters": model.count_params(),
         "seconds": seconds,
-        "step_seconds": trained.step_seconds,
+        "step_seconds": trainer.course.step_seconds,
         "validation": validation,
         **_draw(model, dataset, seed, folder / "pictures", name, extractor),
-        "history": trained.history,
-        "channels": [[to_json(level) for level in look] for look in trained.channels] or None,
+        "history": [{key: row[key] for key in row if key in _SHOWN_LOGS} for row in history],
+        "channels": [[to_json(level) for level in look] for look in channels.history] or None,
         "pairs": pair_counts(model.flow.splits) if model.flow.splits else None,
         "model": file.relative_to(folder).as_posix(),
     }

@@ -1,27 +1,20 @@
 """One pre-training a seed, shared by all arms that look at it; what it cost stands beside it."""
 
 import dataclasses
-import functools
 import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 from tfp_lcma.training.data import Dataset
 from tfp_lcma.training.recipes.recipe import Recipe
+from tfp_lcma.training.runs.statistics import measured_rows
+from tfp_lcma.training.runs.trainer import Trainer, TrainingFailedError
 from tfp_lcma.training.studies.compare.arms import PRETRAININGS
-from tfp_lcma.training.studies.compare.budget import train
 
 import tfp_lcma as lcma
 from tfp_lcma.factorizations import LogDetStatistics
 from tfp_lcma.files import written_whole
-
-_IMAGES = 2048
-
-
-class PretrainingFailedError(RuntimeError):
-    """Pre-training met a loss that is not a number."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +37,7 @@ class Pretraining:
         """Returns the statistics of one of `PRETRAININGS`, pre-training if need be.
 
         Raises:
-            PretrainingFailedError: the loss became NaN, now or when it was tried before.
+            TrainingFailedError: the loss became NaN, now or when it was tried before.
             ValueError: the file that is there is damaged.
         """
         self.cost(name, seed)
@@ -58,43 +51,38 @@ class Pretraining:
             graph tracing, which every run pays once, is in none of these.
 
         Raises:
-            PretrainingFailedError: the loss became NaN, now or when it was tried before.
+            TrainingFailedError: the loss became NaN, now or when it was tried before.
         """
         path = self._path(name, seed, "json")
         if not path.exists():
             self._run(name, seed)
         cost = json.loads(path.read_text(encoding="utf-8"))
         if "failed" in cost:
-            raise PretrainingFailedError(f"pre-training ({name}): {cost['failed']}")
+            raise TrainingFailedError(f"pre-training ({name}): {cost['failed']}")
         return cost
 
     def _run(self, name, seed):
         pretrained = PRETRAININGS[name]
         steps = self.recipe.pretrain_steps if pretrained.trained else 0
         self.say(f"seed {seed}, pre-training ({name}): {steps} steps")
-        trained = train(
-            self.recipe,
-            self.dataset,
-            None,
-            seed,
-            steps=steps,
-            validate=False,
-            **pretrained.options,
-        )
-        if trained.failed:
-            self._write(name, seed, {"failed": trained.failed})
+        trainer = Trainer(self.recipe, self.dataset, None, seed, steps=steps, **pretrained.options)
+        try:
+            trainer.fit(validate=False)
+        except TrainingFailedError as error:
+            self._write(name, seed, {"failed": str(error)})
             return
-        images = self.dataset.train.images
-        rows = np.random.default_rng(seed).permutation(len(images))[:_IMAGES]
-        collect = functools.partial(lcma.LogDetCollector(seed=seed).collect, trained.model)
+        if not steps:
+            trainer.model.initialize(self.dataset.train.images[: self.recipe.batch_size])
+        images, _ = measured_rows(self.dataset, seed)
         began = time.perf_counter()
-        statistics = collect(images[np.sort(rows)])
+        statistics = lcma.LogDetCollector(seed=seed).collect(trainer.model, images)
         collecting = time.perf_counter() - began
         statistics.save(self._path(name, seed, "npz"))
+        step_seconds = trainer.course.step_seconds
         cost = {
             "steps": steps,
-            "step_seconds": trained.step_seconds,
-            "training_seconds": steps * trained.step_seconds,
+            "step_seconds": step_seconds,
+            "training_seconds": steps * step_seconds,
             "collecting_seconds": collecting,
         }
         # Last, since its presence says that all of it is there.

@@ -6,12 +6,15 @@ from pathlib import Path
 
 from tfp_lcma.training.data import Dataset
 from tfp_lcma.training.recipes.recipe import Recipe
-from tfp_lcma.training.runs.run_lock import claim
+from tfp_lcma.training.runs.progress import Progress
+from tfp_lcma.training.runs.run_lock import run_lock
+from tfp_lcma.training.runs.settings import keep_settings
+from tfp_lcma.training.runs.trainer import TrainingFailedError
 from tfp_lcma.training.studies.compare.arms import ARMS
 from tfp_lcma.training.studies.compare.comparisons import COMPARISONS
 from tfp_lcma.training.studies.compare.exchange import Exchange
-from tfp_lcma.training.studies.compare.measure import RunFailedError, measure
-from tfp_lcma.training.studies.compare.pretraining import Pretraining, PretrainingFailedError
+from tfp_lcma.training.studies.compare.measure import measure
+from tfp_lcma.training.studies.compare.pretraining import Pretraining
 from tfp_lcma.training.studies.compare.splits import same_splits, split_bijectors
 from tfp_lcma.training.studies.quality import FeatureExtractor, load_extractor, load_or_train
 from tfp_lcma.training.studies.results import ResultsFile, find
@@ -32,7 +35,7 @@ class Study:
         command: written beside every result that it made.
         extractor_file: network for FID and KID; None: a classifier in `folder`, if there are
             classes.
-        verbose: whether progress is shown.
+        progress: what a person sees of it.
     """
 
     comparison: str
@@ -41,7 +44,7 @@ class Study:
     folder: Path
     command: str
     extractor_file: Path | None = None
-    verbose: bool = True
+    progress: Progress = dataclasses.field(default_factory=Progress)
 
     def run(self, arms: Sequence[str], seeds: Sequence[int]) -> None:
         """Trains every arm with every seed that has no result yet.
@@ -51,12 +54,16 @@ class Study:
             seeds: of initial weights, batches and noise.
 
         Raises:
-            ValueError: the folder holds a study with other settings, or something in it is
-                damaged.
+            ValueError: the folder holds a study with other settings, another process has it, or
+                something in it is damaged.
             OSError: the folder cannot be written.
         """
         level_shapes(self.dataset.event_shape, self.recipe.levels, None)
-        self._claim()
+        with run_lock(self.folder):
+            keep_settings(self.folder, self._settings())
+            self._run(arms, seeds)
+
+    def _run(self, arms, seeds):
         results = ResultsFile(self.folder / "results.jsonl")
         rows = results.rows()
         missing = [(seed, [name for name in arms if not find(rows, name, seed)]) for seed in seeds]
@@ -67,19 +74,19 @@ class Study:
             done = {row["arm"]: row for row in rows if row["seed"] == seed}
             splits = {}
             for name in names:
-                self.say(f"seed {seed}, {name}: {ARMS[name].phrase}")
+                self.progress.say(f"seed {seed}, {name}: {ARMS[name].phrase}")
                 row = {"arm": name, "seed": seed, "command": self.command}
                 try:
                     row |= self._result(name, seed, done, splits, extractor)
-                except (RunFailedError, PretrainingFailedError) as error:
+                except TrainingFailedError as error:
                     row |= {"failed": str(error)}
                 results.append(row)
                 done[name] = row
-                self.say(f"    {_outcome(row)}")
+                self.progress.say(f"    {_outcome(row)}")
 
     @property
     def _pretraining(self):
-        return Pretraining(self.recipe, self.dataset, self.folder / "statistics", self.say)
+        return Pretraining(self.recipe, self.dataset, self.folder / "statistics", self.progress.say)
 
     def _result(self, name, seed, done, splits, extractor):
         """Returns the numbers of one run; an arm that splits as an earlier one shares its run."""
@@ -135,7 +142,10 @@ class Study:
 
     def _steps(self, name):
         """Returns how many steps an arm is trained for."""
-        arm, exchange = ARMS[name], Exchange(self.recipe, self.dataset, self.folder, self.say)
+        arm, exchange = (
+            ARMS[name],
+            Exchange(self.recipe, self.dataset, self.folder, self.progress.say),
+        )
         if arm.more_time:
             return self.recipe.steps + round(exchange.of_pretraining()["steps"])
         if arm.as_long_as:
@@ -152,9 +162,9 @@ class Study:
             for key in ("training_seconds", "collecting_seconds")
         }
 
-    def _claim(self):
+    def _settings(self):
         sides = (self.dataset.train, self.dataset.validation, self.dataset.test)
-        settings = dataclasses.asdict(self.recipe) | {
+        return dataclasses.asdict(self.recipe) | {
             "comparison": self.comparison,
             "event_shape": list(self.dataset.event_shape),
             "bins": self.dataset.bins,
@@ -165,7 +175,6 @@ class Study:
             ],
             "extractor": None if self.extractor_file is None else str(self.extractor_file),
         }
-        claim(self.folder, settings)
 
     def _extractor(self) -> FeatureExtractor | None:
         if self.extractor_file is not None:
@@ -173,11 +182,6 @@ class Study:
         if self.dataset.train.labels is None and self.dataset.train.clusters is None:
             return None
         return load_or_train(self.folder / "classifier.keras", self.dataset)
-
-    def say(self, message: str) -> None:
-        """Shows a line of progress, if that is wanted."""
-        if self.verbose:
-            print(message, flush=True)
 
 
 def _outcome(row):

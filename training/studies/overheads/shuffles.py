@@ -92,7 +92,7 @@ def peak_megabytes(recipe: Recipe, dataset, names: list[str]) -> list[float | No
 
 def _peak(recipe, images, bins, name):
     from tfp_lcma.training.data import Dataset, Split
-    from tfp_lcma.training.studies.benchmark.memory import PeakMemory
+    from tfp_lcma.training.runs.memory import PeakMemory
     from tfp_lcma.training.studies.overheads.timing import fresh_model
 
     factorization = _factorizations()[name]

@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
-from tfp_lcma.training.recipes.recipe import Recipe
 from tfp_lcma.training.studies.anomaly.__main__ import main
 from tfp_lcma.training.studies.anomaly.image_sets import CORRUPTIONS
 from tfp_lcma.training.studies.anomaly.scoring import SCORES, Scorer
 from tfp_lcma.training.studies.results import ResultsFile
 
-from tests.training.tiny import build_tiny_flow, draw_nothing
+from tests.training.tiny import make_small
 
 SETTINGS = ("--recipe", "digits", "--steps", "60", "--limit", "200", "--count", "30")
 
@@ -27,8 +26,7 @@ def study(tmp_path_factory):
     """A finished study of a tiny flow on digits, and what it printed."""
     folder = tmp_path_factory.mktemp("study")
     with pytest.MonkeyPatch.context() as patch:
-        draw_nothing(patch.setattr)
-        patch.setattr(Recipe, "build_flow", build_tiny_flow)
+        make_small(patch.setattr)
         arguments = ("--data-dir", "/nowhere", "--run-dir", str(folder), "--draws", "1", "--quiet")
         result = call(*SETTINGS, *arguments)
         assert result.exit_code == 0, result.output
@@ -85,7 +83,7 @@ def test_a_finished_seed_is_not_repeated_and_other_settings_are_refused(study, m
     assert (folder / "report" / "report.md").read_text(encoding="utf-8") == before
     result = call(*SETTINGS, *arguments, "--count", "20")
     assert result.exit_code == 1
-    assert "count is 30 there, 20 here" in result.output
+    assert "--count is 30 there, 20 here" in result.output
     assert json.loads((folder / "config.json").read_text())["count"] == 30
 
 

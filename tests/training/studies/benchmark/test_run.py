@@ -88,7 +88,7 @@ def test_a_failure_is_kept_and_not_repeated(tmp_path, installed, work):
 
 def test_a_folder_keeps_to_its_settings(tmp_path, installed, work):
     benchmark(tmp_path).run([CASE], ["ours"], 1)
-    with pytest.raises(ValueError, match="threads is 1 there, 2 here"):
+    with pytest.raises(ValueError, match="--threads is 1 there, 2 here"):
         benchmark(tmp_path, threads=2).run([CASE], ["ours"], 1)
 
 

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 from tfp_lcma.training.reports import pictures
-from tfp_lcma.training.runs.run_lock import claim
+from tfp_lcma.training.runs.settings import keep_settings
 from tfp_lcma.training.studies.results import ResultsFile
 
 from tfp_lcma.factorizations import LogDetStatistics
@@ -51,7 +51,7 @@ def result(arm, seed, bits):
 
 def make_study(folder, seeds=3, **settings):
     """Writes everything that a report reads."""
-    claim(folder, SETTINGS | settings)
+    keep_settings(folder, SETTINGS | settings)
     exchange = {"step_ratio": 1.5, "low": 1.4, "high": 1.6, "collecting": 15.0, "steps": 360.0}
     (folder / "exchange.json").write_text(json.dumps(exchange))
     results = ResultsFile(folder / "results.jsonl")

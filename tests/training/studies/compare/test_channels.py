@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from tfp_lcma.training.runs.channel_log import to_json
-from tfp_lcma.training.runs.run_lock import claim
+from tfp_lcma.training.runs.settings import keep_settings
 from tfp_lcma.training.studies.compare.arms import ARMS
 from tfp_lcma.training.studies.compare.report import write_report
 from tfp_lcma.training.studies.results import ResultsFile
@@ -20,7 +20,7 @@ def look(leaving_entropy, shares):
 
 @pytest.fixture
 def study(tmp_path):
-    claim(tmp_path, SETTINGS | {"comparison": "shuffles", "model": "eiw_flow"})
+    keep_settings(tmp_path, SETTINGS | {"comparison": "shuffles", "model": "eiw_flow"})
     results = ResultsFile(tmp_path / "results.jsonl")
     for seed, rise in enumerate((0.1, 0.2, 0.3)):
         row = result("channel", seed, 2.0 + seed) | {"pairs": None}

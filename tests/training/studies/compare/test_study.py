@@ -10,12 +10,13 @@ from tfp_lcma.training.data import Dataset, Split
 from tfp_lcma.training.recipes.recipe import Recipe, load_recipe
 from tfp_lcma.training.runs.evaluation import test_bits as bits_of
 from tfp_lcma.training.runs.online_choices import ChoiceLog
+from tfp_lcma.training.runs.progress import Progress
+from tfp_lcma.training.runs.trainer import TrainingFailedError
 from tfp_lcma.training.studies.compare import exchange, finalists, pretraining, study
 from tfp_lcma.training.studies.compare.arms import ARMS
 from tfp_lcma.training.studies.compare.comparisons import COMPARISONS
 from tfp_lcma.training.studies.compare.figures import draw_figures
 from tfp_lcma.training.studies.compare.finalists import read_test
-from tfp_lcma.training.studies.compare.measure import RunFailedError
 from tfp_lcma.training.studies.compare.study import Study
 from tfp_lcma.training.studies.compare.summary import summarize
 from tfp_lcma.training.studies.results import ResultsFile, find
@@ -43,7 +44,7 @@ def dataset():
 
 def toy_study(folder, dataset, **changes):
     recipe = load_recipe("digits", **(SETTINGS | changes))
-    return Study("splits", recipe, dataset, folder, command="try", verbose=False)
+    return Study("splits", recipe, dataset, folder, command="try", progress=Progress(quiet=True))
 
 
 def rows(folder, name="results.jsonl"):
@@ -114,14 +115,14 @@ def test_finished_runs_and_pretrainings_are_not_done_again(finished, dataset, mo
     calls = count_calls(monkeypatch, study, "measure")
     again.run(SPLITS.choose(["lcma"], "arms"), [0])
     assert calls == []
-    trainings = count_calls(monkeypatch, pretraining, "train")
+    trainings = count_calls(monkeypatch, pretraining, "Trainer")
     again.run(SPLITS.choose(["lcma-low"], "arms"), [0])
     assert len(calls) == 1 and trainings == []
     assert rows(finished)[:4] == before
 
 
 def test_another_budget_in_the_same_folder_is_refused(finished, dataset):
-    with pytest.raises(ValueError, match=r"other settings \(steps is 6 there, 7 here\)"):
+    with pytest.raises(ValueError, match=r"other settings \(--steps is 6 there, 7 here\)"):
         toy_study(finished, dataset, steps=7).run(["checkerboard"], [0])
 
 
@@ -155,7 +156,7 @@ def made_up_runs(monkeypatch):
     def measure(recipe, dataset, factorization, seed, *, name, **others):
         calls.append(name)
         if name.startswith("channel"):
-            raise RunFailedError("loss became NaN or infinite at step 3")
+            raise TrainingFailedError("loss became NaN or infinite at step 3")
         bits = {"bits_per_dimension": float(len(calls))}
         return {"step_seconds": 0.1, "seconds": 1.0, "validation": bits, "model": name}
 
@@ -213,7 +214,7 @@ def test_a_later_call_adds_seeds_and_arms(tmp_path, dataset, made_up_runs):
 
 def test_a_failed_pretraining_fails_its_arms_and_is_not_tried_again(tmp_path, dataset, monkeypatch):
     made = toy_study(tmp_path, dataset, learning_rate=1e30)
-    trainings = count_calls(monkeypatch, pretraining, "train")
+    trainings = count_calls(monkeypatch, pretraining, "Trainer")
     made.run(["checkerboard", "lcma", "exit-price"], [0])
     failures = {row["arm"]: row["failed"] for row in rows(tmp_path)}
     assert "loss became NaN or infinite at step" in failures["checkerboard"]
@@ -223,7 +224,7 @@ def test_a_failed_pretraining_fails_its_arms_and_is_not_tried_again(tmp_path, da
 
 
 def test_each_pretraining_has_its_masks_and_both_are_paid_for(tmp_path, dataset, monkeypatch):
-    trainings = count_calls(monkeypatch, pretraining, "train")
+    trainings = count_calls(monkeypatch, pretraining, "Trainer")
     toy_study(tmp_path, dataset).run(["likelihood-gain-both-masks"], [1])
     assert [call.get("first_parity", 0) for call in trainings] == [0, 1]
     assert {call["steps"] for call in trainings} == {4}

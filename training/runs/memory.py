@@ -16,9 +16,14 @@ class PeakMemory:
 
     def megabytes(self) -> float | None:
         """Returns the peak since the start, less what there was then; None if nobody says."""
-        # Of this process alone: getrusage's maximum begins with the parent's.
-        peak = _megabytes("VmHWM")
+        peak = peak_megabytes()
         return None if peak is None or self._before is None else round(peak - self._before, 1)
+
+
+def peak_megabytes() -> float | None:
+    """Returns the peak of this process's resident memory; None if nobody says."""
+    # Of this process alone: getrusage's maximum begins with the parent's.
+    return _megabytes("VmHWM")
 
 
 def _megabytes(name):

@@ -1,0 +1,134 @@
+"""What a person sees of a run: what is being done, and how far the steps have come."""
+
+import contextlib
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import click
+import keras
+from tfp_lcma.training.runs.course import Course
+from tfp_lcma.training.runs.memory import peak_megabytes
+
+# Seconds: a silence that needs no word, and a rest that needs no estimate.
+_SILENCE, _SOON = 0.2, 2.0
+
+
+class Progress:
+    """Lines of text and, on a terminal, a bar of steps; elsewhere one line a look."""
+
+    def __init__(self, quiet: bool = False):
+        """Shows everything, or nothing if it is to be quiet."""
+        self.quiet = quiet
+
+    def say(self, line: str) -> None:
+        """Shows a line at once."""
+        if not self.quiet:
+            click.echo(line)
+            sys.stdout.flush()
+
+    @contextlib.contextmanager
+    def doing(self, what: str) -> Iterator[None]:
+        """Says what is being done, unless it is done before anybody asks."""
+        word = threading.Timer(_SILENCE, self.say, [f"{what} ..."])
+        word.start()
+        try:
+            yield
+        finally:
+            word.cancel()
+
+
+class Steps(keras.callbacks.Callback):
+    """Shows the steps of a phase and, after the first look, what the others will take.
+
+    Must stand after the phase's `Course` in the list of callbacks, which are those of one or
+    several calls of `fit`, within `shown()`.
+    """
+
+    def __init__(self, progress: Progress, phase: str, course: Course, steps: int):
+        """Creates the callback.
+
+        Args:
+            progress: what shows it.
+            phase: name of the phase.
+            course: where it stands.
+            steps: most steps of the phase.
+        """
+        super().__init__()
+        self._progress, self._phase, self._course, self._steps = progress, phase, course, steps
+        self._start, self._estimated = course.step, False
+        self._first: float | None = None
+        self._bar = None
+
+    @contextlib.contextmanager
+    def shown(self) -> Iterator["Steps"]:
+        """Shows the phase until the block ends."""
+        with contextlib.ExitStack() as self._open, contextlib.ExitStack() as self._building:
+            yield self
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self._first is None:
+            self._building.enter_context(
+                self._progress.doing(f"{self._phase}: building the graph, the first step")
+            )
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self._first is None:
+            self._building.close()
+            self._first = time.monotonic()
+            if sys.stdout.isatty() and not self._progress.quiet:
+                bar = click.progressbar(
+                    length=self._steps - self._start,
+                    label=self._phase,
+                    show_pos=True,
+                    item_show_func=lambda bits: bits,
+                )
+                self._bar = self._open.enter_context(bar)
+        if self._bar is not None:
+            self._bar.update(1)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self._course.failed_step is not None:
+            return
+        bits = ", ".join(
+            f"{name} {logs[key]:.4f}"
+            for name, key in (
+                ("training", "bits_per_dimension"),
+                ("validation", "val_bits_per_dimension"),
+            )
+            if key in logs
+        )
+        if self._bar is None:
+            where = f"step {self._course.step:,} of {self._steps:,}"
+            self._progress.say(f"{self._phase}, {where}: {bits} bits/dim")
+        else:
+            self._bar.update(0, f"{bits} bits/dim")
+        self._estimate()
+
+    def _estimate(self):
+        """Says once how long the rest will take at most, and how much memory there has to be."""
+        done = self._course.step - self._start - 1
+        if self._estimated or done < 1:
+            return
+        self._estimated = True
+        left = self._steps - self._course.step
+        seconds = (time.monotonic() - self._first) / done * left
+        if seconds < _SOON:
+            return
+        peak = peak_megabytes()
+        memory = "" if peak is None else f"; {peak:,.0f} MB of memory at the peak so far"
+        if self._bar is not None:
+            click.echo("\r\x1b[2K", nl=False)
+        self._progress.say(
+            f"{self._phase}: at most {duration(seconds)} for {left:,} more steps{memory}"
+        )
+
+
+def duration(seconds: float) -> str:
+    """Returns a time as a person says it: 40 s, 5 min, 2 h 10 min."""
+    minutes = round(seconds / 60)
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
