@@ -42,7 +42,7 @@ setup(
     package_dir={"tfp_lcma.training": "training"},
     package_data={
         "tfp_lcma": ["py.typed"],
-        "tfp_lcma.training.recipes": ["*.toml"],
+        "tfp_lcma.training.recipes": ["*/*.toml"],
         "tfp_lcma.training.tryout": ["page/*"],
     },
     install_requires=[

@@ -9,7 +9,9 @@ import tfp_lcma
 
 PACKAGE = pathlib.Path(tfp_lcma.__file__).parent
 # From what knows nothing of the others up; rooms side by side do not know each other.
-HELPERS = {"noise", "validation", "serialization", "files", "custom_gradient", "version"}
+HELPERS = {
+    "noise", "validation", "serialization", "files", "custom_gradient", "registry", "version",
+}  # fmt: skip
 FLOORS = [
     HELPERS,
     {"networks"},

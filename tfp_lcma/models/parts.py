@@ -4,32 +4,10 @@ from typing import NamedTuple
 
 import keras
 
-from tfp_lcma.bijectors.transforms import (
-    Additive,
-    Affine,
-    MixtureLogistic,
-    RationalQuadratic,
-    Transform,
-)
-from tfp_lcma.networks.convolutional_network import Convolutional
-from tfp_lcma.networks.gated_network import Gated
-from tfp_lcma.networks.residual_network import Residual
+from tfp_lcma import registry
+from tfp_lcma.bijectors.transforms import Affine, MixtureLogistic, Transform
 from tfp_lcma.networks.specification import Network
-from tfp_lcma.networks.transformer_network import Transformer
 from tfp_lcma.validation import check_count
-
-TRANSFORMS = {
-    "affine": Affine,
-    "additive": Additive,
-    "mixture_logistic": MixtureLogistic,
-    "rational_quadratic": RationalQuadratic,
-}
-NETWORKS = {
-    "residual": Residual,
-    "convolutional": Convolutional,
-    "gated": Gated,
-    "transformer": Transformer,
-}
 
 
 class Types(NamedTuple):
@@ -62,11 +40,8 @@ def transform(coupling: str | Transform, **options) -> Transform:
     """
     if isinstance(coupling, Transform):
         return coupling
-    if coupling not in TRANSFORMS:
-        raise ValueError(
-            f"coupling must be a transform or one of {', '.join(TRANSFORMS)}; got {coupling!r}."
-        )
-    kind = TRANSFORMS[coupling]
+    registry.check_name("coupling", coupling, registry.COUPLINGS, "a transform")
+    kind = registry.load(registry.COUPLINGS[coupling])
     has_options = kind in (Affine, MixtureLogistic)
     return kind(**options) if has_options else kind()
 
@@ -84,11 +59,8 @@ def network(kind: str | Network, **options) -> Network:
             couplings would share.
     """
     if isinstance(kind, str):
-        if kind not in NETWORKS:
-            raise ValueError(
-                f"network must be a specification or one of {', '.join(NETWORKS)}; got {kind!r}."
-            )
-        made = NETWORKS[kind]
+        registry.check_name("network", kind, registry.NETWORKS, "a specification")
+        made = registry.load(registry.NETWORKS[kind])
         known = made().get_config()
         return made(**{name: value for name, value in options.items() if name in known})
     if isinstance(kind, keras.layers.Layer):

@@ -1,27 +1,41 @@
-"""The demonstration: RealNVP's split and LCMA's on handwritten digits, at the same total budget."""
+"""`tfp-lcma demo`: RealNVP's split and LCMA's on handwritten digits, at the same total budget."""
 
 import dataclasses
 import time
 from pathlib import Path
 
 import click
-from tfp_lcma.training.data import load
-from tfp_lcma.training.recipes.recipe import load_recipe
-from tfp_lcma.training.runs.run import Run
+from tfp_lcma.training.cli.paths import check_folder
+from tfp_lcma.training.recipes import load_recipe
 
 _EXPORT = Path("saved_models/digits")
 
 
-@click.command(context_settings={"show_default": True})
-@click.option("--seed", default=0, help="Of weights, batches and noise.")
-@click.option("--steps", type=int, help="Most steps of LCMA's training.  [default: the recipe's]")
-@click.option("--pretrain-steps", type=int, help="Most steps of its pre-training.")
-@click.option("--run-dir", type=click.Path(path_type=Path), default=Path("runs"))
-def main(seed, steps, pretrain_steps, run_dir):
-    """Trains both, prints their test bits per dimension and exports the LCMA model."""
+@click.command(epilog="Example: tfp-lcma demo --steps 100 --pretrain-steps 50")
+@click.option(
+    "--steps", type=click.IntRange(1), help="Most steps of LCMA's training.  [default: 600]"
+)
+@click.option(
+    "--pretrain-steps",
+    type=click.IntRange(1),
+    help="Most steps of its pre-training.  [default: 300]",
+)
+@click.option(
+    "--run-dir",
+    type=click.Path(path_type=Path),
+    default=Path("runs"),
+    show_default=True,
+    help="Where the two runs go.",
+)
+@click.option("--seed", default=0, show_default=True, help="Of weights, batches and noise.")
+def demo(steps, pretrain_steps, run_dir, seed):
+    """Train two flows on digits, compare their splits, draw and export: a few minutes."""
+    check_folder("--run-dir", run_dir)
+    from tfp_lcma.training.runs.run import Run
+
     began = time.monotonic()
     recipe = load_recipe("digits", steps=steps, pretrain_steps=pretrain_steps)
-    dataset = load("digits")
+    dataset = recipe.load_dataset()
     # The baseline gets the steps that LCMA spends on pre-training, too.
     total = dataclasses.replace(recipe, steps=recipe.steps + recipe.pretrain_steps)
     runs = {
@@ -45,7 +59,3 @@ def main(seed, steps, pretrain_steps, run_dir):
         f"Exit map:   {runs['likelihood contribution (LCMA)'].folder / 'exit_map.png'}\n"
         f"SavedModel: {lcma['export']}"
     )
-
-
-if __name__ == "__main__":
-    main()

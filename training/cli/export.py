@@ -1,25 +1,18 @@
-"""Exports the model of a run, at its best, as a SavedModel.
-
-python -m tfp_lcma.training.cli.export --run runs/digits
-"""
+"""`tfp-lcma export`: the model of a run, at its best, as a SavedModel."""
 
 from pathlib import Path
 
 import click
 
 
-@click.command(context_settings={"show_default": True})
-@click.option(
-    "--run",
-    "folder",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    required=True,
-    help="Folder of the run, finished or still training.",
+@click.command(epilog="Example: tfp-lcma export runs/digits --warm-up-rows 1 --warm-up-rows 16")
+@click.argument(
+    "folder", metavar="RUN", type=click.Path(exists=True, file_okay=False, path_type=Path)
 )
 @click.option(
     "--export-dir",
     type=click.Path(path_type=Path),
-    help="Where the SavedModel's versions go.  [default: saved_models/RECIPE]",
+    help="Where the SavedModel's versions go.  [default: saved_models/DATA-MODEL]",
 )
 @click.option(
     "--network-dtype",
@@ -32,6 +25,7 @@ import click
     type=click.IntRange(1),
     multiple=True,
     default=[1],
+    show_default=True,
     help="Rows of the warm-up requests; several times for several numbers.",
 )
 @click.option(
@@ -39,11 +33,11 @@ import click
     is_flag=True,
     help="Also write models.config and batching_params.pbtxt beside the models.",
 )
-def main(folder, export_dir, network_dtype, jit_compile, warm_up_rows, serving_config):
-    """Exports the model of a run as the next version of a SavedModel.
+def export(folder, export_dir, network_dtype, jit_compile, warm_up_rows, serving_config):
+    """Export the model of a run, finished or still training, as a SavedModel's next version.
 
-    Takes the weights of the best validation, and puts the run's recipe and
-    results on the model card. `python -m tfp_lcma.training.tryout.check_export` checks the version.
+    Takes the weights of the best validation, and puts the run's recipe and results on the model
+    card. `tfp-lcma check` checks the version.
     """
     from tfp_lcma.training.runs.load_run import load_run
 
@@ -68,7 +62,3 @@ def main(folder, export_dir, network_dtype, jit_compile, warm_up_rows, serving_c
             click.echo(f"Written: {', '.join(map(str, paths))}.")
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from error
-
-
-if __name__ == "__main__":
-    main()

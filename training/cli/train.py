@@ -1,80 +1,86 @@
-"""Command line: pre-train, build the split, train, evaluate, draw and export in one call."""
+"""`tfp-lcma train`: pre-train, build the split, train, evaluate, draw and export in one call."""
 
 from pathlib import Path
 
 import click
 from tfp_lcma.training.cli.options import (
     data_options,
-    recipe_option,
-    setting_options,
+    factorization_option,
+    recipe_options,
     threads_option,
 )
-from tfp_lcma.training.recipes.recipe import load_recipe
+from tfp_lcma.training.cli.paths import check_folder
+from tfp_lcma.training.recipes.recipe import Recipe
 
 
-@click.command(context_settings={"show_default": True})
-@recipe_option
-@click.option(
-    "--factorization",
-    default="lcma",
-    help="Which dimensions leave early. Chosen from a pre-trained flow: lcma, lcma-low, "
-    "lcma-raster, lcma-level, lcma-view and lcma-view-position (for Glow), likelihood-gain, "
-    "exit-price, exit-price-level, karhunen-loeve, karhunen-loeve-across. Chosen from the "
-    "images, without pre-training: karhunen-loeve-images. Chosen while "
-    "training: online-lcma, online-exit-price-level. Looking at no data: checkerboard "
-    "(RealNVP), complement, channel (Glow), random, random-in-block, haar, "
-    "learned-convolution, none (nobody leaves).",
+@click.command(
+    epilog="Example: tfp-lcma train --data ~/pictures --image-size 32 --model glow --steps 2000"
 )
-@click.option("--steps", type=int, help="Most steps of each phase.  [default: the recipe's]")
-@click.option(
-    "--pretrain-steps", type=int, help="Most steps of pre-training, if other than --steps."
-)
-@click.option("--patience", type=int, help="Looks without improvement before training stops.")
-@setting_options
-@data_options
+@recipe_options
+@factorization_option("lcma")
 @click.option("--labels", is_flag=True, help="Condition the flow on the classes of the images.")
-@click.option("--seed", default=0, help="Of weights, batches and noise.")
+@click.option(
+    "--steps", type=click.IntRange(1), help="Most steps of each phase.  [default: the recipe's]"
+)
 @click.option(
     "--run-dir",
     type=click.Path(path_type=Path),
-    help="Where checkpoints, numbers and pictures go.  [default: runs/RECIPE]",
+    help="Where checkpoints, numbers and pictures go.  [default: runs/DATA-MODEL]",
 )
 @click.option(
     "--export-dir",
     type=click.Path(path_type=Path),
-    help="Where the SavedModel's versions go.  [default: saved_models/RECIPE]",
+    help="Where the SavedModel's versions go.  [default: saved_models/DATA-MODEL]",
 )
-@click.option("--export/--no-export", default=True, help="Whether to write a SavedModel.")
-@click.option("--checkpoint-every", default=200, help="Steps between two checkpoints.")
+@click.option("--no-export", is_flag=True, help="Write no SavedModel.")
+@click.option(
+    "--init-from",
+    metavar="RUN",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Start from the weights, and the split, of another run of the same flow.",
+)
+@click.option("--seed", default=0, show_default=True, help="Of weights, batches and noise.")
+@data_options
 @threads_option
-@click.option("--jit/--no-jit", default=False, help="Compile the steps with XLA.")
+@click.option(
+    "--checkpoint-every",
+    type=click.IntRange(1),
+    default=200,
+    show_default=True,
+    help="Steps between two checkpoints.",
+)
+@click.option("--jit", is_flag=True, help="Compile the steps with XLA.")
 @click.option("--quiet", is_flag=True, help="Show the result only.")
-def main(
-    recipe,
+def train(
+    recipe: Recipe,
     factorization,
-    data_dir,
-    images,
-    limit,
     labels,
-    seed,
+    steps,
     run_dir,
     export_dir,
-    export,
-    checkpoint_every,
+    no_export,
+    init_from,
+    seed,
+    limit,
+    data_dir,
     threads,
+    checkpoint_every,
     jit,
     quiet,
-    steps,
-    pretrain_steps,
-    **changes,
 ):
-    """Trains a multi-scale flow whose split is chosen from data, and all that goes with it.
+    """Train a multi-scale flow whose split is chosen from data, and all that goes with it.
 
-    Interrupted, the same command carries on from the last checkpoint. Results
-    are in the run's folder: metrics.json, pictures, model.keras, TensorBoard
-    logs; the SavedModel is in the export folder.
+    Pre-trains, builds the split, trains with early stopping on the validation split, reads the
+    test split once, draws and exports. Interrupted, the same command carries on from the last
+    checkpoint. Results are in the run's folder: metrics.json, recipe.toml (to be given back with
+    --config), pictures, model.keras and TensorBoard logs.
     """
-    from tfp_lcma.training import registry as factorizations
+    recipe = recipe.replaced(steps=steps, pretrain_steps=steps)
+    folder = check_folder("--run-dir", run_dir or Path("runs") / recipe.name)
+    export = None
+    if not no_export:
+        export = check_folder("--export-dir", export_dir or Path("saved_models") / recipe.name)
+
     from tfp_lcma.training.runs.progress import Progress
     from tfp_lcma.training.runs.run import Run
     from tfp_lcma.training.runs.threads import use_threads
@@ -82,24 +88,15 @@ def main(
 
     use_threads(threads)
     try:
-        if factorization not in factorizations.NAMES:
-            raise ValueError(
-                f"factorization must be one of {', '.join(factorizations.NAMES)}; "
-                f"got {factorization!r}."
-            )
-        if checkpoint_every < 1:
-            raise ValueError(f"checkpoint_every must be at least 1; got {checkpoint_every}.")
-        settings = load_recipe(
-            recipe, steps=steps, pretrain_steps=pretrain_steps or steps, **changes
-        )
-        dataset = settings.load_dataset(data_dir=data_dir, images=images, limit=limit)
+        dataset = recipe.load_dataset(data_dir=data_dir, limit=limit)
         run = Run(
-            recipe=settings,
+            recipe=recipe,
             factorization=factorization,
             labels=labels,
             seed=seed,
-            folder=run_dir or Path("runs") / recipe,
-            export=(export_dir or Path("saved_models") / recipe) if export else None,
+            folder=folder,
+            export=export,
+            init_from=init_from,
             checkpoint_every=checkpoint_every,
             jit_compile=jit,
             progress=Progress(quiet=quiet),
@@ -114,13 +111,9 @@ def main(
             f"{100 * right['accuracy']:.1f}% of {right['images']} test images classified rightly."
         )
     click.echo(
-        f"{recipe}, {factorization}: test {test['bits_per_dimension']:.4f} "
+        f"{recipe.name}, {factorization}: test {test['bits_per_dimension']:.4f} "
         f"± {test['standard_error']:.4f} bits/dim over {test['images']} images "
         f"({test['draws']} draws); round trip x-z-x {metrics['round_trip']['x_to_z_to_x']:.1e} "
         f"of the range. Everything is in {run.folder}"
         + (f"; exported to {metrics['export']}." if "export" in metrics else ".")
     )
-
-
-if __name__ == "__main__":
-    main()

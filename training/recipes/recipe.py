@@ -1,41 +1,45 @@
-"""Recipes: what to train on which data, as data. One TOML file each."""
+"""A recipe: everything that defines a run but its seed and its folder, checked."""
 
 import dataclasses
-import inspect
-import tomllib
+import types
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
-from tfp_lcma.training.data import Dataset, load
+from tfp_lcma.training.recipes.checks import SettingError, check_at_least, check_kind, check_name
 
-import tfp_lcma as lcma
-from tfp_lcma.multi_scale import MultiScale
+from tfp_lcma import registry
 
-_FOLDER = Path(__file__).parent
-MODELS = {
-    "real_nvp": lcma.models.real_nvp,
-    "glow": lcma.models.glow,
-    "mar_scf": lcma.models.mar_scf,
-    "eiw_flow": lcma.models.eiw_flow,
-    "residual_flow": lcma.models.residual_flow,
+if TYPE_CHECKING:
+    import keras
+    from tfp_lcma.training.data import Dataset
+
+    import tfp_lcma as lcma
+    from tfp_lcma.multi_scale import MultiScale
+
+# Options of a model that a recipe may name by a string.
+_NAMED_OPTIONS = {
+    "coupling": registry.COUPLINGS,
+    "network": registry.NETWORKS,
+    "exit_prior": registry.EXIT_PRIORS,
 }
-PREPROCESSING = {
-    "logit": lcma.bijectors.LogitPreprocessing,
-    "affine": lcma.bijectors.AffinePreprocessing,
-}
-OPTIMIZERS = {"adam": keras.optimizers.Adam, "adamax": keras.optimizers.Adamax}
+# Options of a model that are not a recipe's business.
+_GIVEN = ("factorization", "conditions", "regularizer", "dtype")
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
     """Everything that defines a run but its seed and its folder.
 
+    ```python
+    from tfp_lcma.training.recipes import load_recipe
+
+    recipe = load_recipe("digits", "glow", steps=100, width=16)
+    ```
+
     Attributes:
-        name: the recipe's file name.
-        source: data set, one of `tfp_lcma.training.data.names()`, or `folder`.
-        model: one of `MODELS`.
+        name: what the recipe is put together from: DATA-MODEL.
+        source: data set, by its name or by the path of its images.
+        model: one of `tfp_lcma.registry.MODELS`.
         flow: options of that model, `levels` among them.
         steps: most steps of training.
         pretrain_steps: most steps of pre-training, for factorizations chosen from data.
@@ -43,15 +47,16 @@ class Recipe:
         learning_rate: the optimiser's, after warm-up.
         validate_every: steps between two looks at the validation split.
         patience: looks without improvement before training stops.
-        optimizer: one of `OPTIMIZERS`.
+        draws: dequantisation draws an image in the final evaluation.
+        optimizer: one of `tfp_lcma.registry.OPTIMIZERS`.
         warmup_steps: steps over which the learning rate rises from 0.
         decay: whether it then falls to 0 along a half cosine, over the phase's steps.
         global_clipnorm: bound on the gradient's norm; None: no bound.
         l2: L2 penalty on what the model's `regularizer` is for; 0: none.
-        preprocessing: one of `PREPROCESSING`, from intensities to the flow's domain.
+        preprocessing: one of `tfp_lcma.registry.PREPROCESSING`, from intensities to the flow's
+            domain.
         flip: whether training images are flipped left to right at random.
-        draws: dequantisation draws an image in the final evaluation.
-        image_size: side of the images, for a folder of one's own.
+        image_size: side of the images, where the data set leaves it open.
     """
 
     name: str
@@ -74,6 +79,46 @@ class Recipe:
     flip: bool = False
     image_size: int | None = None
 
+    def __post_init__(self):
+        for name, (kind, optional) in KINDS.items():
+            value = getattr(self, name)
+            if not (optional and value is None):
+                check_kind(dotted(name), value, kind)
+        for name in ("steps", "pretrain_steps", "batch_size", "validate_every", "patience"):
+            check_at_least(dotted(name), getattr(self, name), 1)
+        check_at_least("evaluation.draws", self.draws, 1)
+        check_at_least("training.warmup_steps", self.warmup_steps, 0)
+        if self.image_size is not None:
+            check_at_least("data.image_size", self.image_size, 1)
+        if not self.learning_rate > 0:
+            raise SettingError(
+                "training.learning_rate", f"must be positive; got {self.learning_rate}."
+            )
+        if self.global_clipnorm is not None and not self.global_clipnorm > 0:
+            raise SettingError(
+                "training.global_clipnorm", f"must be positive; got {self.global_clipnorm}."
+            )
+        if not self.l2 >= 0:
+            raise SettingError("training.l2", f"must be at least 0; got {self.l2}.")
+        check_name("model.name", self.model, registry.MODELS)
+        check_name("training.optimizer", self.optimizer, registry.OPTIMIZERS)
+        check_name("training.preprocessing", self.preprocessing, registry.PREPROCESSING)
+        options = model_options(self.model)
+        for name, value in self.flow.items():
+            if name not in options:
+                listed = ", ".join(registry.nearest_first(name, options))
+                raise SettingError(
+                    f"model.{name}", f"is no setting of {self.model}; it has {listed}."
+                )
+            if name in _NAMED_OPTIONS and isinstance(value, str):
+                check_name(f"model.{name}", value, _NAMED_OPTIONS[name])
+        for name in ("levels", "steps", "width", "blocks"):
+            if name in self.flow:
+                check_kind(f"model.{name}", self.flow[name], int)
+                check_at_least(f"model.{name}", self.flow[name], 1)
+        if "levels" not in self.flow:
+            raise SettingError("model.levels", "must be given.")
+
     @property
     def levels(self) -> int:
         """Levels of the flow."""
@@ -81,15 +126,15 @@ class Recipe:
 
     def takes(self, option: str) -> bool:
         """Says whether the recipe's model has an option of that name."""
-        return option in inspect.signature(MODELS[self.model]).parameters
+        return option in registry.arguments_of(registry.MODELS[self.model])
 
-    def load_dataset(self, images=None, **where) -> Dataset:
-        """Loads the recipe's data, or those in the folder `images`, as `data.load` does."""
-        if (self.source == "folder") != (images is not None):
-            raise ValueError(f"images is for the recipe folder, which needs it; got {images!r}.")
-        return load(images or self.source, image_size=self.image_size, **where)
+    def load_dataset(self, **where) -> "Dataset":
+        """Loads the recipe's data: `data_dir`, `limit` and `labels` of `data.load`."""
+        from tfp_lcma.training.data import load
 
-    def build_flow(self, event_shape, factorization, **options) -> MultiScale:
+        return load(self.source, image_size=self.image_size, **where)
+
+    def build_flow(self, event_shape, factorization, **options) -> "MultiScale":
         """Returns the recipe's flow with fresh weights.
 
         Args:
@@ -103,18 +148,29 @@ class Recipe:
         for name in options:
             if not self.takes(name):
                 raise ValueError(f"{name} is no option of {self.model}.")
-        penalty = {"regularizer": keras.regularizers.L2(self.l2)} if self.l2 else {}
-        return MODELS[self.model](
-            event_shape, factorization=factorization, **self.flow, **penalty, **options
+        settings = {**self.flow, **options}
+        if isinstance(settings.get("exit_prior"), str):
+            settings["exit_prior"] = registry.load(registry.EXIT_PRIORS[settings["exit_prior"]])()
+        if self.l2:
+            import keras
+
+            settings["regularizer"] = keras.regularizers.L2(self.l2)
+        model = registry.load(registry.MODELS[self.model])
+        return model(event_shape, factorization=factorization, **settings)
+
+    def build_model(self, flow: "MultiScale", bins: int, seed: int) -> "lcma.FlowModel":
+        """Returns the flow as a model of images of so many intensities, not yet compiled."""
+        import tfp_lcma as lcma
+
+        preprocessing = registry.load(registry.PREPROCESSING[self.preprocessing])
+        return lcma.FlowModel(
+            flow, preprocessing=preprocessing(flow.event_shape, bins=bins), seed=seed
         )
 
-    def build_model(self, flow: MultiScale, bins: int, seed: int) -> lcma.FlowModel:
-        """Returns the flow as a model of images of so many intensities, not yet compiled."""
-        preprocessing = PREPROCESSING[self.preprocessing](flow.event_shape, bins=bins)
-        return lcma.FlowModel(flow, preprocessing=preprocessing, seed=seed)
-
-    def build_optimizer(self, steps: int) -> keras.optimizers.Optimizer:
+    def build_optimizer(self, steps: int) -> "keras.optimizers.Optimizer":
         """Returns the optimiser with the recipe's schedule for a phase of `steps` steps."""
+        import keras
+
         rate = keras.optimizers.schedules.CosineDecay(
             0.0 if self.warmup_steps else self.learning_rate,
             max(steps - self.warmup_steps, 1),
@@ -122,52 +178,63 @@ class Recipe:
             warmup_target=self.learning_rate if self.warmup_steps else None,
             warmup_steps=self.warmup_steps,
         )
-        return OPTIMIZERS[self.optimizer](rate, global_clipnorm=self.global_clipnorm)
+        optimizer = registry.load(registry.OPTIMIZERS[self.optimizer])
+        return optimizer(rate, global_clipnorm=self.global_clipnorm)
+
+    def replaced(self, **changes) -> "Recipe":
+        """Returns the recipe with other settings, by their short names; None leaves one.
+
+        Args:
+            **changes: settings of training, or options of the model.
+
+        Raises:
+            SettingError: there is no such setting, or one is out of range.
+        """
+        given = {name: value for name, value in changes.items() if value is not None}
+        fields = {name: given.pop(name) for name in [*given] if name in KINDS}
+        return dataclasses.replace(self, flow={**self.flow, **given}, **fields)
 
 
-def recipe_names() -> list[str]:
-    """Returns the names of all recipes."""
-    return sorted(path.stem for path in _FOLDER.glob("*.toml"))
+# Where a setting stands in a file, if not under training.
+TABLE_OF = {"source": "data", "image_size": "data", "draws": "evaluation"}
 
 
-def load_recipe(name: str, **changes) -> Recipe:
-    """Reads a recipe.
+def _kinds() -> dict[str, tuple[type, bool]]:
+    """Returns the type of every setting but those of the model, and whether it may be None."""
+    found = {}
+    for field in dataclasses.fields(Recipe):
+        if field.name not in ("name", "model", "flow"):
+            optional = isinstance(field.type, types.UnionType)
+            found[field.name] = (field.type.__args__[0] if optional else field.type, optional)
+    return found
 
-    Args:
-        name: one of `recipe_names()`.
-        **changes: settings to override, options of the model too; None leaves the recipe's.
 
-    Raises:
-        ValueError: there is no such recipe, it has no such setting, or one is out of range.
-    """
-    path = _FOLDER / f"{name}.toml"
-    if name not in recipe_names():
-        raise ValueError(f"recipe must be one of {', '.join(recipe_names())}; got {name!r}.")
-    tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    flow = tables.pop("model")
-    settings = {key: value for table in tables.values() for key, value in table.items()}
-    settings |= {"model": flow.pop("name"), "flow": flow}
-    fields = {field.name for field in dataclasses.fields(Recipe)}
-    for key, value in changes.items():
-        if value is None:
-            continue
-        if key not in fields and key not in flow:
-            raise ValueError(
-                f"{key} is no setting of {settings['model']} in the recipe {name}: it has "
-                f"{', '.join(flow)}."
-            )
-        (settings if key in fields else flow)[key] = value
-    recipe = Recipe(name=name, **settings)
-    for field in ("steps", "pretrain_steps", "batch_size", "validate_every", "patience", "draws"):
-        if getattr(recipe, field) < 1:
-            raise ValueError(f"{field} must be at least 1; got {getattr(recipe, field)}.")
-    if recipe.preprocessing not in PREPROCESSING:
-        raise ValueError(
-            f"preprocessing must be one of {', '.join(PREPROCESSING)}; got "
-            f"{recipe.preprocessing!r}."
-        )
-    if recipe.warmup_steps < 0:
-        raise ValueError(f"warmup_steps must be at least 0; got {recipe.warmup_steps}.")
-    if recipe.learning_rate <= 0:
-        raise ValueError(f"learning_rate must be positive; got {recipe.learning_rate}.")
-    return recipe
+# Types of the settings, and whether they may be None.
+KINDS = _kinds()
+
+
+def model_options(model: str) -> list[str]:
+    """Returns the options of a model that a recipe may set."""
+    arguments = registry.arguments_of(registry.MODELS[model])
+    return [name for name in arguments if name not in _GIVEN]
+
+
+# Settings that have an option of their own on the command line.
+_FLAGS = {
+    "data.source": "--data",
+    "data.image_size": "--image-size",
+    "model.name": "--model",
+    "training.steps": "--steps",
+}
+
+
+def flag_of(setting: str) -> str:
+    """Returns what the command line calls a setting, or a run's option."""
+    if "." in setting:
+        return _FLAGS.get(setting, f"--set {setting}")
+    return f"--{setting.replace('_', '-')}"
+
+
+def dotted(name: str) -> str:
+    """Returns the name of a setting as it stands in a file, `table.key`."""
+    return f"{TABLE_OF.get(name, 'training')}.{name}"

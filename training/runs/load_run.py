@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
-from tfp_lcma.training import registry as factorizations
 from tfp_lcma.training.recipes.recipe import Recipe
 from tfp_lcma.training.runs import statistics
 from tfp_lcma.training.runs.course import Course
 
 import tfp_lcma as lcma
+from tfp_lcma import registry
 
 # What `metrics.json` holds beside results.
 _COURSE = ("pretraining", "training", "export")
@@ -81,12 +81,12 @@ def _from_checkpoint(folder, settings):
     except (LookupError, TypeError) as error:
         raise ValueError(f"{folder / 'config.json'} is not that of a run: {error}.") from error
     chosen_by = None
-    if name in factorizations.FROM_STATISTICS or name in factorizations.FROM_IMAGES:
+    if registry.FACTORIZATIONS[name].source in (registry.FLOW, registry.IMAGES):
         chosen_by = statistics.load(folder)
         if chosen_by is None:
             raise ValueError(f"{folder} must hold a trained flow; it is still pre-training.")
     first_steps = settings.get("first_steps", recipe.steps)
-    factorization = factorizations.build(name, steps=first_steps, seed=seed, statistics=chosen_by)
+    factorization = registry.factorization(name, steps=first_steps, seed=seed, statistics=chosen_by)
     model = recipe.build_model(recipe.build_flow(shape, factorization, **conditions), bins, seed)
     model.compile(optimizer=recipe.build_optimizer(recipe.steps))
     course = Course(

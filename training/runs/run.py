@@ -5,9 +5,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tfp_lcma.training import registry as factorizations
 from tfp_lcma.training.data import Dataset
 from tfp_lcma.training.recipes.recipe import Recipe
+from tfp_lcma.training.recipes.tables import write_recipe
 from tfp_lcma.training.reports import run_pictures
 from tfp_lcma.training.runs import evaluation, statistics
 from tfp_lcma.training.runs.callbacks import callbacks
@@ -19,6 +19,7 @@ from tfp_lcma.training.runs.settings import keep_or_extend
 from tfp_lcma.training.runs.trainer import Trainer, TrainingFailedError, fresh_model
 
 import tfp_lcma as lcma
+from tfp_lcma import registry
 from tfp_lcma.files import written_whole
 
 _ROUND_TRIP_IMAGES = 256
@@ -37,7 +38,7 @@ class Run:
     Attributes:
         recipe: data, flow and optimisation; the learning rate rises over at most a tenth of a
             phase's steps, however long `warmup_steps` is.
-        factorization: one of `tfp_lcma.training.registry.NAMES`.
+        factorization: one of `tfp_lcma.registry.FACTORIZATIONS`.
         seed: of initial weights, batches, noise and pictures.
         folder: everything the run writes but the export.
         export: folder of the exported versions; None: no export.
@@ -77,6 +78,13 @@ class Run:
         finished = self.folder / "metrics.json"
         with run_lock(self.folder):
             settings = keep_or_extend(self.folder, self._settings(dataset), finished.exists())
+            write_recipe(
+                self.folder / "recipe.toml",
+                self.recipe,
+                factorization=self.factorization,
+                seed=self.seed,
+                labels=self.labels,
+            )
             if finished.exists():
                 metrics = json.loads(finished.read_text(encoding="utf-8"))
                 if metrics["steps"] == self.recipe.steps:
@@ -105,7 +113,7 @@ class Run:
         for line in self._plan(dataset, settings):
             say(line)
         chosen_by, pretraining = self._statistics(dataset, settings["pretrain_steps"])
-        factorization = factorizations.build(
+        factorization = registry.factorization(
             self.factorization,
             steps=settings.get("first_steps", self.recipe.steps),
             seed=self.seed,
@@ -147,7 +155,8 @@ class Run:
         shape = "×".join(map(str, dataset.event_shape))
         yield f"{dataset.name}: {counts}, {shape}, {dataset.bins} intensities"
         recipe, before = self.recipe, ""
-        if self.factorization in factorizations.FROM_STATISTICS and self.init_from is None:
+        source = registry.FACTORIZATIONS[self.factorization].source
+        if source == registry.FLOW and self.init_from is None:
             before = f"{settings['pretrain_steps']:,} steps of pre-training, then "
         yield (
             f"{recipe.model}, factorization {self.factorization}: {before}at most "
@@ -163,8 +172,9 @@ class Run:
     def _statistics(self, dataset, pretrain_steps):
         """Returns the statistics that the split is chosen by, and how the pre-training went."""
         folder, pretraining = self.folder, None
-        from_flow = self.factorization in factorizations.FROM_STATISTICS
-        if not from_flow and self.factorization not in factorizations.FROM_IMAGES:
+        source = registry.FACTORIZATIONS[self.factorization].source
+        from_flow = source == registry.FLOW
+        if not from_flow and source != registry.IMAGES:
             return None, None
         if from_flow and self.init_from is None:
             model, pretraining = self._fit("pretraining", dataset, None, pretrain_steps)

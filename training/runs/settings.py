@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tfp_lcma.training.recipes.recipe import KINDS, dotted, flag_of
+
 from tfp_lcma.files import written_whole
 
 _FILE = "config.json"
-# Settings that the command line calls otherwise.
-_FLAGS = {"source": "--data", "bins": "intensities", "event_shape": "image shape"}
+# What no setting of a recipe is.
+_NAMES = {"bins": "intensities", "event_shape": "image shape"}
 
 
 def keep_settings(folder: Path, settings: Mapping[str, Any]) -> None:
@@ -65,7 +67,9 @@ def keep_or_extend(folder: Path, settings: Mapping[str, Any], finished: bool) ->
 
 def flag(name: str) -> str:
     """Returns what the command line calls a setting."""
-    return _FLAGS.get(name, f"--{name.replace('_', '-')}")
+    if name.startswith("model."):
+        return f"--set {name}"
+    return _NAMES.get(name) or flag_of(dotted(name) if name in KINDS else name)
 
 
 def _read(folder):
@@ -101,4 +105,4 @@ def _flat(settings):
     """Returns the settings, those of the model too, as JSON gives them back."""
     settings = json.loads(json.dumps(settings))
     flow = settings.pop("flow", {})
-    return settings | flow
+    return settings | {f"model.{name}": value for name, value in flow.items()}

@@ -1,6 +1,7 @@
 """What a gradient by inversion is off by in float32: on a trained model, level by level.
 
-python -m tfp_lcma.training.studies.inversion_drift --recipe digits --model runs/digits/model.keras
+python -m tfp_lcma.training.studies.inversion_drift --data digits \
+    --keras-file runs/digits/model.keras
 """
 
 from pathlib import Path
@@ -8,8 +9,7 @@ from typing import NamedTuple
 
 import click
 import numpy as np
-from tfp_lcma.training.cli.options import data_options, recipe_option, threads_option
-from tfp_lcma.training.recipes.recipe import load_recipe
+from tfp_lcma.training.cli.options import data_options, recipe_options, threads_option
 
 
 class LevelDrift(NamedTuple):
@@ -27,9 +27,10 @@ class LevelDrift(NamedTuple):
 
 
 @click.command(context_settings={"show_default": True})
-@recipe_option
+@recipe_options
 @click.option(
-    "--model",
+    "--keras-file",
+    "model",
     type=click.Path(path_type=Path),
     required=True,
     help="Keras file of a model that was trained on the recipe's images.",
@@ -37,7 +38,7 @@ class LevelDrift(NamedTuple):
 @click.option("--batch", type=click.IntRange(1), default=64, help="Validation images.")
 @data_options
 @threads_option
-def main(recipe, model, batch, data_dir, images, image_size, limit, threads):
+def main(recipe, model, batch, data_dir, limit, threads):
     """Compares the gradients of both memory settings on validation images."""
     from tfp_lcma.training.runs.threads import use_threads
 
@@ -47,8 +48,7 @@ def main(recipe, model, batch, data_dir, images, image_size, limit, threads):
     import tfp_lcma  # noqa: F401, Keras knows the model's classes by it
 
     try:
-        settings = load_recipe(recipe, image_size=image_size)
-        dataset = settings.load_dataset(data_dir=data_dir, images=images, limit=limit)
+        dataset = recipe.load_dataset(data_dir=data_dir, limit=limit)
         found = inversion_drift(keras.models.load_model(model), dataset.validation.images[:batch])
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from error

@@ -1,22 +1,23 @@
 """How often rounding decides what is factored out: near-ties of a trained model's shuffles.
 
-python -m tfp_lcma.training.studies.near_ties --recipe fashion_mnist_eiw --model runs/fashion_mnist_eiw/model.keras
+python -m tfp_lcma.training.studies.near_ties --data fashion_mnist \
+    --model eiw_flow --keras-file runs/fashion_mnist_eiw/model.keras
 """
 
 from pathlib import Path
 
 import click
 import numpy as np
-from tfp_lcma.training.cli.options import data_options, recipe_option, threads_option
-from tfp_lcma.training.recipes.recipe import load_recipe
+from tfp_lcma.training.cli.options import data_options, recipe_options, threads_option
 
 _BATCH = 250
 
 
 @click.command(context_settings={"show_default": True})
-@recipe_option
+@recipe_options
 @click.option(
-    "--model",
+    "--keras-file",
+    "model",
     type=click.Path(path_type=Path),
     required=True,
     help="Keras file of a model that was trained on the recipe's images.",
@@ -27,7 +28,7 @@ _BATCH = 250
 )
 @data_options
 @threads_option
-def main(recipe, model, count, one_by_one, data_dir, images, image_size, limit, threads):
+def main(recipe, model, count, one_by_one, data_dir, limit, threads):
     """Counts the images of which decoding factors out other channels than encoding.
 
     And those of which other channels are factored out alone than in a batch.
@@ -38,8 +39,7 @@ def main(recipe, model, count, one_by_one, data_dir, images, image_size, limit, 
     import keras
 
     try:
-        settings = load_recipe(recipe, image_size=image_size)
-        dataset = settings.load_dataset(data_dir=data_dir, images=images, limit=limit)
+        dataset = recipe.load_dataset(data_dir=data_dir, limit=limit)
         flow_model = keras.models.load_model(model)
         shown = dataset.train.images[:count]
         decoded, worst, alone = near_ties(flow_model, shown, min(one_by_one, len(shown)))

@@ -1,7 +1,7 @@
 """The demonstration compares at the same total budget and says so."""
 
 from click.testing import CliRunner
-from tfp_lcma.training.cli import demo
+from tfp_lcma.training.cli.demo import demo
 from tfp_lcma.training.runs.run import Run
 
 
@@ -21,7 +21,7 @@ def test_both_factorizations_get_the_same_number_of_steps(tmp_path, monkeypatch)
 
     monkeypatch.setattr(Run, "execute", execute)
     arguments = ["--run-dir", str(tmp_path), "--steps", "30", "--pretrain-steps", "12"]
-    result = CliRunner().invoke(demo.main, arguments)
+    result = CliRunner().invoke(demo, arguments)
     assert result.exit_code == 0, result.output
     baseline, chosen = runs
     assert baseline.recipe.steps == chosen.recipe.steps + chosen.recipe.pretrain_steps == 42

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from tfp_lcma.training.cli.export import main as export
+from tfp_lcma.training.cli.export import export
 from tfp_lcma.training.runs.course import Course
 from tfp_lcma.training.runs.load_run import load_run
 
@@ -95,7 +95,7 @@ def test_damaged_folders_are_refused_by_name(tmp_path, name, content, message):
 
 def test_command_exports_the_run_with_its_recipe_and_results(finished, tmp_path):
     arguments = [
-        "--run", finished, "--export-dir", tmp_path / "saved" / "digits",
+        finished, "--export-dir", tmp_path / "saved" / "digits",
         "--network-dtype", "bfloat16", "--warm-up-rows", "2", "--serving-config",
     ]  # fmt: skip
     result = CliRunner().invoke(export, list(map(str, arguments)))

@@ -12,9 +12,9 @@ def test_a_folder_takes_its_own_settings_and_names_what_differs_in_others(tmp_pa
     keep_settings(tmp_path / "new", SETTINGS)
     keep_settings(tmp_path / "new", SETTINGS)
     other = SETTINGS | {"steps": 6, "flow": {"width": 4, "blocks": 2}}
-    with pytest.raises(ValueError, match=r"--steps is 5 there, 6 here; --width is 8 .*--blocks is"):
+    with pytest.raises(ValueError, match=r"--steps is 5 there, 6 here; --set model.width is 8 .*"):
         keep_settings(tmp_path / "new", other)
-    with pytest.raises(ValueError, match=r"--pretrain-steps is 4 there, None here"):
+    with pytest.raises(ValueError, match=r"--set training.pretrain_steps is 4 there, None here"):
         keep_settings(tmp_path / "new", {k: SETTINGS[k] for k in ("steps", "shape", "flow")})
 
 

@@ -58,11 +58,20 @@ def test_an_order_that_depends_on_the_batch_is_counted(model, monkeypatch):
 
 def test_command_says_what_it_found_and_names_a_missing_file(model, tmp_path):
     model.save(tmp_path / "model.keras")
-    arguments = ["--recipe", "digits_eiw", "--model", str(tmp_path / "model.keras")]
+    arguments = [
+        "--data",
+        "digits",
+        "--model",
+        "eiw_flow",
+        "--keras-file",
+        str(tmp_path / "model.keras"),
+    ]
     result = CliRunner().invoke(main, [*arguments, "--count", "30", "--one-by-one", "3"])
     assert result.exit_code == 0, result.output
     assert "30 images" in result.output
     assert "of 3, other channels are factored out alone in a batch: 0" in result.output
-    result = CliRunner().invoke(main, ["--recipe", "digits_eiw", "--model", "nowhere.keras"])
+    result = CliRunner().invoke(
+        main, ["--data", "digits", "--model", "eiw_flow", "--keras-file", "nowhere.keras"]
+    )
     assert result.exit_code == 1
     assert "nowhere.keras" in result.output

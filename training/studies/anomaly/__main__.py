@@ -6,24 +6,18 @@ import click
 from tfp_lcma.training.cli.options import (
     command_given,
     data_options,
-    recipe_option,
-    setting_options,
+    factorization_option,
+    recipe_options,
     threads_option,
 )
-from tfp_lcma.training.recipes.recipe import load_recipe
 
 
 @click.command(context_settings={"show_default": True})
-@recipe_option
-@click.option(
-    "--factorization",
-    default="checkerboard",
-    help="Which dimensions leave early, as in tfp_lcma.training.cli.train.",
-)
+@recipe_options
+@factorization_option("checkerboard")
 @click.option("--steps", type=int, help="Most steps of training.  [default: the recipe's]")
 @click.option("--seeds", type=click.IntRange(1), default=1, help="Flows to train: seeds 0, 1, ...")
 @click.option("--count", type=click.IntRange(2), default=1000, help="Most images a set.")
-@setting_options
 @data_options
 @click.option(
     "--run-dir",
@@ -46,13 +40,11 @@ def main(
     seeds,
     count,
     data_dir,
-    images,
     limit,
     run_dir,
     report_dir,
     threads,
     quiet,
-    **changes,
 ):
     """Scores test images against other data sets, corruptions and simple images, by ROC-AUC.
 
@@ -60,7 +52,6 @@ def main(
     of log-likelihood are asked to find pasted patches. What is usual is measured on training
     images, the test images are read once for every seed. Finished seeds are not repeated.
     """
-    from tfp_lcma.training import registry as factorizations
     from tfp_lcma.training.runs.progress import Progress
     from tfp_lcma.training.runs.threads import use_threads
     from tfp_lcma.training.runs.trainer import TrainingFailedError
@@ -69,20 +60,15 @@ def main(
 
     use_threads(threads)
     try:
-        if factorization not in factorizations.NAMES:
-            raise ValueError(
-                f"factorization must be one of {', '.join(factorizations.NAMES)}; "
-                f"got {factorization!r}."
-            )
-        settings = load_recipe(recipe, steps=steps, pretrain_steps=steps, **changes)
+        settings = recipe.replaced(steps=steps, pretrain_steps=steps)
         study = Study(
             recipe=settings,
             factorization=factorization,
-            dataset=settings.load_dataset(data_dir=data_dir, images=images, limit=limit),
+            dataset=settings.load_dataset(data_dir=data_dir, limit=limit),
             data_dir=data_dir,
-            folder=run_dir or Path("runs") / "anomaly" / recipe,
+            folder=run_dir or Path("runs") / "anomaly" / recipe.name,
             count=count,
-            command=command_given(context, "tfp_lcma.training.studies.anomaly"),
+            command=command_given(context),
             progress=Progress(quiet=quiet),
         )
         study.run(range(seeds))

@@ -7,16 +7,14 @@ import click
 from tfp_lcma.training.cli.options import (
     command_given,
     data_options,
-    recipe_option,
-    setting_options,
+    recipe_options,
     threads_option,
 )
-from tfp_lcma.training.recipes.recipe import load_recipe
 from tfp_lcma.training.studies.compare.comparisons import COMPARISONS
 
 
 @click.command(context_settings={"show_default": True})
-@recipe_option
+@recipe_options
 @click.option(
     "--compare",
     type=click.Choice(list(COMPARISONS)),
@@ -31,7 +29,6 @@ from tfp_lcma.training.studies.compare.comparisons import COMPARISONS
     help='Names, separated by commas; "" for none.  [default: all that the model allows]',
 )
 @click.option("--finalists", default="", help="Arms to evaluate on the test images at the end.")
-@setting_options
 @data_options
 @click.option(
     "--extractor",
@@ -62,14 +59,12 @@ def main(
     arms,
     finalists,
     data_dir,
-    images,
     limit,
     extractor,
     run_dir,
     report_dir,
     threads,
     quiet,
-    **changes,
 ):
     """Trains one flow in many ways, all at the same budget, and reports which did best.
 
@@ -87,24 +82,19 @@ def main(
     # Its warning about retracing means one model; here there are many.
     tf.get_logger().setLevel("ERROR")
     try:
-        settings = load_recipe(recipe, steps=steps, **changes)
-        settings = load_recipe(
-            recipe,
-            steps=steps,
-            pretrain_steps=pretrain_steps or max(settings.steps // 2, 1),
-            **changes,
-        )
+        settings = recipe.replaced(steps=steps)
+        settings = settings.replaced(pretrain_steps=pretrain_steps or max(settings.steps // 2, 1))
         comparison = COMPARISONS[compare]
         every = comparison.possible(settings)
         names = comparison.choose(every if arms is None else _names(arms), "arms")
         chosen = comparison.choose(_names(finalists), "finalists")
-        dataset = settings.load_dataset(data_dir=data_dir, images=images, limit=limit)
+        dataset = settings.load_dataset(data_dir=data_dir, limit=limit)
         study = Study(
             comparison=compare,
             recipe=settings,
             dataset=dataset,
-            folder=run_dir or Path("runs") / "ablation" / recipe,
-            command=command_given(context, "tfp_lcma.training.studies.compare"),
+            folder=run_dir or Path("runs") / "ablation" / recipe.name,
+            command=command_given(context),
             extractor_file=extractor,
             progress=Progress(quiet=quiet),
         )

@@ -1,6 +1,6 @@
 """What choosing a split costs in time: interleaved paired medians, measured in one run.
 
-python -m tfp_lcma.training.studies.overheads.online_splits --recipe fashion_mnist
+python -m tfp_lcma.training.studies.overheads.online_splits --data fashion_mnist
 """
 
 from collections.abc import Callable
@@ -8,23 +8,21 @@ from collections.abc import Callable
 import click
 from tfp_lcma.training.cli.options import (
     data_options,
-    recipe_option,
-    setting_options,
+    recipe_options,
     threads_option,
 )
 from tfp_lcma.training.data import Dataset
-from tfp_lcma.training.recipes.recipe import Recipe, load_recipe
+from tfp_lcma.training.recipes.recipe import Recipe
 
 _NEVER = 10**9
 
 
 @click.command(context_settings={"show_default": True})
-@recipe_option
+@recipe_options
 @click.option("--rounds", default=60, help="Rounds of one step of each model.")
-@setting_options
 @data_options
 @threads_option
-def main(recipe, rounds, data_dir, images, limit, threads, **changes):
+def main(recipe, rounds, data_dir, limit, threads):
     """Measures the step time of a split chosen while training, and the time to collect.
 
     Two copies of the same model show how far a ratio strays by chance.
@@ -41,19 +39,19 @@ def main(recipe, rounds, data_dir, images, limit, threads, **changes):
     if rounds < 4:
         raise click.ClickException(f"rounds must be at least 4; got {rounds}.")
     try:
-        settings = load_recipe(recipe, **changes)
-        dataset = settings.load_dataset(data_dir=data_dir, images=images, limit=limit)
+        dataset = recipe.load_dataset(data_dir=data_dir, limit=limit)
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from error
-    calls = step_functions(settings, dataset)
-    click.echo(f"{recipe}: batch {settings.batch_size}, {rounds} rounds, step time over that of a")
+    calls = step_functions(recipe, dataset)
+    about = f"{recipe.name}: batch {recipe.batch_size}, {rounds} rounds"
+    click.echo(f"{about}, step time over that of a")
     for line in ratio_lines(calls, rounds):
         click.echo(line)
-    steps = collecting_steps(settings, dataset)
+    steps = collecting_steps(recipe, dataset)
     click.echo(
         f"collecting statistics of {min(MEASURED_IMAGES, len(dataset.train)):,} images takes as "
-        f"long as {steps:.1f} pre-training steps, {100 * steps / settings.pretrain_steps:.1f}% of "
-        f"{settings.pretrain_steps:,}"
+        f"long as {steps:.1f} pre-training steps, {100 * steps / recipe.pretrain_steps:.1f}% of "
+        f"{recipe.pretrain_steps:,}"
     )
 
 

@@ -1,6 +1,6 @@
 """What an exit prior costs when sampling: interleaved paired medians, measured in one run.
 
-python -m tfp_lcma.training.studies.overheads.sampling --recipe photos32_glow
+python -m tfp_lcma.training.studies.overheads.sampling --data photos32 --model glow
 """
 
 from collections.abc import Callable
@@ -8,21 +8,19 @@ from collections.abc import Callable
 import click
 from tfp_lcma.training.cli.options import (
     data_options,
-    recipe_option,
-    setting_options,
+    recipe_options,
     threads_option,
 )
-from tfp_lcma.training.recipes.recipe import Recipe, load_recipe
+from tfp_lcma.training.recipes.recipe import Recipe
 
 
 @click.command(context_settings={"show_default": True})
-@recipe_option
+@recipe_options
 @click.option("--batch", type=click.IntRange(1), default=64, help="Images that are sampled.")
 @click.option("--rounds", type=click.IntRange(4), default=30, help="Rounds of one batch of each.")
-@setting_options
 @data_options
 @threads_option
-def main(recipe, batch, rounds, data_dir, images, limit, threads, **changes):
+def main(recipe, batch, rounds, data_dir, limit, threads):
     """Times sampling from one flow under several exit priors, on the channel split.
 
     Two copies of the first show how far a ratio strays by chance.
@@ -33,13 +31,12 @@ def main(recipe, batch, rounds, data_dir, images, limit, threads, **changes):
     from tfp_lcma.training.studies.overheads.timing import ratio_lines
 
     try:
-        settings = load_recipe(recipe, **changes)
-        dataset = settings.load_dataset(data_dir=data_dir, images=images, limit=limit)
-        calls = samplers(settings, dataset.event_shape, batch)
+        dataset = recipe.load_dataset(data_dir=data_dir, limit=limit)
+        calls = samplers(recipe, dataset.event_shape, batch)
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from error
     shape = "×".join(map(str, dataset.event_shape))
-    click.echo(f"{recipe}: {batch} samples of {shape}, {rounds} rounds, time over that of a")
+    click.echo(f"{recipe.name}: {batch} samples of {shape}, {rounds} rounds, time over that of a")
     for line in ratio_lines(calls, rounds):
         click.echo(line)
 

@@ -1,6 +1,6 @@
 """What serving costs beside Keras: interleaved paired medians, measured in one run.
 
-python -m tfp_lcma.training.studies.overheads.serving --recipe digits
+python -m tfp_lcma.training.studies.overheads.serving --data digits
 """
 
 import tempfile
@@ -10,22 +10,20 @@ from pathlib import Path
 import click
 from tfp_lcma.training.cli.options import (
     data_options,
-    recipe_option,
-    setting_options,
+    recipe_options,
     threads_option,
 )
 from tfp_lcma.training.data import Dataset
-from tfp_lcma.training.recipes.recipe import Recipe, load_recipe
+from tfp_lcma.training.recipes.recipe import Recipe
 
 
 @click.command(context_settings={"show_default": True})
-@recipe_option
+@recipe_options
 @click.option("--batch", type=click.IntRange(1), default=64, help="Images that are scored.")
 @click.option("--rounds", type=click.IntRange(4), default=60, help="Rounds of one batch of each.")
-@setting_options
 @data_options
 @threads_option
-def main(recipe, batch, rounds, data_dir, images, limit, threads, **changes):
+def main(recipe, batch, rounds, data_dir, limit, threads):
     """Times `log_prob` of an exported model in a session against the Keras model's own.
 
     Two calls of the Keras model show how far a ratio strays by chance.
@@ -36,14 +34,13 @@ def main(recipe, batch, rounds, data_dir, images, limit, threads, **changes):
     from tfp_lcma.training.studies.overheads.timing import ratio_lines
 
     try:
-        settings = load_recipe(recipe, **changes)
-        dataset = settings.load_dataset(data_dir=data_dir, images=images, limit=limit)
+        dataset = recipe.load_dataset(data_dir=data_dir, limit=limit)
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from error
     batch = min(batch, len(dataset.train))
     with tempfile.TemporaryDirectory() as folder:
-        calls = scorers(settings, dataset, batch, Path(folder))
-    click.echo(f"{recipe}: log_prob of {batch} images, {rounds} rounds, time over that of the")
+        calls = scorers(recipe, dataset, batch, Path(folder))
+    click.echo(f"{recipe.name}: log_prob of {batch} images, {rounds} rounds, time over that of the")
     for line in ratio_lines(calls, rounds):
         click.echo(line)
 

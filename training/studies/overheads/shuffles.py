@@ -1,6 +1,6 @@
 """What shuffles before the split cost: time as paired medians of one run, memory at its peak.
 
-python -m tfp_lcma.training.studies.overheads.shuffles --recipe photos32_eiw
+python -m tfp_lcma.training.studies.overheads.shuffles --data photos32 --model eiw_flow
 """
 
 import multiprocessing
@@ -10,22 +10,20 @@ from concurrent.futures import ProcessPoolExecutor
 import click
 from tfp_lcma.training.cli.options import (
     data_options,
-    recipe_option,
-    setting_options,
+    recipe_options,
     threads_option,
 )
-from tfp_lcma.training.recipes.recipe import Recipe, load_recipe
+from tfp_lcma.training.recipes.recipe import Recipe
 
 _PLAIN, _AGAIN, _WHOLE = "no shuffle", "the same again (noise)", "nobody leaves"
 
 
 @click.command(context_settings={"show_default": True})
-@recipe_option
+@recipe_options
 @click.option("--rounds", type=click.IntRange(4), default=60, help="Rounds of one call of each.")
-@setting_options
 @data_options
 @threads_option
-def main(recipe, rounds, data_dir, images, limit, threads, **changes):
+def main(recipe, rounds, data_dir, limit, threads):
     """Measures a training step, sampling as many images, and a training step's peak memory.
 
     All on one flow, split by channels. Two copies of the first show how far a ratio strays by
@@ -37,20 +35,19 @@ def main(recipe, rounds, data_dir, images, limit, threads, **changes):
     from tfp_lcma.training.studies.overheads.timing import ratio_lines
 
     try:
-        settings = load_recipe(recipe, **changes)
-        dataset = settings.load_dataset(data_dir=data_dir, images=images, limit=limit)
-        steps, samples = calls(settings, dataset)
+        dataset = recipe.load_dataset(data_dir=data_dir, limit=limit)
+        steps, samples = calls(recipe, dataset)
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from error
     shape = "×".join(map(str, dataset.event_shape))
-    about = f"{recipe}: {shape}, batch {settings.batch_size}, {rounds} rounds"
+    about = f"{recipe.name}: {shape}, batch {recipe.batch_size}, {rounds} rounds"
     for what, timed in (("a training step's time", steps), ("the time of sampling", samples)):
         click.echo(f"{about}, {what} over that of")
         for line in ratio_lines(timed, rounds):
             click.echo(line)
     click.echo(f"{about.rsplit(',', 1)[0]}, a training step's peak memory")
     names = [*steps, _WHOLE]
-    peaks = dict(zip(names, peak_megabytes(settings, dataset, names), strict=True))
+    peaks = dict(zip(names, peak_megabytes(recipe, dataset, names), strict=True))
     for name, peak in peaks.items():
         if None in (peak, peaks[_PLAIN]):
             click.echo(f"  {name}: this system does not say")

@@ -14,7 +14,18 @@ from tfp_lcma.training.studies.results import ResultsFile
 
 from tests.training.tiny import make_small
 
-SETTINGS = ("--recipe", "digits", "--steps", "60", "--limit", "200", "--count", "30")
+SETTINGS = (
+    "--data",
+    "digits",
+    "--steps",
+    "60",
+    "--limit",
+    "200",
+    "--count",
+    "30",
+    "--set",
+    "evaluation.draws=1",
+)
 
 
 def call(*arguments):
@@ -27,7 +38,7 @@ def study(tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
     with pytest.MonkeyPatch.context() as patch:
         make_small(patch.setattr)
-        arguments = ("--data-dir", "/nowhere", "--run-dir", str(folder), "--draws", "1", "--quiet")
+        arguments = ("--data-dir", "/nowhere", "--run-dir", str(folder), "--quiet")
         result = call(*SETTINGS, *arguments)
         assert result.exit_code == 0, result.output
         yield folder, arguments
@@ -59,7 +70,7 @@ def test_even_a_tiny_flow_knows_noise_and_finds_it(row):
 
 def test_report_has_the_command_tables_and_pictures(study, row):
     text = (study[0] / "report" / "report.md").read_text(encoding="utf-8")
-    assert "python -m tfp_lcma.training.studies.anomaly --recipe digits --steps 60" in text
+    assert "main --data digits --steps 60" in text
     assert "/nowhere" not in text
     black, error = row["outliers"]["black"]["auc"]["typicality"]
     line = re.search(r"^\| black \|.*$", text, flags=re.MULTILINE)[0]
@@ -90,10 +101,10 @@ def test_a_finished_seed_is_not_repeated_and_other_settings_are_refused(study, m
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--recipe", "digits", "--factorization", "best"), "factorization must be one of"),
-        (("--recipe", "digits", "--seeds", "0"), "0 is not in the range"),
-        (("--recipe", "digits", "--steps", "0"), "steps must be at least 1; got 0"),
-        (("--recipe", "fashion_mnist", "--data-dir", "/nowhere"), "is not prepared"),
+        (("--data", "digits", "--factorization", "best"), "--factorization must be one of"),
+        (("--data", "digits", "--seeds", "0"), "0 is not in the range"),
+        (("--data", "digits", "--steps", "0"), "steps must be at least 1; got 0"),
+        (("--data", "fashion_mnist", "--data-dir", "/nowhere"), "is not prepared"),
     ],
 )
 def test_bad_arguments_are_named(tmp_path, arguments, message):

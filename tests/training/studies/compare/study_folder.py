@@ -34,7 +34,7 @@ def result(arm, seed, bits):
     return {
         "arm": arm,
         "seed": seed,
-        "command": "python -m tfp_lcma.training.studies.compare --recipe digits",
+        "command": "python -m tfp_lcma.training.studies.compare --data digits",
         "steps": 600,
         "parameters": 1000,
         "seconds": 60.0,

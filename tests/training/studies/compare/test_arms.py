@@ -72,6 +72,6 @@ def test_a_comparison_names_arms_that_there_are(name):
 
 
 def test_an_arm_is_possible_where_the_model_has_its_options():
-    possible = COMPARISONS["splits"].possible(load_recipe("digits_glow"))
+    possible = COMPARISONS["splits"].possible(load_recipe("digits", "glow"))
     assert "lcma" in possible and "lcma-position-aware" not in possible
-    assert COMPARISONS["exit-priors"].possible(load_recipe("digits_residual"))
+    assert COMPARISONS["exit-priors"].possible(load_recipe("digits", "residual_flow"))

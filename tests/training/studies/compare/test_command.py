@@ -13,7 +13,7 @@ def call(*arguments):
 def test_help_explains_every_option():
     result = call("--help")
     assert result.exit_code == 0
-    for option in ("--recipe", "--steps", "--seeds", "--arms", "--finalists", "--extractor"):
+    for option in ("--data", "--steps", "--seeds", "--arms", "--finalists", "--extractor"):
         assert option in result.output
     assert "carries on after the last finished run" in " ".join(result.output.split())
 
@@ -21,14 +21,14 @@ def test_help_explains_every_option():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--recipe", "cats"), "'cats' is not one of"),
-        (("--recipe", "digits", "--arms", "lcma,best"), "arms must be among checkerboard,"),
-        (("--recipe", "digits", "--finalists", "best"), "finalists must be among checkerboard,"),
-        (("--recipe", "digits", "--arms", "", "--finalists", "lcma"), "must have finished runs"),
-        (("--recipe", "digits", "--seeds", "0"), "seeds must be how many (3) or which (3-5)"),
-        (("--recipe", "digits", "--steps", "0"), "steps must be at least 1; got 0"),
-        (("--recipe", "digits", "--pretrain-steps", "-1"), "pretrain_steps must be at least 1"),
-        (("--recipe", "digits", "--levels", "6"), "cannot have 6 levels"),
+        (("--data", "cats"), "got 'cats'"),
+        (("--data", "digits", "--arms", "lcma,best"), "arms must be among checkerboard,"),
+        (("--data", "digits", "--finalists", "best"), "finalists must be among checkerboard,"),
+        (("--data", "digits", "--arms", "", "--finalists", "lcma"), "must have finished runs"),
+        (("--data", "digits", "--seeds", "0"), "seeds must be how many (3) or which (3-5)"),
+        (("--data", "digits", "--steps", "0"), "steps must be at least 1; got 0"),
+        (("--data", "digits", "--pretrain-steps", "-1"), "pretrain_steps must be at least 1"),
+        (("--data", "digits", "--set", "model.levels=6"), "cannot have 6 levels"),
     ],
 )
 def test_bad_arguments_are_named_in_one_line(tmp_path, arguments, message):
@@ -56,7 +56,8 @@ def test_settings_reach_the_study_and_the_command_its_report(tmp_path, monkeypat
     monkeypatch.setattr(study.Study, "run", lambda self, *asked: calls.append((self, asked)))
     (tmp_path / "config.json").write_text("{}")
     result = call(
-        "--recipe", "digits", "--steps", "50", "--width", "8", "--arms", "lcma", "--seeds", "2",
+        "--data", "digits", "--steps", "50", "--set", "model.width=8",
+        "--arms", "lcma", "--seeds", "2",
         "--data-dir", "/somewhere/private", "--run-dir", str(tmp_path), "--quiet",
     )  # fmt: skip
     assert result.exit_code == 1 and isinstance(result.exception, (KeyError, SystemExit))
@@ -64,6 +65,6 @@ def test_settings_reach_the_study_and_the_command_its_report(tmp_path, monkeypat
     assert (made.recipe.steps, made.recipe.pretrain_steps, made.recipe.flow["width"]) == (50, 25, 8)
     assert (arms, seeds) == (("checkerboard", "lcma"), [0, 1])
     assert made.command == (
-        "python -m tfp_lcma.training.studies.compare --recipe digits --steps 50 --seeds 2 --arms lcma --width 8 "
+        "main --data digits --set model.width=8 --steps 50 --seeds 2 --arms lcma "
         f"--data-dir DIR --run-dir {tmp_path} --quiet"
     )

@@ -12,7 +12,7 @@ def test_command_compares_online_with_static_and_states_its_noise(monkeypatch):
         return tiny_flow(event_shape, 2, factorization)
 
     monkeypatch.setattr(Recipe, "build_flow", build_flow)
-    arguments = ["--recipe", "digits", "--rounds", "4", "--width", "4"]
+    arguments = ["--data", "digits", "--rounds", "4", "--set", "model.width=4"]
     result = CliRunner().invoke(overhead.main, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     for line in ("the same again (noise)", "online, drawing every step", "online, settled"):
@@ -21,6 +21,6 @@ def test_command_compares_online_with_static_and_states_its_noise(monkeypatch):
 
 
 def test_too_few_rounds_are_refused():
-    result = CliRunner().invoke(overhead.main, ["--recipe", "digits", "--rounds", "2"])
+    result = CliRunner().invoke(overhead.main, ["--data", "digits", "--rounds", "2"])
     assert result.exit_code == 1
     assert "rounds must be at least 4; got 2" in result.output

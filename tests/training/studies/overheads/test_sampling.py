@@ -9,7 +9,19 @@ from tfp_lcma.training.studies.overheads.sampling import main
 
 def test_command_compares_priors_and_states_its_noise():
     result = CliRunner().invoke(
-        main, ["--recipe", "digits_glow", "--width", "2", "--batch", "4", "--rounds", "4"]
+        main,
+        [
+            "--data",
+            "digits",
+            "--model",
+            "glow",
+            "--set",
+            "model.width=2",
+            "--batch",
+            "4",
+            "--rounds",
+            "4",
+        ],
     )
     assert result.exit_code == 0, result.output
     assert "4 samples of 8×8×1, 4 rounds" in result.output
@@ -21,8 +33,8 @@ def test_command_compares_priors_and_states_its_noise():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--recipe", "digits_glow", "--rounds", "3"), "rounds"),
-        (("--recipe", "cifar10_glow", "--data-dir", "/nowhere"), "cifar10"),
+        (("--data", "digits", "--model", "glow", "--rounds", "3"), "rounds"),
+        (("--data", "cifar10", "--model", "glow", "--data-dir", "/nowhere"), "cifar10"),
     ],
 )
 def test_bad_arguments_are_named(arguments, message):

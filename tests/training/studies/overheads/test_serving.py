@@ -15,7 +15,7 @@ def test_command_compares_exports_with_keras_and_states_its_noise(monkeypatch):
         return tiny_flow(event_shape, 2, factorization)
 
     monkeypatch.setattr(Recipe, "build_flow", build_flow)
-    result = CliRunner().invoke(main, ["--recipe", "digits", "--batch", "4", "--rounds", "4"])
+    result = CliRunner().invoke(main, ["--data", "digits", "--batch", "4", "--rounds", "4"])
     assert result.exit_code == 0, result.output
     assert "log_prob of 4 images, 4 rounds" in result.output
     ratios = [float(text) for text in re.findall(r"(\d+\.\d+)  \(95%", result.output)]
@@ -26,8 +26,8 @@ def test_command_compares_exports_with_keras_and_states_its_noise(monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--recipe", "digits", "--rounds", "3"), "rounds"),
-        (("--recipe", "cifar10", "--data-dir", "/nowhere"), "cifar10"),
+        (("--data", "digits", "--rounds", "3"), "rounds"),
+        (("--data", "cifar10", "--data-dir", "/nowhere"), "cifar10"),
     ],
 )
 def test_bad_arguments_are_named(arguments, message):

@@ -23,7 +23,16 @@ def test_command_compares_shuffles_and_states_its_noise(monkeypatch):
     )
     result = CliRunner().invoke(
         shuffle_overhead.main,
-        ["--recipe", "digits_eiw", "--batch-size", "4", "--rounds", "4"],
+        [
+            "--data",
+            "digits",
+            "--model",
+            "eiw_flow",
+            "--set",
+            "training.batch_size=4",
+            "--rounds",
+            "4",
+        ],
         catch_exceptions=False,
     )
     assert result.exit_code == 0, result.output
@@ -35,7 +44,7 @@ def test_command_compares_shuffles_and_states_its_noise(monkeypatch):
 
 
 def test_memory_of_a_flow_in_which_nobody_leaves_is_measured_in_a_process_of_its_own():
-    recipe = load_recipe("digits_eiw", batch_size=512)
+    recipe = load_recipe("digits", "eiw_flow", batch_size=512)
     recipe = dataclasses.replace(recipe, flow={"levels": 2, "steps": 1, "width": 8})
     (peak,) = shuffle_overhead.peak_megabytes(recipe, recipe.load_dataset(), ["nobody leaves"])
     # More than the activations of one coupling, less than a machine has.
