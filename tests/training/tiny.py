@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from tfp_lcma.training.data import Dataset, Split
-from tfp_lcma.training.recipes.recipe import Recipe, load_recipe
+from tfp_lcma.training.recipes import Recipe, load_recipe
 from tfp_lcma.training.runs.progress import Progress
 from tfp_lcma.training.runs.run import Run
 

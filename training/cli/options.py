@@ -159,7 +159,7 @@ def given_recipe(
             name, tables = f"{Path(source).stem or 'images'}-{model}", composed(source, model)
         return from_tables(name, overridden(tables, overrides))
     except SettingError as error:
-        flag = flag_of(error.setting)
+        flag = flag_of(error.setting) if "." in error.setting else f"--set {error.setting}"
         if error.setting not in overrides:
             flag = f"{config or name}: {error.setting}"
         raise click.UsageError(f"{flag} {error.problem}") from error

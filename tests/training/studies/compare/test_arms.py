@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from tfp_lcma.training.recipes.recipe import load_recipe
+from tfp_lcma.training.recipes import load_recipe
 from tfp_lcma.training.studies.compare.arms import ARMS, PRETRAININGS
 from tfp_lcma.training.studies.compare.comparisons import COMPARISONS
 from tfp_lcma.training.studies.compare.splits import split_bijectors

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 from tfp_lcma.training.data import Dataset, Split
-from tfp_lcma.training.recipes.recipe import Recipe, load_recipe
+from tfp_lcma.training.recipes import Recipe, load_recipe
 from tfp_lcma.training.runs.evaluation import test_bits as bits_of
 from tfp_lcma.training.runs.online_choices import ChoiceLog
 from tfp_lcma.training.runs.progress import Progress

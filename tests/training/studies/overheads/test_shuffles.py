@@ -4,7 +4,7 @@ import dataclasses
 import re
 
 from click.testing import CliRunner
-from tfp_lcma.training.recipes.recipe import Recipe, load_recipe
+from tfp_lcma.training.recipes import Recipe, load_recipe
 from tfp_lcma.training.studies.overheads import shuffles as shuffle_overhead
 
 from tfp_lcma.models import eiw_flow
