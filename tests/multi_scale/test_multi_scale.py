@@ -20,6 +20,7 @@ from tests.registry import (
 from tfp_lcma.bijectors import ActNorm, BatchNorm, Context, FlowChain, Identity, Squeeze
 from tfp_lcma.factorizations import Channel, Checkerboard, LikelihoodContribution, Random
 from tfp_lcma.multi_scale import MultiScale, level_shapes
+from tfp_lcma.networks.residual_network import UNROLLED_BLOCKS
 from tfp_lcma.priors import StandardNormal
 
 SHAPE = (8, 8, 2)
@@ -290,3 +291,30 @@ def test_sampling_one_level_hotter_changes_only_what_is_factored_out_there():
     hotter = lcma.FlowDistribution(flow).temper(z, [1.0, 2.0, 1.0])
     changed = np.asarray(hotter != z)[0]
     assert np.array_equal(changed, flow.exit_map == 1)
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [None, pytest.param(UNROLLED_BLOCKS + 1, marks=pytest.mark.slow)],
+    ids=["steps", "steps and blocks"],
+)
+def test_xla_compiles_the_gradient_of_loops_at_three_levels(blocks):
+    shape = (8, 8, 1)
+    if blocks is None:
+        flow = lcma.models.glow(shape, levels=3, steps=2, width=2, unroll=False)
+    else:
+        flow = lcma.models.real_nvp(shape, levels=3, width=2, blocks=blocks, unroll=False)
+    x = data(flow, 2)
+    flow.inverse_and_log_det(x, context=Context(starting=True))
+    variables = [v.value for layer in flow.layers for v in layer.trainable_variables]
+
+    def gradients(x):
+        with tf.GradientTape() as tape:
+            loss = -tf.reduce_mean(lcma.FlowDistribution(flow).log_prob(x))
+        return tape.gradient(loss, variables)
+
+    def joined(tensors):
+        return tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors], axis=0)
+
+    compiled = tf.function(gradients, jit_compile=True, autograph=False)(x)
+    close(joined(compiled), joined(gradients(x)), 1e-4, "the gradient under XLA")

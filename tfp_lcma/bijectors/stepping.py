@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfp_lcma.bijectors.backward import Backward, Gradients, add_gradients
 from tfp_lcma.bijectors.context import Context
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
-from tfp_lcma.bijectors.log_det import LogDet
+from tfp_lcma.bijectors.log_det import LogDet, SummedLogDet
 from tfp_lcma.networks.scope import standing_in
 from tfp_lcma.networks.stack import Stack, refuse_losses
 
@@ -101,6 +101,11 @@ class Stepping:
     # As a loop.
 
     def in_a_loop(self, one, x, log_det, context, order):
+        before, summed = log_det, isinstance(log_det, SummedLogDet)
+        if summed:
+            # Else its gradient passes all levels' loops unchanged. That is a constant for a mean
+            # log-density, and XLA does not compile a constant that passes three loops.
+            log_det = before.zeros_like(x)
         values = [tf.convert_to_tensor(stacked.value) for _, stacked in self._pairs]
         scouted = self._scout(one, x, log_det, context, values)
         lent = [_array(value, self.times).unstack(value) for value in values]
@@ -144,7 +149,10 @@ class Stepping:
             self._stack.stacked[i].assign(array.stack())
         stacked = [array.stack() for array in memories]
         memory = {"steps": tf.nest.pack_sequence_as(structure["steps"], stacked)}
-        return x, kind(*carried), memory
+        total = kind(*carried)
+        if summed:
+            total = kind(before.values + total.values)
+        return x, total, memory
 
     def backward_in_a_loop(self, z, dz, dlog_det, context, memory):
         values = [tf.convert_to_tensor(stacked.value) for _, stacked in self._pairs]

@@ -34,10 +34,9 @@ class ResidualNetwork(keras.layers.Layer):
 
     All convolutions are weight-normalised. The blocks' variables are stacked; in graphs many
     blocks are a loop, in which the skips are summed, and few are not: then the skips' sum is one
-    convolution of all h_k, side by side. XLA has no gradient for the loop inside a loop over
-    steps, unless it goes by inversion (`memory="invert"`). The paper's batch normalisation inside
-    the network is left out, since it makes a likelihood depend on its batch; a smooth bound on the
-    input keeps the network in range instead. The bias is this package's.
+    convolution of all h_k, side by side. The paper's batch normalisation inside the network is
+    left out, since it makes a likelihood depend on its batch; a smooth bound on the input keeps
+    the network in range instead. The bias is this package's.
 
     References:
         Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, sections 3.2 and 4.1.
