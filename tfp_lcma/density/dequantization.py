@@ -8,8 +8,8 @@ from tfp_lcma.serialization import Configurable, register
 
 # Goes up when the same images and seeds come to get other noise.
 NOISE_VERSION = 2
-# Odd, so that multiplying by it is a bijection of the 32-bit integers.
-_DRAW_STRIDE = 0x3C6EF35F
+# Between the seeds of two draws. Odd, so that multiplying by it is a bijection of 32-bit integers.
+DRAW_STRIDE = 0x3C6EF35F
 
 
 @register
@@ -65,7 +65,7 @@ def image_seeds(images: tf.Tensor, seed: tf.Tensor, draw: int | tf.Tensor = 0) -
     pixels = tf.reshape(tf.cast(images, tf.int32), (-1, size, 1))
     weights = np.random.default_rng(0).integers(-(2**31), 2**31, (size, 2)) | 1
     hashes = tf.reduce_sum(pixels * tf.constant(weights.astype(np.int32)), axis=1)
-    return hashes + seed + tf.cast(draw, tf.int32) * _DRAW_STRIDE
+    return hashes + seed + tf.cast(draw, tf.int32) * DRAW_STRIDE
 
 
 def _plus(images: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:

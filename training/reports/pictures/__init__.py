@@ -25,6 +25,7 @@ from tfp_lcma.training.reports.pictures.grids import (
     save_reconstructions,
     tile,
 )
+from tfp_lcma.training.reports.pictures.heat_maps import save_heat_map
 from tfp_lcma.training.reports.pictures.maps import (
     save_event_log_prob,
     save_exit_map,
@@ -38,6 +39,7 @@ __all__ = [
     "save_channel_history",
     "save_event_log_prob",
     "save_exit_map",
+    "save_heat_map",
     "save_image_grid",
     "save_interpolations",
     "save_labelled_rows",

@@ -1,0 +1,46 @@
+"""A density that is known in closed form, for tests of what asks one; and folders of real ones."""
+
+import json
+
+import numpy as np
+from tfp_lcma.training.data.pixels import PixelSettings
+from tfp_lcma.training.runs.density import Density
+
+import tfp_lcma as lcma
+
+
+class ToyDensity(Density):
+    """Every intensity is as many nats unlikely as it is high; samples are of their class."""
+
+    def __init__(self, shape=(8, 8, 1), bins=256, conditions=None):
+        self.event_shape, self.bins, self.conditions = shape, bins, conditions
+        self.pixels = PixelSettings(*shape, bins)
+        self.asked = []
+
+    def log_prob(self, images, condition=None, draws=1, seed=0):
+        self.asked.append((len(images), condition, draws))
+        return -images.sum(axis=(1, 2, 3), dtype=np.float64)
+
+    def event_log_prob(self, images, condition=None, seed=0):
+        return -images.astype(np.float64)
+
+    def sample(self, n, condition=None, temperature=1.0, seed=0):
+        random = np.random.default_rng([seed, round(10 * temperature)])
+        images = random.integers(0, self.bins, (n, *self.event_shape), dtype=np.uint8)
+        if condition is not None:
+            images[:, 0, 0, 0] = condition
+        return images
+
+
+def write_run(folder, model, pixels):
+    """Writes what a run's folder holds of its model."""
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps({"pixels": pixels.to_config()}))
+    model.save(folder / "model.keras")
+    return folder
+
+
+def write_export(folder, model, pixels):
+    """Exports a model as a run does; returns the folder of its versions."""
+    lcma.export_saved_model(model, folder, warm_up_rows=(), pixels=pixels.to_config())
+    return folder

@@ -1,0 +1,50 @@
+"""What the commands share that ask a trained flow: which one, and of which class."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from tfp_lcma.training.runs.run_or_export import is_run
+
+if TYPE_CHECKING:
+    from tfp_lcma.training.runs.density import Density
+
+
+def _check_kind(context, parameter, folder: Path) -> Path:
+    try:
+        is_run(folder)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    return folder
+
+
+density_argument = click.argument(
+    "folder",
+    metavar="RUN|EXPORT",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    callback=_check_kind,
+)
+
+
+def load(folder: Path, label: int | None) -> "Density":
+    """Loads the model of a run or an export, and checks a class for it.
+
+    Raises:
+        click.ClickException: If the folder cannot be loaded.
+        click.UsageError: If the model has not this class, or none at all.
+    """
+    from tfp_lcma.training.runs.density import load_density
+
+    try:
+        density = load_density(folder)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+    classes = density.conditions
+    if isinstance(classes, tuple):
+        raise click.ClickException(
+            f"{folder} is conditioned on vectors of {classes[0]} numbers; ask it from Python."
+        )
+    if label is not None and not 0 <= label < (classes or 0):
+        has = "no classes" if classes is None else f"classes 0 to {classes - 1}"
+        raise click.UsageError(f"--class must be one of the model's; it has {has}; got {label}.")
+    return density

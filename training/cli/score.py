@@ -1,0 +1,108 @@
+"""`tfp-lcma score`: how unlike the training images the user's files are."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+from tfp_lcma.training.cli.density_options import density_argument, load
+
+# Files that the last line names.
+_SHOWN = 3
+
+
+@click.command(
+    epilog="Example: tfp-lcma score runs/digits photographs/ more/*.png -o scores.csv --maps maps"
+)
+@density_argument
+@click.argument("images", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default="scores.csv",
+    show_default=True,
+    help="CSV file of the scores.",
+)
+@click.option(
+    "--maps",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for a heat-map of every image, named by its row: bright is unlikely.",
+)
+@click.option(
+    "--draws",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Dequantisation draws an image; more tighten the bound.",
+)
+@click.option("--class", "label", type=int, help="Score all as this class.")
+def score(folder, images, output, maps, draws, label):
+    """Score image files by the model of a run or of an export.
+
+    IMAGES are files, or folders that are searched for them. Every file is made pixels of as the
+    training images were. The CSV file has a row for each: its bits per dimension; the
+    complexity-corrected score, which is the bits less those of a PNG file; its rank by that, 1 the
+    most anomalous; and, of a file that cannot be read, why.
+    """
+    files = list(_found(images))
+    if not files:
+        raise click.UsageError(f"IMAGES must hold image files; found none in {_listed(images)}.")
+    density = load(folder, label)
+    if density.pixels is None:
+        raise click.ClickException(f"{folder} does not say what is made of an image file.")
+    if density.conditions is not None and label is None:
+        raise click.UsageError(
+            f"--class must be given, one of 0 to {density.conditions - 1}: the model is "
+            "conditioned on classes."
+        )
+
+    from tfp_lcma.training.reports.pictures import save_heat_map
+    from tfp_lcma.training.runs.scores import ranks, score_files, write_scores
+
+    def save(row, image, values):
+        name = f"{row + 1:0{len(str(len(files)))}}-{Path(files[row]).stem}.png"
+        save_heat_map(maps / name, image, values, bins=density.bins)
+
+    rows = score_files(
+        density, files, condition=label, draws=draws, on_map=None if maps is None else save
+    )
+    try:
+        with click.progressbar(
+            rows, len(files), label="Scoring", file=click.get_text_stream("stderr")
+        ) as progress:
+            scores = list(progress)
+        write_scores(output, scores)
+    except (ValueError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    unread = sum(bool(row.error) for row in scores)
+    click.echo(
+        f"{len(scores) - unread} images are scored in {output}"
+        + (f"; {unread} could not be read, see there." if unread else ".")
+    )
+    first = {rank: row.file for rank, row in zip(ranks(scores), scores, strict=True)}
+    named = [first[rank] for rank in range(1, _SHOWN + 1) if rank in first]
+    if named:
+        click.echo(f"Most anomalous: {_listed(named)}")
+
+
+def _found(paths: Iterable[Path]) -> Iterable[str]:
+    """Yields every file that is given or lies below a folder that is."""
+    from tfp_lcma.training.data.files import find_images
+
+    for path in paths:
+        if not path.is_dir():
+            yield str(path)
+            continue
+        images, passed_over = find_images(path)
+        yield from (str(path / name) for name in images)
+        if passed_over:
+            click.echo(
+                f"{len(passed_over)} images below {path} are of kinds that are not read: "
+                f"{_listed(passed_over[:_SHOWN])}{', ...' if passed_over[_SHOWN:] else ''}",
+                err=True,
+            )
+
+
+def _listed(names: Iterable[str | os.PathLike]) -> str:
+    return ", ".join(click.format_filename(name) for name in names)

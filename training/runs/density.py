@@ -1,0 +1,88 @@
+"""A trained flow as it is asked about images, be it a run or an export."""
+
+import abc
+import json
+from pathlib import Path
+
+import numpy as np
+from tfp_lcma.training.data.pixels import PixelSettings
+from tfp_lcma.training.runs.run_or_export import is_run
+
+from tfp_lcma import noise
+
+
+class Density(abc.ABC):
+    """The density of a run's model or of an export: the same questions, the same answers.
+
+    Images are uint8 `[n, height, width, channels]`; a condition is a class or a vector, or one for
+    every image. Noise depends on an image and the seed, and a sample on its number and the seed,
+    never on how many there are.
+
+    Attributes:
+        event_shape: `(height, width, channels)` of an image.
+        bins: Number of intensities.
+        conditions: Number of classes, shape of a vector, or None if it is unconditional.
+        pixels: What is made of an image file; None if that is not known.
+    """
+
+    event_shape: tuple[int, int, int]
+    bins: int
+    conditions: int | tuple[int] | None
+    pixels: PixelSettings | None
+
+    @abc.abstractmethod
+    def log_prob(self, images, condition=None, draws: int = 1, seed: int = 0) -> np.ndarray:
+        """Returns a lower bound on the log-probability of images, in nats, `[n]`.
+
+        More dequantisation draws tighten the bound.
+        """
+
+    @abc.abstractmethod
+    def event_log_prob(self, images, condition=None, seed: int = 0) -> np.ndarray:
+        """Returns each dimension's share of `log_prob`, in nats, in the shape of the images."""
+
+    @abc.abstractmethod
+    def sample(self, n: int, condition=None, temperature: float = 1.0, seed: int = 0) -> np.ndarray:
+        """Returns `n` images, uint8, of noise times the temperature."""
+
+    def bits_per_dimension(self, images, condition=None, draws: int = 1, seed: int = 0):
+        """Returns -log_prob / (D log 2) for every image: an upper bound, in bits per dimension."""
+        nats = self.log_prob(images, condition, draws, seed)
+        return -nats / (np.prod(self.event_shape) * np.log(2))
+
+    @staticmethod
+    def _sample_seeds(seed: int, n: int) -> np.ndarray:
+        """Returns int32 `[n, 2]`, for each sample one of its number and the seed."""
+        low, high = noise.seed_pair(seed).numpy()
+        return np.stack([np.arange(n, dtype=np.int32), np.full(n, low ^ high, np.int32)], axis=1)
+
+
+def load_density(folder: Path) -> Density:
+    """Loads the model of a run, at its best, or the latest version of an export.
+
+    Raises:
+        ValueError: If the folder is neither, or what is in it cannot be loaded.
+    """
+    if is_run(folder):
+        from tfp_lcma.training.runs.density_of_run import DensityOfRun
+        from tfp_lcma.training.runs.load_run import load_trained
+
+        run = load_trained(folder)
+        return DensityOfRun(run.model, _settings(run.settings.get("pixels")))
+    from tfp_lcma.training.runs.density_of_export import DensityOfExport
+    from tfp_lcma.training.tryout.session import latest_version
+
+    version = folder if (folder / "saved_model.pb").is_file() else latest_version(folder)
+    path = version / "assets.extra" / "model.json"
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+        shape, bins, conditions = card["event_shape"], card["bins"], card["conditions"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise ValueError(f"{path} must be the model card of an export; {error}.") from error
+    conditions = tuple(conditions) if isinstance(conditions, list) else conditions
+    pixels = _settings(card.get("pixels"))
+    return DensityOfExport(version, tuple(shape), bins, conditions, pixels)
+
+
+def _settings(config: dict | None) -> PixelSettings | None:
+    return None if config is None else PixelSettings.from_config(config)

@@ -1,0 +1,80 @@
+"""The density of a SavedModel, without the Python objects it was made of."""
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from tfp_lcma.training.data.pixels import PixelSettings
+from tfp_lcma.training.runs.density import Density
+
+from tfp_lcma import noise
+from tfp_lcma.density.dequantization import DRAW_STRIDE
+from tfp_lcma.validation import check_condition, check_images
+
+# Rows in one request.
+_CHUNK = 256
+
+
+class DensityOfExport(Density):
+    """Asks the signatures of an exported version."""
+
+    def __init__(
+        self,
+        version: Path,
+        event_shape: tuple[int, int, int],
+        bins: int,
+        conditions: int | tuple[int] | None,
+        pixels: PixelSettings | None,
+    ):
+        """Loads a version; the other arguments are what its model card says.
+
+        Raises:
+            ValueError: If it cannot be loaded.
+        """
+        self.event_shape, self.bins, self.conditions = event_shape, bins, conditions
+        self.pixels = pixels
+        try:
+            self._loaded = tf.saved_model.load(str(version))
+        except (OSError, RuntimeError, ValueError, tf.errors.OpError) as error:
+            raise ValueError(f"{str(version)!r} cannot be loaded: {error}") from error
+
+    def log_prob(self, images, condition=None, draws=1, seed=0):
+        # As in the package, the seeds of draws are whole numbers of 32 bits, which wrap round.
+        pairs = (noise.seed_pair(seed) + draw * tf.constant(DRAW_STRIDE) for draw in range(draws))
+        values = [self._of_images("log_prob", images, condition, pair) for pair in pairs]
+        return np.logaddexp.reduce(np.stack(values), axis=0) - float(np.log(draws))
+
+    def event_log_prob(self, images, condition=None, seed=0):
+        return self._of_images("event_log_prob", images, condition, noise.seed_pair(seed))
+
+    def sample(self, n, condition=None, temperature=1.0, seed=0):
+        inputs = {
+            "seed": self._sample_seeds(seed, n),
+            "temperature": np.full(n, temperature, np.float32),
+            "condition": check_condition(condition, self.conditions, n, "condition"),
+        }
+        images = self._ask("sample_with_temperature", "images", inputs)
+        lost = np.isnan(images).any(axis=(1, 2, 3)).sum()
+        if lost:
+            raise ValueError(f"the flow did not converge to an image for {lost} of {n} samples.")
+        return np.floor(images).astype(np.uint8)
+
+    def _of_images(self, density, images, condition, seed):
+        images = check_images(images, self.event_shape, self.bins, "images").astype(np.uint8)
+        inputs = {
+            "images": images,
+            "seed": np.tile(seed, (len(images), 1)),
+            "condition": check_condition(condition, self.conditions, len(images), "condition"),
+        }
+        return self._ask(f"{density}_with_seed", density, inputs)
+
+    def _ask(self, signature: str, output: str, inputs: dict) -> np.ndarray:
+        """Returns an output of a signature for all rows of its inputs; None is none of them."""
+        given = {name: value for name, value in inputs.items() if value is not None}
+        function, rows = self._loaded.signatures[signature], len(given["seed"])
+        chunks = [slice(start, start + _CHUNK) for start in range(0, rows, _CHUNK)]
+        answers = [
+            function(**{name: tf.constant(value[chunk]) for name, value in given.items()})
+            for chunk in chunks
+        ]
+        return np.concatenate([answer[output].numpy() for answer in answers])

@@ -1,0 +1,34 @@
+"""The density of a model in this process."""
+
+import numpy as np
+from tfp_lcma.training.data.pixels import PixelSettings
+from tfp_lcma.training.runs.density import Density
+
+import tfp_lcma as lcma
+from tfp_lcma import noise
+
+
+class DensityOfRun(Density):
+    """Asks a `FlowModel`."""
+
+    def __init__(self, model: lcma.FlowModel, pixels: PixelSettings | None):
+        """Wraps a trained model.
+
+        Args:
+            model: The model.
+            pixels: What is made of an image file; None if that is not known.
+        """
+        self._model, self.pixels = model, pixels
+        self.event_shape, self.bins = model.event_shape, model.bins
+        self.conditions = model.conditions
+
+    def log_prob(self, images, condition=None, draws=1, seed=0):
+        return self._model.log_prob(images, condition, draws, seed)
+
+    def event_log_prob(self, images, condition=None, seed=0):
+        return self._model.event_log_prob(images, condition, seed)
+
+    def sample(self, n, condition=None, temperature=1.0, seed=0):
+        seeds, dtype = self._sample_seeds(seed, n), self._model.flow.dtype
+        z = temperature * noise.normal_rows(seeds, self.event_shape, dtype).numpy()
+        return np.floor(self._model.decode(z, condition)).astype(np.uint8)
