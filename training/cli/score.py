@@ -68,9 +68,8 @@ def score(folder, images, output, maps, draws, label):
         density, files, condition=label, draws=draws, on_map=None if maps is None else save
     )
     try:
-        with click.progressbar(
-            rows, len(files), label="Scoring", file=click.get_text_stream("stderr")
-        ) as progress:
+        stderr = click.get_text_stream("stderr")
+        with click.progressbar(rows, len(files), label="Scoring", file=stderr) as progress:
             scores = list(progress)
         write_scores(output, scores)
     except (ValueError, OSError) as error:

@@ -65,9 +65,9 @@ def load_density(folder: Path) -> Density:
     """
     if is_run(folder):
         from tfp_lcma.training.runs.density_of_run import DensityOfRun
-        from tfp_lcma.training.runs.load_run import load_trained
+        from tfp_lcma.training.runs.load_run import load_run
 
-        run = load_trained(folder)
+        run = load_run(folder)
         return DensityOfRun(run.model, _settings(run.settings.get("pixels")))
     from tfp_lcma.training.runs.density_of_export import DensityOfExport
     from tfp_lcma.training.tryout.session import latest_version

@@ -1,5 +1,7 @@
 """`tfp-lcma sample`: images in the form that is asked for."""
 
+import re
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -89,8 +91,6 @@ def test_wrong_options_are_named(arguments, message, run):
     result = call(*arguments)
     assert result.exit_code == 2
     # Click breaks lines where they are long.
-    import re
-
     assert re.search(message, " ".join(result.output.split()))
 
 
