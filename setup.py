@@ -40,6 +40,7 @@ setup(
     ],
     # The laboratory has a folder of its own beside the package that it is a part of.
     package_dir={"tfp_lcma.training": "training"},
+    entry_points={"console_scripts": ["tfp-lcma = tfp_lcma.__main__:main"]},
     package_data={
         "tfp_lcma": ["py.typed"],
         "tfp_lcma.training.recipes": ["*/*.toml"],

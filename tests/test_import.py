@@ -1,53 +1,98 @@
-"""Importing the package brings nothing but the package."""
+"""Importing the package brings nothing but names, and Keras finds its classes all the same."""
 
+import importlib
 import json
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-PROBE = """
-import json, sys
-import tensorflow, tensorflow_probability
-before = set(sys.modules)
+import keras
+import numpy as np
+import pytest
+
 import tfp_lcma
-new = sorted({name.partition(".")[0] for name in set(sys.modules) - before})
-print(json.dumps(new))
-"""
+from tests.toys import tiny_flow
+from tfp_lcma.registration import ROOMS
 
 
-def test_import_brings_no_training_code_and_no_package_of_the_extras():
-    output = subprocess.run(
-        [sys.executable, "-c", PROBE],
-        cwd=ROOT,
+def fresh(code, *arguments):
+    """Returns what code prints last in a fresh process, as JSON."""
+    process = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=Path(__file__).parents[1],
         capture_output=True,
         text=True,
-        check=True,
-        timeout=120,
-    ).stdout
-    new = set(json.loads(output.splitlines()[-1]))
-    assert "tfp_lcma" in new
-    extras = "matplotlib sklearn skimage tensorflow_datasets click tensorboard PIL"
-    assert not set(extras.split()) & new
+        timeout=180,
+    )
+    assert process.returncode == 0, process.stderr
+    return json.loads(process.stdout.splitlines()[-1])
+
+
+def test_import_brings_no_other_package_and_lists_all_names():
+    code = """
+import json, sys
+before = set(sys.modules)
+import tfp_lcma
+new = {name.partition(".")[0] for name in set(sys.modules) - before} - sys.stdlib_module_names
+print(json.dumps([sorted(new), dir(tfp_lcma)]))
+"""
+    new, names = fresh(code)
+    assert new == ["tfp_lcma"]
+    assert names == sorted(tfp_lcma.__all__)
 
 
 def test_every_public_name_is_there():
-    import tfp_lcma
-
     for name in tfp_lcma.__all__:
-        assert getattr(tfp_lcma, name) is not None
-    for module in (
-        "bijectors",
-        "density",
-        "factorizations",
-        "keras_model",
-        "models",
-        "multi_scale",
-        "networks",
-        "priors",
-        "serving",
-        "transforms",
-    ):
-        public = getattr(tfp_lcma, module)
-        for name in public.__all__:
-            assert getattr(public, name) is not None
+        found = getattr(tfp_lcma, name)
+        assert found is not None
+        for inner in getattr(found, "__all__", ()):
+            assert getattr(found, inner) is not None
+    with pytest.raises(AttributeError, match="has no attribute 'FlowModell'"):
+        tfp_lcma.FlowModell  # noqa: B018
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """Returns the file of a model, some images and their bits."""
+    path = tmp_path_factory.mktemp("saved") / "model.keras"
+    model = tfp_lcma.FlowModel(tiny_flow((4, 4, 1), 2, tfp_lcma.factorizations.Channel()))
+    images = np.arange(32, dtype=np.uint8).reshape(2, 4, 4, 1)
+    model.initialize(images)
+    model.save(path)
+    return path, model.bits_per_dimension(images, seed=0).tolist()
+
+
+@pytest.mark.parametrize(
+    "imports",
+    ["import tfp_lcma\nimport keras", "import keras\nimport tfp_lcma"],
+    ids=["keras later", "keras before"],
+)
+def test_keras_loads_a_model_after_the_import_alone(saved, imports):
+    path, bits = saved
+    code = f"""
+import json, sys
+import numpy as np
+{imports}
+late = "tensorflow_probability" not in sys.modules
+model = keras.saving.load_model(sys.argv[1])
+images = np.arange(32, dtype=np.uint8).reshape(2, 4, 4, 1)
+print(json.dumps([late, type(model).__name__, model.bits_per_dimension(images, seed=0).tolist()]))
+"""
+    late, kind, again = fresh(code, str(path))
+    assert late
+    assert kind == "FlowModel"
+    np.testing.assert_allclose(again, bits, rtol=1e-6)
+
+
+def test_all_classes_that_keras_can_be_asked_for_are_in_the_rooms_that_it_looks_into():
+    for module in pkgutil.walk_packages(tfp_lcma.__path__, "tfp_lcma."):
+        if not module.name.startswith(("tfp_lcma.training", "tfp_lcma.__main__")):
+            importlib.import_module(module.name)
+    registered = keras.saving.get_custom_objects()
+    homes = {
+        kind.__module__.split(".")[1]
+        for name, kind in registered.items()
+        if name.startswith("tfp_lcma>")
+    }
+    assert homes <= set(ROOMS)

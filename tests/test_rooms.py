@@ -6,11 +6,13 @@ import pathlib
 import pytest
 
 import tfp_lcma
+from tfp_lcma import training
 
 PACKAGE = pathlib.Path(tfp_lcma.__file__).parent
 # From what knows nothing of the others up; rooms side by side do not know each other.
 HELPERS = {
-    "noise", "validation", "serialization", "files", "custom_gradient", "registry", "version",
+    "noise", "validation", "serialization", "files", "custom_gradient", "registration", "registry",
+    "version",
 }  # fmt: skip
 FLOORS = [
     HELPERS,
@@ -22,6 +24,8 @@ FLOORS = [
     {"keras_model"},
     {"serving"},
     {"__init__"},
+    {"training"},
+    {"__main__"},
 ]
 HEIGHT = {room: height for height, floor in enumerate(FLOORS) for room in floor}
 # What is built on a flow knows no particular model.
@@ -31,10 +35,12 @@ UNAWARE_OF_MODELS = {"density", "keras_model", "serving"}
 def modules():
     """Every module by its dotted name, with whether it is a package."""
     found = {}
-    for path in sorted(PACKAGE.rglob("*.py")):
-        parts = ["tfp_lcma", *path.relative_to(PACKAGE).with_suffix("").parts]
-        package = parts[-1] == "__init__"
-        found[".".join(parts[:-1] if package else parts)] = (path, package)
+    folders = {"tfp_lcma": PACKAGE, "tfp_lcma.training": pathlib.Path(training.__file__).parent}
+    for top, folder in folders.items():
+        for path in sorted(folder.rglob("*.py")):
+            parts = [top, *path.relative_to(folder).with_suffix("").parts]
+            package = parts[-1] == "__init__"
+            found[".".join(parts[:-1] if package else parts)] = (path, package)
     return found
 
 
@@ -102,6 +108,7 @@ def test_what_is_built_on_a_flow_knows_no_particular_model():
         ("tfp_lcma.multi_scale", "def late():\n    from tfp_lcma.models import glow"),
         ("tfp_lcma.density.anomaly", "from tfp_lcma.models.glow import glow"),
         ("tfp_lcma.models.glow", "from tfp_lcma import FlowModel"),
+        ("tfp_lcma.serving.export", "from tfp_lcma.training.data import load"),
     ],
 )
 def test_an_import_upward_is_found(name, source):

@@ -13,21 +13,24 @@ _EXPORT = Path("saved_models/digits")
 
 @click.command(epilog="Example: tfp-lcma demo --steps 100 --pretrain-steps 50")
 @click.option(
-    "--steps", type=click.IntRange(1), help="Most steps of LCMA's training.  [default: 600]"
+    "--steps",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Most steps of LCMA's training.  [default: 600]",
 )
 @click.option(
     "--pretrain-steps",
     type=click.IntRange(1),
+    metavar="N",
     help="Most steps of its pre-training.  [default: 300]",
 )
 @click.option(
     "--run-dir",
     type=click.Path(path_type=Path),
     default=Path("runs"),
-    show_default=True,
     help="Where the two runs go.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of weights, batches and noise.")
+@click.option("--seed", default=0, help="Of weights, batches and noise.")
 def demo(steps, pretrain_steps, run_dir, seed):
     """Train two flows on digits, compare their splits, draw and export: a few minutes."""
     check_folder("--run-dir", run_dir)

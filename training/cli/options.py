@@ -59,6 +59,7 @@ def recipe_options(command: Callable) -> Callable:
         click.option(
             "--image-size",
             type=click.IntRange(1),
+            metavar="N",
             help="Side that your own images are resized and cropped to.  [default: 32]",
         ),
         click.option(
@@ -88,7 +89,6 @@ def factorization_option(default: str) -> Callable[[Callable], Callable]:
         "--factorization",
         metavar="NAME",
         default=default,
-        show_default=True,
         callback=check,
         help="What is factored out early; `tfp-lcma recipes factorizations` lists all.",
         shell_complete=_completion(lambda: list(FACTORIZATIONS)),
@@ -102,6 +102,7 @@ def data_options(command: Callable) -> Callable:
         click.option(
             "--limit",
             type=click.IntRange(1),
+            metavar="N",
             help="Use at most so many images a split, for a quick try.",
         ),
         click.option(
@@ -117,6 +118,7 @@ def threads_option(command: Callable) -> Callable:
     return click.option(
         "--threads",
         type=click.IntRange(1),
+        metavar="N",
         help="Threads of TensorFlow; 1 makes runs repeat exactly.",
     )(command)
 

@@ -14,13 +14,21 @@ from tfp_lcma.training.recipes.recipe import Recipe
 
 
 @click.command(
-    epilog="Example: tfp-lcma train --data ~/pictures --image-size 32 --model glow --steps 2000"
+    epilog="""\b
+Examples:
+  tfp-lcma train --data digits --factorization checkerboard
+  tfp-lcma train --data ~/pictures --image-size 32 --model glow --steps 2000
+  tfp-lcma train --data fashion_mnist --model glow --labels --set model.width=64
+"""
 )
 @recipe_options
 @factorization_option("lcma")
 @click.option("--labels", is_flag=True, help="Condition the flow on the classes of the images.")
 @click.option(
-    "--steps", type=click.IntRange(1), help="Most steps of each phase.  [default: the recipe's]"
+    "--steps",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Most steps of each phase.  [default: the recipe's]",
 )
 @click.option(
     "--run-dir",
@@ -39,14 +47,14 @@ from tfp_lcma.training.recipes.recipe import Recipe
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Start from the weights, and the split, of another run of the same flow.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of weights, batches and noise.")
+@click.option("--seed", default=0, help="Of weights, batches and noise.")
 @data_options
 @threads_option
 @click.option(
     "--checkpoint-every",
     type=click.IntRange(1),
+    metavar="N",
     default=200,
-    show_default=True,
     help="Steps between two checkpoints.",
 )
 @click.option("--jit", is_flag=True, help="Compile the steps with XLA.")

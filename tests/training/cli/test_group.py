@@ -1,0 +1,110 @@
+"""The command line as a whole: all commands, their help, and what it costs to ask for it."""
+
+import json
+import subprocess
+import sys
+
+import click
+import pytest
+from click.testing import CliRunner
+from tfp_lcma.training.cli.group import COMMANDS, SECTIONS, group
+
+
+def call(*arguments):
+    return CliRunner().invoke(group, list(arguments), prog_name="tfp-lcma")
+
+
+def fresh(code, *arguments):
+    """Runs code in a fresh process; returns the process."""
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=120
+    )
+
+
+def test_help_names_every_command_under_its_heading():
+    result = call("--help")
+    assert result.exit_code == 0
+    for heading, commands in SECTIONS.items():
+        section = result.output.split(f"{heading}:")[1].split("\n\n")[0]
+        assert [line.split()[0] for line in section.strip().splitlines()] == list(commands)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself_with_an_example_and_every_option(name):
+    result = call(name, "--help")
+    assert result.exit_code == 0, result.output
+    assert f"tfp-lcma {name}" in result.output.split("Example")[1]
+    command = group.get_command(click.Context(group), name)
+    for option in command.params:
+        if isinstance(option, click.Option):
+            assert option.help, option.name
+            assert option.opts[0] in result.output
+
+
+def test_an_unknown_command_is_answered_with_all_nearest_first():
+    result = call("trian")
+    assert result.exit_code == 2
+    assert "must be one of train, demo, sample," in result.output
+    assert "got 'trian'" in result.output
+
+
+def test_help_and_what_is_wrong_need_no_numerical_library(tmp_path):
+    (tmp_path / "file").write_text("")
+    code = """
+import json, sys
+from tfp_lcma.__main__ import main
+codes = []
+for arguments in json.loads(sys.argv[1]):
+    sys.argv = ["tfp-lcma", *arguments]
+    try:
+        main()
+    except SystemExit as end:
+        codes.append(end.code)
+heavy = {"numpy", "tensorflow", "keras", "tensorflow_probability", "matplotlib", "PIL"}
+print(json.dumps([codes, sorted(heavy & set(sys.modules))]))
+"""
+    right = [["--help"], ["train", "--help"], ["recipes"], ["recipes", "show", "--data", "digits"]]
+    wrong = [
+        ["train", "--data", "digits", "--model", "glwo"],
+        ["train", "--data", "digits", "--factorization", "lmca"],
+        ["train", "--data", "nowhere"],
+        ["train", "--data", "digits", "--set", "model.widht=3"],
+        ["train", "--data", "digits", "--run-dir", str(tmp_path / "file")],
+        ["train", "--data", "digits", "--threads", "0"],
+        ["demo", "--steps", "0"],
+        ["export", str(tmp_path / "nowhere")],
+    ]
+    process = fresh(code, json.dumps([*right, *wrong]))
+    assert process.returncode == 0, process.stderr
+    codes, heavy = json.loads(process.stdout.splitlines()[-1])
+    assert codes == [0] * len(right) + [2] * len(wrong)
+    assert heavy == []
+
+
+def test_without_the_extra_one_sentence_says_which_to_install():
+    code = """
+import sys
+sys.modules["click"] = None
+from tfp_lcma.__main__ import main
+main()
+"""
+    process = fresh(code)
+    assert process.returncode == 1
+    (line,) = process.stderr.strip().splitlines()
+    assert "click" in line and 'pip install "tfp_lcma[training]"' in line
+
+
+def test_the_shell_completes_names(monkeypatch):
+    monkeypatch.setenv("_TFP_LCMA_COMPLETE", "bash_complete")
+    for words, expected in {
+        "tfp-lcma tr": {"train"},
+        "tfp-lcma train --model gl": {"glow"},
+        "tfp-lcma train --paper cifar10-g": {"cifar10-glow"},
+        "tfp-lcma train --factorization haar-": {"haar-vertical", "haar-diagonal"},
+        "tfp-lcma train --data photos": {"photos16", "photos32", "photos64"},
+    }.items():
+        monkeypatch.setenv("COMP_WORDS", words)
+        monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
+        result = CliRunner().invoke(group, [], prog_name="tfp-lcma")
+        completed = {line.split(",")[1] for line in result.output.splitlines()}
+        assert completed == expected, words

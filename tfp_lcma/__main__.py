@@ -1,0 +1,25 @@
+"""`tfp-lcma` and `python -m tfp_lcma`: the command line, or which extra it needs."""
+
+import os
+import sys
+
+
+def main() -> None:
+    """Runs the command line."""
+    # Of TensorFlow's own messages only errors: which processor it found is nobody's question here.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        from tfp_lcma.training.cli.group import group
+
+        group(prog_name="tfp-lcma")
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "tfp_lcma":
+            raise
+        sys.exit(
+            f"tfp-lcma needs the package {error.name}, which comes with the extra 'training': "
+            'pip install "tfp_lcma[training]"'
+        )
+
+
+if __name__ == "__main__":
+    main()
