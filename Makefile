@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 .PHONY: demo test test-slow format clean
 
 demo: $(INSTALLED)
-	$(BIN)/python -m training.demo
+	$(BIN)/tfp-lcma demo
 
 test: $(INSTALLED)
 	$(BIN)/ruff check .
