@@ -67,5 +67,5 @@ def read_files(
             return error
 
     # Pillow decodes and resizes without holding the interpreter's lock.
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         yield from pool.map(read, files)

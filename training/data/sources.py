@@ -1,10 +1,11 @@
 """The data sets there are, by name; knowing them imports neither NumPy nor TensorFlow."""
 
-import difflib
 import os
 import pkgutil
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+from tfp_lcma.registry import check_name
 
 if TYPE_CHECKING:
     from tfp_lcma.training.data.split import Dataset
@@ -81,15 +82,9 @@ def find(name_or_path: str | os.PathLike[str]) -> str | Path:
     if isinstance(name_or_path, str) and name_or_path in SOURCES:
         return name_or_path
     path = Path(name_or_path).expanduser()
-    if path.is_dir() or (path.suffix == ".npz" and path.is_file()):
-        return path
-    given = os.fspath(name_or_path)
-    nearest = difflib.get_close_matches(given, SOURCES, n=1)
-    meant = f" Did you mean {nearest[0]!r}?" if nearest else ""
-    raise ValueError(
-        f"data must be one of {', '.join(SOURCES)}, or the path of a folder of images or of a "
-        f".npz file; got {given!r}.{meant}"
-    )
+    if not path.is_dir() and not (path.suffix == ".npz" and path.is_file()):
+        check_name("data", os.fspath(name_or_path), SOURCES, "a folder of images, a .npz file")
+    return path
 
 
 def load(

@@ -6,11 +6,12 @@ import sys
 
 import numpy as np
 import pytest
-from tfp_lcma.training import data
 from tfp_lcma.training.data import find, load, names
 from tfp_lcma.training.data.sources import Request
 
+import tfp_lcma
 from tests.training.data.sides import noise
+from tfp_lcma import training
 
 
 @pytest.fixture
@@ -36,13 +37,13 @@ def test_folders_and_files_of_arrays_are_found(given, here):
 @pytest.mark.parametrize("given", ["cifar", "./digits", "nowhere.npz", "setup.py"])
 def test_what_is_neither_is_refused_with_all_names(given, here):
     (here / "setup.py").touch()
-    with pytest.raises(ValueError, match="data must be one of") as error:
+    with pytest.raises(ValueError, match="data must be a folder") as error:
         find(given)
     assert all(name in str(error.value) for name in (*names(), repr(given)))
 
 
-def test_the_nearest_name_is_proposed():
-    with pytest.raises(ValueError, match=r"'fashion-mnist'.* 'fashion_mnist'\?"):
+def test_the_nearest_name_comes_first():
+    with pytest.raises(ValueError, match=r"one of fashion_mnist, .* got 'fashion-mnist'"):
         find("fashion-mnist")
 
 
@@ -76,11 +77,11 @@ def test_data_sets_are_known_without_numpy():
     # Under a package of the same name, so that the top of `tfp_lcma` is not imported.
     code = (
         "import sys, types\n"
-        "for name, place in (('tfp_lcma', None), ('tfp_lcma.training', sys.argv[1])):\n"
+        "for name, place in zip(('tfp_lcma', 'tfp_lcma.training'), sys.argv[1:]):\n"
         "    sys.modules[name] = types.ModuleType(name)\n"
-        "    sys.modules[name].__path__ = [place] if place else []\n"
+        "    sys.modules[name].__path__ = [place]\n"
         "from tfp_lcma.training.data import names\n"
         "assert 'digits' in names() and 'numpy' not in sys.modules\n"
     )
-    folder = os.path.dirname(os.path.dirname(data.__file__))
-    subprocess.run([sys.executable, "-c", code, folder], check=True)
+    places = [os.path.dirname(module.__file__) for module in (tfp_lcma, training)]
+    subprocess.run([sys.executable, "-c", code, *places], check=True)
