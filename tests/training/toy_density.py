@@ -24,9 +24,9 @@ class ToyDensity(Density):
     def event_log_prob(self, images, condition=None, seed=0):
         return -images.astype(np.float64)
 
-    def sample(self, n, condition=None, temperature=1.0, seed=0):
-        random = np.random.default_rng([seed, round(10 * temperature)])
-        images = random.integers(0, self.bins, (n, *self.event_shape), dtype=np.uint8)
+    def _drawn(self, seeds, temperature, condition):
+        random = np.random.default_rng([seeds[0, 1], round(10 * temperature)])
+        images = random.integers(0, self.bins, (len(seeds), *self.event_shape)).astype(float)
         if condition is not None:
             images[:, 0, 0, 0] = condition
         return images

@@ -19,15 +19,12 @@ def _check_output(context, parameter, output: Path) -> Path:
 
 @click.command(epilog="Example: tfp-lcma sample runs/digits -n 64 --temperature 0.8 -o samples.png")
 @density_argument
-@click.option(
-    "-n", "number", type=click.IntRange(1), default=64, show_default=True, help="How many."
-)
+@click.option("-n", "--number", type=click.IntRange(1), default=64, help="How many images.")
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
     default="samples.png",
-    show_default=True,
     callback=_check_output,
     help="A grid of all (.png), arrays (.npz), or a folder for a PNG file each.",
 )
@@ -35,13 +32,12 @@ def _check_output(context, parameter, output: Path) -> Path:
     "--temperature",
     type=click.FloatRange(0),
     default=1.0,
-    show_default=True,
     help="Factor of the noise; below 1, samples are likelier and less varied.",
 )
 @click.option(
     "--class", "label", type=int, help="Of this class.  [default: of all classes in turn]"
 )
-@click.option("--seed", default=0, show_default=True, help="The same seed draws the same images.")
+@click.option("--seed", default=0, help="The same seed draws the same images.")
 def sample(folder, number, output, temperature, label, seed):
     """Draw images from the model of a run or of an export.
 
@@ -60,7 +56,7 @@ def sample(folder, number, output, temperature, label, seed):
         _write(output, images, classes, density.bins)
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"{number} images are in {output}.")
+    click.echo(f"Images drawn in {output}: {number}")
 
 
 def _write(output: Path, images, classes, bins: int) -> None:

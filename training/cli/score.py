@@ -21,7 +21,6 @@ _SHOWN = 3
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     default="scores.csv",
-    show_default=True,
     help="CSV file of the scores.",
 )
 @click.option(
@@ -33,7 +32,6 @@ _SHOWN = 3
     "--draws",
     type=click.IntRange(1),
     default=1,
-    show_default=True,
     help="Dequantisation draws an image; more tighten the bound.",
 )
 @click.option("--class", "label", type=int, help="Score all as this class.")
@@ -76,8 +74,8 @@ def score(folder, images, output, maps, draws, label):
         raise click.ClickException(str(error)) from error
     unread = sum(bool(row.error) for row in scores)
     click.echo(
-        f"{len(scores) - unread} images are scored in {output}"
-        + (f"; {unread} could not be read, see there." if unread else ".")
+        f"Images scored in {output}: {len(scores) - unread}"
+        + (f"; files that could not be read, see there: {unread}" if unread else "")
     )
     first = {rank: row.file for rank, row in zip(ranks(scores), scores, strict=True)}
     named = [first[rank] for rank in range(1, _SHOWN + 1) if rank in first]
@@ -97,7 +95,7 @@ def _found(paths: Iterable[Path]) -> Iterable[str]:
         yield from (str(path / name) for name in images)
         if passed_over:
             click.echo(
-                f"{len(passed_over)} images below {path} are of kinds that are not read: "
+                f"Passed over below {path}, of kinds that are not read ({len(passed_over)}): "
                 f"{_listed(passed_over[:_SHOWN])}{', ...' if passed_over[_SHOWN:] else ''}",
                 err=True,
             )

@@ -56,8 +56,8 @@ def load_folder(
     found = find_images(folder)
     if found.passed_over:
         warnings.warn(
-            f"{len(found.passed_over)} images below {str(folder)!r} are passed over, since only "
-            f"{', '.join(SUFFIXES)} are read: {_named(found.passed_over, ', ')}.",
+            f"passed over below {str(folder)!r}, since only {', '.join(SUFFIXES)} are read "
+            f"({len(found.passed_over)}): {_named(found.passed_over, ', ')}.",
             stacklevel=2,
         )
     sides = _sides(sorted(found.images, key=lambda name: _hash(name, seed)))

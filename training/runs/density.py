@@ -9,6 +9,7 @@ from tfp_lcma.training.data.pixels import PixelSettings
 from tfp_lcma.training.runs.run_or_export import is_run
 
 from tfp_lcma import noise
+from tfp_lcma.validation import check_condition
 
 
 class Density(abc.ABC):
@@ -41,20 +42,27 @@ class Density(abc.ABC):
     def event_log_prob(self, images, condition=None, seed: int = 0) -> np.ndarray:
         """Returns each dimension's share of `log_prob`, in nats, in the shape of the images."""
 
-    @abc.abstractmethod
     def sample(self, n: int, condition=None, temperature: float = 1.0, seed: int = 0) -> np.ndarray:
-        """Returns `n` images, uint8, of noise times the temperature."""
+        """Returns `n` images, uint8, of noise times the temperature.
+
+        Raises:
+            ValueError: If the temperature is negative or not finite, or a sample has no image.
+        """
+        if not 0 <= temperature < np.inf:
+            raise ValueError(f"temperature must be finite and at least 0; got {temperature}.")
+        low, high = noise.seed_pair(seed).numpy()
+        seeds = np.stack([np.arange(n, dtype=np.int32), np.full(n, low ^ high, np.int32)], axis=1)
+        condition = check_condition(condition, self.conditions, n, "condition")
+        return np.floor(self._drawn(seeds, temperature, condition)).astype(np.uint8)
+
+    @abc.abstractmethod
+    def _drawn(self, seeds: np.ndarray, temperature: float, condition) -> np.ndarray:
+        """Returns one image, floats in [0, bins), for each of int32 `[n, 2]` seeds."""
 
     def bits_per_dimension(self, images, condition=None, draws: int = 1, seed: int = 0):
         """Returns -log_prob / (D log 2) for every image: an upper bound, in bits per dimension."""
         nats = self.log_prob(images, condition, draws, seed)
         return -nats / (np.prod(self.event_shape) * np.log(2))
-
-    @staticmethod
-    def _sample_seeds(seed: int, n: int) -> np.ndarray:
-        """Returns int32 `[n, 2]`, for each sample one of its number and the seed."""
-        low, high = noise.seed_pair(seed).numpy()
-        return np.stack([np.arange(n, dtype=np.int32), np.full(n, low ^ high, np.int32)], axis=1)
 
 
 def load_density(folder: Path) -> Density:

@@ -47,17 +47,14 @@ class DensityOfExport(Density):
     def event_log_prob(self, images, condition=None, seed=0):
         return self._of_images("event_log_prob", images, condition, noise.seed_pair(seed))
 
-    def sample(self, n, condition=None, temperature=1.0, seed=0):
-        inputs = {
-            "seed": self._sample_seeds(seed, n),
-            "temperature": np.full(n, temperature, np.float32),
-            "condition": check_condition(condition, self.conditions, n, "condition"),
-        }
+    def _drawn(self, seeds, temperature, condition):
+        temperatures = np.full(len(seeds), temperature, np.float32)
+        inputs = {"seed": seeds, "temperature": temperatures, "condition": condition}
         images = self._ask("sample_with_temperature", "images", inputs)
         lost = np.isnan(images).any(axis=(1, 2, 3)).sum()
         if lost:
-            raise ValueError(f"the flow did not converge to an image for {lost} of {n} samples.")
-        return np.floor(images).astype(np.uint8)
+            raise ValueError(f"the flow found no image for {lost} of {len(images)} samples.")
+        return images
 
     def _of_images(self, density, images, condition, seed):
         images = check_images(images, self.event_shape, self.bins, "images").astype(np.uint8)

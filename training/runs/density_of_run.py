@@ -1,6 +1,5 @@
 """The density of a model in this process."""
 
-import numpy as np
 from tfp_lcma.training.data.pixels import PixelSettings
 from tfp_lcma.training.runs.density import Density
 
@@ -28,7 +27,6 @@ class DensityOfRun(Density):
     def event_log_prob(self, images, condition=None, seed=0):
         return self._model.event_log_prob(images, condition, seed)
 
-    def sample(self, n, condition=None, temperature=1.0, seed=0):
-        seeds, dtype = self._sample_seeds(seed, n), self._model.flow.dtype
-        z = temperature * noise.normal_rows(seeds, self.event_shape, dtype).numpy()
-        return np.floor(self._model.decode(z, condition)).astype(np.uint8)
+    def _drawn(self, seeds, temperature, condition):
+        z = noise.normal_rows(seeds, self.event_shape, self._model.flow.dtype).numpy()
+        return self._model.decode(temperature * z, condition)

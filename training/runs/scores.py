@@ -17,6 +17,8 @@ from tfp_lcma.files import written_whole
 
 # Images that are read and scored together.
 _CHUNK = 128
+# Maps are averaged over squares of so many pixels, which brings out what is large.
+_WINDOW = 3
 
 
 class Score(NamedTuple):
@@ -66,7 +68,9 @@ def score_files(
             for i, *numbers in zip(read, bits, corrected, strict=True):
                 scores[i] = Score(chunk[i][1], *map(float, numbers), "")
             if on_map is not None:
-                maps = anomaly.anomaly_map(density.event_log_prob(images, condition))
+                maps = anomaly.anomaly_map(
+                    density.event_log_prob(images, condition), window=_WINDOW
+                )
                 for i, image, values in zip(read, images, maps, strict=True):
                     on_map(chunk[i][0], image, values)
         yield from scores.values()

@@ -152,7 +152,7 @@ def test_images_of_other_kinds_are_named(tmp_path):
     write_images(tmp_path, 3)
     (tmp_path / "IMG_1.HEIC").write_bytes(b"")
     (tmp_path / "scan.tiff").write_bytes(b"")
-    with pytest.warns(UserWarning, match=r"2 images .*IMG_1\.HEIC, scan\.tiff"):
+    with pytest.warns(UserWarning, match=r"\(2\): IMG_1\.HEIC, scan\.tiff"):
         load(tmp_path, image_size=4)
 
 

@@ -78,6 +78,13 @@ def test_both_draw_the_same_images_however_many(densities):
     assert not np.array_equal(densities[0].sample(7, 1, 0.7, seed=4), of_run)
 
 
+@pytest.mark.parametrize("temperature", [-0.1, np.nan, np.inf])
+def test_a_temperature_that_is_none_is_refused(temperature, densities):
+    for density in densities:
+        with pytest.raises(ValueError, match="temperature must be"):
+            density.sample(1, 0, temperature)
+
+
 def test_a_version_of_an_export_is_an_export_too(export, densities):
     got = load_density(export / "1").log_prob(IMAGES, 0)
     np.testing.assert_array_equal(got, densities[1].log_prob(IMAGES, 0))
