@@ -27,9 +27,9 @@ def draw_pictures(
 ) -> None:
     """Writes every picture of a run into `folder`, from validation images only."""
     images, bins = dataset.validation.images, dataset.bins
-    count, told = sampled(model)
-    samples = np.floor(model.sample(count, told, seed=seed)).astype(np.uint8)
-    columns = None if told is None else _OF_A_CLASS
+    count, condition = sampled(model)
+    samples = np.floor(model.sample(count, condition, seed=seed)).astype(np.uint8)
+    columns = None if condition is None else _OF_A_CLASS
     pictures.save_image_grid(folder / "samples.png", samples, bins=bins, columns=columns)
 
     starts = images[:_ROWS]
@@ -106,7 +106,7 @@ def draw_online_choices(folder: Path) -> None:
 
 
 def draw_channels(folder: Path) -> None:
-    """Writes which channels a shuffle lets go, at the end and in the course of training."""
+    """Writes which channels a shuffle factors out, at the end and in the course of training."""
     steps, levels = ChannelLog(folder / "channels.json").history()
     if not steps:
         return
@@ -130,8 +130,8 @@ def tensorboard_pictures(
     shown = dataset.validation.first(_SAMPLES)
 
     def samples(model):
-        count, told = sampled(model)
-        drawn = np.floor(model.sample(count, told, seed=seed)) * (255 / (dataset.bins - 1))
+        count, condition = sampled(model)
+        drawn = np.floor(model.sample(count, condition, seed=seed)) * (255 / (dataset.bins - 1))
         return pictures.tile(drawn.astype(np.uint8), _OF_A_CLASS)
 
     def exit_map(model):
@@ -144,13 +144,13 @@ def tensorboard_pictures(
     def log_det(model):
         x = tf.cast(shown.images, model.flow.dtype) + 0.5
         y = model.preprocessing.inverse_and_event_log_det(x)[0]
-        told = condition_of(model, shown)
-        log_dets = model.flow.inverse_event_log_det_jacobian(y, told).numpy()
+        condition = condition_of(model, shown)
+        log_dets = model.flow.inverse_event_log_det_jacobian(y, condition).numpy()
         return _grey(log_dets.mean(axis=0).sum(axis=-1))
 
     def channels(model):
-        told = condition_of(model, shown)
-        return pictures.draw_channel_choices(lcma.channel_choices(model, shown.images, told))
+        condition = condition_of(model, shown)
+        return pictures.draw_channel_choices(lcma.channel_choices(model, shown.images, condition))
 
     drawn = {
         "samples": samples,

@@ -11,7 +11,7 @@ _CLASSIFIED = 2000
 
 
 def condition_of(model: lcma.FlowModel, split: Split) -> np.ndarray | None:
-    """Returns what a model is told beside the images of a split: their classes, or nothing."""
+    """Returns the condition of the images of a split: their classes; None if unconditional."""
     return None if model.conditions is None else split.labels
 
 
@@ -28,8 +28,8 @@ def test_bits(model: lcma.FlowModel, split: Split, draws: int, seed: int) -> dic
         `bits_per_dimension`, `standard_error` (over clusters where images come
         in clusters), `images`, `clusters` and `draws`.
     """
-    told = condition_of(model, split)
-    bits = model.bits_per_dimension(split.images, told, draws=draws, seed=seed)
+    condition = condition_of(model, split)
+    bits = model.bits_per_dimension(split.images, condition, draws=draws, seed=seed)
     clusters = np.arange(len(bits)) if split.clusters is None else split.clusters
     names, member = np.unique(clusters, return_inverse=True)
     sums = np.bincount(member, weights=bits - bits.mean())
@@ -71,11 +71,11 @@ def round_trips(model: lcma.FlowModel, split: Split, seed: int) -> dict:
     middle of their bins, and standard normal noise.
     """
     dtype = model.flow.dtype
-    distribution, told = model.distribution, condition_of(model, split)
+    distribution, condition = model.distribution, condition_of(model, split)
     x = tf.cast(split.images, dtype) + 0.5
     z = tf.random.stateless_normal(x.shape, [seed, 0], dtype=dtype)
-    x_again = distribution.decode(distribution.encode(x, told), told)
-    z_again = distribution.encode(distribution.decode(z, told), told)
+    x_again = distribution.decode(distribution.encode(x, condition), condition)
+    z_again = distribution.encode(distribution.decode(z, condition), condition)
     return {
         "x_to_z_to_x": _error(x, x_again, model.bins),
         "z_to_x_to_z": _error(z, z_again, float(tf.reduce_max(z) - tf.reduce_min(z))),

@@ -15,13 +15,13 @@ class PeakMemory:
         self._before = _megabytes("VmRSS")
 
     def megabytes(self) -> float | None:
-        """Returns the peak since the start, less what there was then; None if nobody says."""
+        """Returns the peak since the start, less what there was then; None if unknown."""
         peak = peak_megabytes()
         return None if peak is None or self._before is None else round(peak - self._before, 1)
 
 
 def peak_megabytes() -> float | None:
-    """Returns the peak of this process's resident memory; None if nobody says."""
+    """Returns the peak of this process's resident memory; None if the system does not say."""
     # Of this process alone: getrusage's maximum begins with the parent's.
     return _megabytes("VmHWM")
 

@@ -31,7 +31,7 @@ _WARMUP_SHARE = 10
 class Run:
     """What to do, and where.
 
-    A finished run that is given more steps is extended: it goes on where it ended, its optimiser
+    A finished run that is given more steps is extended: it continues where it ended, its optimiser
     too, under the learning rate that a run of the new length has from that step on, and with its
     patience renewed. Its pre-training and its split stay what they were.
 

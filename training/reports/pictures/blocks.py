@@ -1,4 +1,4 @@
-"""What happens in the 2x2 blocks of an image: which pixels stay, and what leaving costs."""
+"""What happens in the 2x2 blocks of an image: which pixels stay, and what it costs to lose them."""
 
 import os
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Which channels leave, by what they look like, and how that changed in training."""
+"""Which channels are factored out, what they are like, and how that changed in training."""
 
 import os
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from tfp_lcma import ChannelChoices
 
 
 def save_channel_choices(path: str | os.PathLike, levels: Sequence[ChannelChoices]) -> None:
-    """Draws for every level how often each channel leaves, its entropy and its score.
+    """Draws for every level how often each channel is factored out, its entropy and its score.
 
     Args:
         path: PNG file to write.
@@ -54,7 +54,7 @@ def save_channel_history(
     mixed = any(shares is None for shares in leaving)
     figure = new_figure(7.0, 2.6 if mixed else 4.6)
     upper, *lower = np.atleast_1d(figure.subplots(1 if mixed else 2, 1, sharex=True))
-    upper.plot(steps, [look.leaving_entropy for look in history], "o-", label="leave")
+    upper.plot(steps, [look.leaving_entropy for look in history], "o-", label="factored out")
     upper.plot(steps, [look.staying_entropy for look in history], "o-", label="stay")
     upper.set(ylabel="minus negentropy, nats\n(0: Gaussian)")
     upper.set_title(f"channels before the split of level {level}", fontsize=10)
@@ -65,7 +65,7 @@ def save_channel_history(
             steps, np.arange(len(leaving[0])), np.stack(leaving, axis=1), vmin=0, vmax=1
         )
         axes.set(ylabel="channel")
-        figure.colorbar(drawn, ax=axes, label="share that leaves")
+        figure.colorbar(drawn, ax=axes, label="share factored out")
     (lower or [upper])[-1].set(xlabel="training step")
     save_figure(path, figure)
 
@@ -91,7 +91,7 @@ def _choices_figure(levels: Sequence[ChannelChoices]) -> Figure:
                 lower.plot(channels, (values - np.mean(values)) / spread, mark, label=label, ms=4)
         lower.set(xlabel="channel")
         lower.grid(alpha=0.3)
-    panels[0, 0].set_ylabel("share that leaves")
+    panels[0, 0].set_ylabel("share factored out")
     panels[1, 0].set_ylabel("standardised")
     panels[1, -1].legend(fontsize=8)
     return figure

@@ -27,13 +27,13 @@ def save_exit_map(
     background: np.ndarray | None = None,
     levels: int,
 ) -> None:
-    """Draws at which level of a multi-scale flow every dimension leaves.
+    """Draws at which level of a multi-scale flow every dimension is factored out.
 
     One panel a channel; with a background it is shown, too, and once more under each of the maps.
 
     Args:
         path: PNG file to write.
-        exit_map: integers 0..levels-1, [H, W, C] with C 1 or 3; 0 leaves first.
+        exit_map: integers 0..levels-1, [H, W, C] with C 1 or 3; 0 is factored out first.
         background: average image of the data, floats in 0..1, [H, W, 1 or 3].
         levels: number of levels.
 
@@ -185,7 +185,7 @@ def _check_background(background: np.ndarray, size: tuple[int, int]) -> np.ndarr
 
 def _exit_label(level: int, levels: int, share: float) -> str:
     last = ", the last" if level == levels - 1 and levels > 1 else ""
-    return f"leaves at level {level + 1}{last} ({share:.1%})"
+    return f"factored out at level {level + 1}{last} ({share:.1%})"
 
 
 def _finish(axes: Axes, title: str = "") -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 from tfp_lcma.training.reports import pictures
+from tfp_lcma.training.reports.tables import markdown
 from tfp_lcma.training.studies.anomaly.patches import patch_side
 from tfp_lcma.training.studies.anomaly.roc import roc_auc
 from tfp_lcma.training.studies.anomaly.scoring import SCORES, map_name
 from tfp_lcma.training.studies.anomaly.summary import mean_of, outlier_areas, patch_areas
-from tfp_lcma.training.studies.compare.tables import markdown
 from tfp_lcma.training.studies.results import ResultsFile
 
 from tfp_lcma.files import written_whole

@@ -29,7 +29,7 @@ class Study:
 
     Attributes:
         recipe: data, flow and optimisation.
-        factorization: who leaves early, one of `tfp_lcma.registry.FACTORIZATIONS`.
+        factorization: what is factored out, one of `tfp_lcma.registry.FACTORIZATIONS`.
         dataset: what is trained on and what is no anomaly.
         data_dir: folder of prepared data sets.
         folder: of the results, and of the runs.

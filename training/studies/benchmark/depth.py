@@ -1,146 +1,114 @@
 """Memory and start of a training step against depth.
 
-python -m tfp_lcma.training.studies.benchmark.depth --report-dir docs/results/depth
-
 Every depth and implementation has a process of its own, one at a time; a finished one is a row
-of `results.jsonl`, so that an interrupted run carries on. Let nothing else run meanwhile.
+of `results.jsonl`, so that an interrupted run carries on.
 """
 
-import dataclasses
 import json
-import resource
-import statistics
 import subprocess
 import sys
-import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import click
 from tfp_lcma.training.reports.pictures.canvas import new_figure, save_figure
-from tfp_lcma.training.runs.memory import PeakMemory
+from tfp_lcma.training.reports.tables import markdown
 from tfp_lcma.training.runs.run_lock import run_lock
 from tfp_lcma.training.runs.settings import keep_settings
-from tfp_lcma.training.studies.benchmark.cases import CASES, CENTRE
 from tfp_lcma.training.studies.benchmark.implementations import IMPLEMENTATIONS
 from tfp_lcma.training.studies.benchmark.run import processor
 from tfp_lcma.training.studies.results import ResultsFile
 
-DEPTHS = (4, 8, 16, 32, 64)
+from tfp_lcma.files import written_whole
+
 COMPARED = ("ours-looped", "ours-looped-invert", "ours-unrolled", "normflows")
 # Unrolled, a flow of more steps takes minutes to trace: the loop is there for it.
 DEEPEST_UNROLLED = 16
-_BYTES_PER_MEGABYTE = 2**20
 
 
-@click.command(context_settings={"show_default": True})
-@click.option("--report-dir", type=click.Path(path_type=Path), default=Path("runs/depth"))
-@click.option("--depths", default=",".join(map(str, DEPTHS)), help="Flow steps of a level.")
-@click.option("--batch", type=click.IntRange(1), default=32, help="Images a batch.")
-@click.option("--width", type=click.IntRange(1), default=128, help="Of the networks.")
-@click.option("--side", type=click.IntRange(8), default=32, help="Of the images.")
-@click.option("--threads", type=click.IntRange(1), default=2, help="Of every library.")
-@click.option("--repetitions", type=click.IntRange(1), default=5, help="Timed steps.")
-@click.option("--worker", hidden=True, help="Measures one in this process: DEPTH IMPLEMENTATION.")
-def main(report_dir, depths, batch, width, side, threads, repetitions, worker):
-    """Measures a training step of Glow from its first call on, at several depths."""
-    settings = {"batch": batch, "width": width, "side": side, "threads": threads}
-    if worker is not None:
-        depth, name = worker.split()
-        click.echo(json.dumps(measure(int(depth), name, repetitions, **settings)))
-        return
-    with run_lock(report_dir):
-        keep_settings(report_dir, settings | {"processor": processor()})
-        _measure_missing(report_dir, depths, repetitions, settings)
-
-
-def _measure_missing(report_dir, depths, repetitions, settings):
-    results = ResultsFile(report_dir / "results.jsonl")
-    for depth in map(int, depths.split(",")):
-        for name in COMPARED:
-            done = any(
-                (row["steps"], row["implementation"]) == (depth, name) for row in results.rows()
-            )
-            too_deep = name == "ours-unrolled" and depth > DEEPEST_UNROLLED
-            if done or too_deep or IMPLEMENTATIONS[name].missing():
-                continue
-            click.echo(f"{IMPLEMENTATIONS[name].title}, {depth} steps a level")
-            command = [
-                sys.executable,
-                "-m",
-                "tfp_lcma.training.studies.benchmark.depth",
-                "--worker",
-            ]
-            command += [f"{depth} {name}", "--repetitions", str(repetitions)]
-            for option, value in settings.items():
-                command += [f"--{option}", str(value)]
-            found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-            results.append(json.loads(found.stdout.splitlines()[-1]))
-    write_report(report_dir, settings, results.rows())
-
-
-def measure(depth: int, name: str, repetitions: int, threads: int, **sizes) -> dict[str, object]:
-    """Measures one implementation at one depth, in this process.
+def measure_depths(
+    folder: Path,
+    depths: Sequence[int],
+    repetitions: int,
+    settings: Mapping[str, int],
+    say: Callable[[str], None],
+) -> None:
+    """Measures a training step of Glow from its first call on, wherever that is missing.
 
     Args:
-        depth: flow steps of a level.
-        name: of the implementation.
+        folder: where results go.
+        depths: flow steps of a level.
         repetitions: timed steps.
-        threads: threads of its library.
-        **sizes: `batch`, `width` and `side`.
+        settings: `batch`, `width`, `side` and `threads`.
+        say: called with every line of progress.
 
-    Returns:
-        Seconds of building, of the first step (which traces), of a step; memory beyond what was
-        in use once the model and its optimiser's state were built; the trainable parameters.
+    Raises:
+        ValueError: the folder belongs to other settings or another process, or a file in it is
+            damaged.
+        OSError: the folder cannot be written.
     """
-    implementation = IMPLEMENTATIONS[name]
-    implementation.load()
-    case = dataclasses.replace(CASES[CENTRE], steps=depth, **sizes)
-    began = time.perf_counter()
-    contender = implementation.build(case, threads)
-    built = time.perf_counter() - began
-    memory, processor, began = PeakMemory(), _cpu_seconds(), time.perf_counter()
-    contender.train_step()
-    first, first_cpu = time.perf_counter() - began, _cpu_seconds() - processor
-    seconds = []
-    for _ in range(repetitions):
-        began = time.perf_counter()
-        contender.train_step()
-        seconds.append(time.perf_counter() - began)
-    return {
-        "implementation": name,
-        "steps": depth,
-        "build_seconds": built,
-        "first_step_seconds": first,
-        "first_step_cpu_seconds": first_cpu,
-        "step_seconds": statistics.median(seconds),
-        "peak_megabytes": memory.megabytes(),
-        "parameter_megabytes": 4 * contender.parameters / _BYTES_PER_MEGABYTE,
-    }
+    with run_lock(folder):
+        keep_settings(folder, {**settings, "processor": processor()})
+        results = ResultsFile(folder / "results.jsonl")
+        done = {(row["steps"], row["implementation"]) for row in results.rows()}
+        for depth in depths:
+            for name in COMPARED:
+                too_deep = name == "ours-unrolled" and depth > DEEPEST_UNROLLED
+                if (depth, name) in done or too_deep or IMPLEMENTATIONS[name].missing():
+                    continue
+                say(f"{IMPLEMENTATIONS[name].title}, {depth} steps a level")
+                results.append(measured(depth, name, repetitions=repetitions, **settings))
 
 
-def write_report(folder: Path, settings: dict, rows: list[dict]) -> None:
-    """Writes the table and the picture of finished rows."""
-    lines = [
-        f"Glow, 3 levels, width {settings['width']}, {settings['side']}×{settings['side']}×3, "
-        f"batch {settings['batch']}, {settings['threads']} threads, {processor()}. "
-        "Memory is beyond imports, variables and the optimiser's state; gradients and copies of "
-        "the parameters are in it.",
-        "",
-        "| | steps a level | build, s | first step, s | step, s | memory, MB | parameters, MB |",
-        "|---|---|---|---|---|---|---|",
+def measured(depth: int, name: str, **settings: int) -> dict[str, object]:
+    """Returns what a worker finds in a process of its own."""
+    words = [sys.executable, "-m", "tfp_lcma.training.studies.benchmark.depth_worker"]
+    words += ["--depth", str(depth), "--implementation", name]
+    for option, value in settings.items():
+        words += [f"--{option}", str(value)]
+    found = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(found.stdout.splitlines()[-1])
+
+
+def write_report(folder: Path) -> Path:
+    """Writes the table and the picture of finished rows; returns the former's path.
+
+    Raises:
+        ValueError: a file in the folder is damaged.
+        OSError: the folder holds no measurement.
+    """
+    settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    rows = ResultsFile(folder / "results.jsonl").rows()
+    options = (f"--{name} {value}" for name, value in settings.items() if name != "processor")
+    command = " ".join(["tfp-lcma benchmark --depth", *options])
+    parts = [
+        "Glow, 3 levels, width {width}, {side}×{side}×3, batch {batch}, {threads} threads, "
+        "{processor}. Memory is beyond imports, variables and the optimiser's state; gradients "
+        "and copies of the parameters are in it.".format(**settings),
+        _table(rows),
+        "![Memory and first step against depth](depth.png)",
+        f"`{command}`",
     ]
-    for row in sorted(rows, key=lambda row: (COMPARED.index(row["implementation"]), row["steps"])):
-        numbers = ("build_seconds", "first_step_seconds", "step_seconds")
-        cells = [IMPLEMENTATIONS[row["implementation"]].title, str(row["steps"])]
-        cells += [f"{row[name]:.2f}" for name in numbers]
-        cells += [f"{row[name]:.0f}" for name in ("peak_megabytes", "parameter_megabytes")]
-        lines.append(f"| {' | '.join(cells)} |")
-    command = "python -m tfp_lcma.training.studies.benchmark.depth " + " ".join(
-        f"--{name} {value}" for name, value in settings.items()
-    )
-    lines += ["", "![Memory and first step against depth](depth.png)", "", f"`{command}`", ""]
-    (folder / "report.md").write_text("\n".join(lines), encoding="utf-8")
+    path = folder / "report.md"
+    with written_whole(path) as temporary:
+        temporary.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     _draw(folder / "depth.png", rows)
+    return path
+
+
+def _table(rows):
+    heads = [
+        "", "steps a level", "build, s", "first step, s", "step, s", "memory, MB", "parameters, MB",
+    ]  # fmt: skip
+    cells = [
+        [
+            IMPLEMENTATIONS[row["implementation"]].title,
+            str(row["steps"]),
+            *(f"{row[f'{what}_seconds']:.2f}" for what in ("build", "first_step", "step")),
+            *(f"{row[f'{what}_megabytes']:.0f}" for what in ("peak", "parameter")),
+        ]
+        for row in sorted(rows, key=lambda r: (COMPARED.index(r["implementation"]), r["steps"]))
+    ]
+    return markdown(heads, cells)
 
 
 def _draw(path, rows):
@@ -162,12 +130,3 @@ def _draw(path, rows):
         axes.grid(alpha=0.3)
     left.legend()
     save_figure(path, figure)
-
-
-def _cpu_seconds():
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
-
-
-if __name__ == "__main__":
-    main()

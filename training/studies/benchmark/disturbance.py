@@ -14,7 +14,7 @@ class Disturbance:
         self._busy, self._own, self._began = _busy(), _own(), time.monotonic()
 
     def processors(self) -> float | None:
-        """Returns how many others used on average; None if nobody says.
+        """Returns how many others used on average; None where the system does not say.
 
         Own are this process and its children that have ended.
         """

@@ -56,5 +56,5 @@ class _Convolutions:
         sources = [*self._kernels, *self._inputs.values()]
         with tf.GradientTape() as tape:
             loss = -tf.reduce_mean(self._run())
-        # Returned, since TensorFlow leaves out what nobody reads.
+        # Returned, since TensorFlow drops what is not read.
         return loss, *tape.gradient(loss, sources)

@@ -1,6 +1,6 @@
-"""Who takes part, what each needs, and where its architecture is not quite ours.
+"""The implementations, what each needs, and where its architecture is not quite ours.
 
-Nothing heavy is imported here: the report knows all of them, installed or not.
+Nothing heavy is imported here: the report lists all of them, installed or not.
 """
 
 import dataclasses

@@ -19,8 +19,8 @@ def build(case: Case, threads: int) -> Contender:
         flows.append([*steps, normflows.flows.Squeeze()])
         if base:
             merges.append(normflows.flows.Merge())
-        leaving = channels // 2 if base else channels
-        base.append(normflows.distributions.GlowBase((leaving, height, width)))
+        factored_out = channels // 2 if base else channels
+        base.append(normflows.distributions.GlowBase((factored_out, height, width)))
     flow = normflows.MultiscaleFlow(base, flows, merges, class_cond=False)
     return TorchContender(
         case,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from tfp_lcma.training.reports.tables import NOTHING, markdown
 from tfp_lcma.training.studies.benchmark.cases import ALL_CASES
 from tfp_lcma.training.studies.benchmark.contender import TASKS
 from tfp_lcma.training.studies.benchmark.figures import draw_figures
@@ -19,7 +20,6 @@ from tfp_lcma.training.studies.benchmark.summary import (
     ratio,
     versions,
 )
-from tfp_lcma.training.studies.compare.tables import NOTHING, markdown
 from tfp_lcma.training.studies.results import ResultsFile
 
 from tfp_lcma.files import written_whole
@@ -71,7 +71,7 @@ def write_report(folder: Path, report: Path) -> Path:
 def _facts(settings: dict, rows: Sequence[dict]) -> str:
     others = disturbances(rows)
     facts = {
-        "made by": f"`python -m tfp_lcma.training.studies.benchmark --threads {settings['threads']} "
+        "made by": f"`tfp-lcma benchmark --threads {settings['threads']} "
         f"--repetitions {settings['repetitions']}`, with `--cases`, `--implementations` and "
         "`--rounds` as the tables show; on standard normal numbers",
         "machine": f"{settings['processor']}, {settings['processors']} processors",

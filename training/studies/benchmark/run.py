@@ -29,7 +29,7 @@ class Benchmark:
         threads: threads of every library.
         repetitions: timed calls a task and worker.
         timeout: seconds a worker may take.
-        say: is told what happens.
+        say: called with every line of progress.
     """
 
     folder: Path

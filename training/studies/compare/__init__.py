@@ -1,1 +1,1 @@
-"""The ablation: many ways to choose who leaves early, one flow, one budget, several seeds."""
+"""Many ways to choose what is factored out: one flow, one budget, several seeds."""

@@ -1,20 +1,22 @@
-"""How Gaussian what leaves has become in training, and which channels leave, by arm."""
+"""How Gaussian what is factored out becomes in training, and which channels that are, by arm."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from tfp_lcma.training.reports import pictures
+from tfp_lcma.training.reports.tables import NOTHING, markdown
 from tfp_lcma.training.runs.channel_log import from_json
 from tfp_lcma.training.studies.compare import tables
 from tfp_lcma.training.studies.compare.paired import mean_of
 from tfp_lcma.training.studies.compare.summary import Summary
 
 ON_ENTROPIES = (
-    "Minus the negentropy (by skewness and kurtosis) of each channel that leaves or stays, nats, "
-    "mean over channels, 512 validation images and seeds: 0 is a Gaussian, lower is further from "
-    "one. The rise is the last look less the first, with its standard error over seeds. The share "
-    "is that of images, over channels, in which a channel does other than in most images."
+    "Minus the negentropy (by skewness and kurtosis) of each channel that is factored out or "
+    "stays, nats, mean over channels, 512 validation images and seeds: 0 is a Gaussian, lower is "
+    "further from one. The rise is the last look less the first, with its standard error over "
+    "seeds. The share is that of images, over channels, in which a channel does other than in "
+    "most images."
 )
 
 
@@ -44,14 +46,14 @@ def entropies_table(summaries: Sequence[Summary]) -> str:
             )
     rows.sort(key=lambda row: row[1])
     heads = [
-        "arm", "level", "leaving, first look", "leaving, last look", "rise", "staying, last look",
-        "share of images that differ", "first look after step",
+        "arm", "level", "factored out, first look", "factored out, last look", "rise",
+        "staying, last look", "share of images that differ", "first look after step",
     ]  # fmt: skip
-    return tables.markdown(heads, rows) if rows else ""
+    return markdown(heads, rows) if rows else ""
 
 
 def draw_channels(report: Path, summaries: Sequence[Summary]) -> dict[str, str]:
-    """Draws, of every arm's first seed, which channels leave and how that changed.
+    """Draws, of every arm's first seed, which channels are factored out and how that changed.
 
     Returns:
         The caption of each file, in the order of the report.
@@ -66,7 +68,9 @@ def draw_channels(report: Path, summaries: Sequence[Summary]) -> dict[str, str]:
             continue
         name = f"{summary.name}-channels.png"
         pictures.save_channel_choices(report / name, looks[-1][1])
-        captions[name] = f"Which channels leave, in how many images: {summary.name}, seed {seed}."
+        captions[name] = (
+            f"Which channels are factored out, in how many images: {summary.name}, seed {seed}."
+        )
         if len(looks) > 1 and summary.arm.online:
             name = f"{summary.name}-channels-history.png"
             steps, history = zip(*((step, levels[0]) for step, levels in looks), strict=True)
@@ -84,7 +88,7 @@ def _looks(run):
 
 def _minority(looks):
     if any(look.leaving is None for look in looks):
-        return tables.NOTHING
+        return NOTHING
     shares = np.concatenate([look.leaving for look in looks])
     return f"{np.minimum(shares, 1 - shares).mean():.1%}"
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from tfp_lcma.training.recipes.recipe import Recipe
 from tfp_lcma.training.studies.compare.arms import ARMS, EXIT_PRIORS, SHUFFLES, SPLITS
 
+from tfp_lcma.registry import check_name
+
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
@@ -20,8 +22,8 @@ class Comparison:
             sentences call them.
         kinds: kinds of arms of which the best is named.
         questions: further ones: an arm, and what it is compared with.
-        follows_channels: whether every run looks at which channels leave, and how Gaussian they
-            are.
+        follows_channels: whether every run looks at which channels are factored out, and how
+            Gaussian they are.
     """
 
     title: str
@@ -44,8 +46,7 @@ class Comparison:
             ValueError: there is no such arm.
         """
         for name in names:
-            if name not in self.arms:
-                raise ValueError(f"{argument} must be among {', '.join(self.arms)}; got {name!r}.")
+            check_name(argument, name, self.arms)
         return tuple(dict.fromkeys((self.baseline, *names))) if names else ()
 
     def possible(self, recipe: Recipe) -> list[str]:
@@ -55,7 +56,7 @@ class Comparison:
 
 COMPARISONS = {
     "splits": Comparison(
-        title="Who leaves early: an ablation",
+        title="What is factored out: a comparison of splits",
         arms=tuple(SPLITS),
         baseline="checkerboard",
         called="the static checkerboard",
@@ -72,7 +73,7 @@ COMPARISONS = {
         ),
     ),
     "exit-priors": Comparison(
-        title="What leaves, and under which prior: a comparison",
+        title="What is factored out, and under which prior: a comparison",
         arms=tuple(EXIT_PRIORS),
         baseline="conditional-gaussian",
         called="the conditional Gaussian",

@@ -8,12 +8,12 @@ from pathlib import Path
 from tfp_lcma.training.data import Dataset
 from tfp_lcma.training.recipes.recipe import Recipe
 from tfp_lcma.training.studies.compare.arms import ARMS
-from tfp_lcma.training.studies.overheads.timing import collecting_steps, fresh_model, ratio, timed
+from tfp_lcma.training.studies.timing import Ratio, collecting, ratios, ready_model
 
 from tfp_lcma.factorizations import Checkerboard
 from tfp_lcma.files import written_whole
 
-_ROUNDS = 30
+_ROUNDS, _COLLECTINGS = 30, 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Exchange:
         recipe: flow and optimisation.
         dataset: trained on.
         folder: where the rates are kept.
-        say: told what is going on.
+        say: called with every line of progress.
     """
 
     recipe: Recipe
@@ -43,13 +43,13 @@ class Exchange:
         def measure():
             self.say("timing steps of pre-training and baseline in turn")
             middle, low, high = self._step_ratio((None, {}), (Checkerboard(), {}))
-            collecting = middle * collecting_steps(self.recipe, self.dataset)
+            (once,) = ratios(collecting(self.recipe, self.dataset), _COLLECTINGS).values()
             return {
                 "step_ratio": middle,
                 "low": low,
                 "high": high,
-                "collecting": collecting,
-                "steps": middle * self.recipe.pretrain_steps + collecting,
+                "collecting": middle * once.median,
+                "steps": middle * (self.recipe.pretrain_steps + once.median),
             }
 
         return self._kept("exchange.json", measure)
@@ -64,23 +64,19 @@ class Exchange:
         def measure():
             self.say(f"timing steps of {arm} and {other} in turn")
             built = [(ARMS[name].build([], 0, 1), ARMS[name].options) for name in (arm, other)]
-            return dict(zip(("ratio", "low", "high"), self._step_ratio(*built), strict=True))
+            middle, low, high = self._step_ratio(*built)
+            return {"ratio": middle, "low": low, "high": high}
 
         return self._kept(f"exchange-{arm}-{other}.json", measure)
 
-    def _step_ratio(self, first, second):
+    def _step_ratio(self, first, second) -> Ratio:
         """Returns the ratio of two models' step times; each is a factorization and options."""
         batch = self.dataset.train.images[: self.recipe.batch_size]
-        models = [
-            fresh_model(self.recipe, self.dataset, factorization, **options)
-            for factorization, options in (first, second)
-        ]
-        calls = {
-            name: lambda model=model: model.train_on_batch(batch)
-            for name, model in zip(("first", "second"), models, strict=True)
-        }
-        durations = timed(calls, _ROUNDS)
-        return ratio(durations["first"], durations["second"])
+        calls = {}
+        for name, (factorization, options) in {"second": second, "first": first}.items():
+            model = ready_model(self.recipe, self.dataset, factorization, **options)
+            calls[name] = lambda model=model: model.train_on_batch(batch)
+        return ratios(calls, _ROUNDS)["first"]
 
     def _kept(self, name, measure):
         """Returns what is in a file, measuring and writing it if there is none."""

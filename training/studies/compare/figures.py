@@ -23,7 +23,7 @@ def showcase(summaries: Sequence[Summary], comparison: Comparison) -> list[Summa
         comparison.baseline,
         *comparison.subjects,
         *(s.name for s in chosen if s),
-        "nobody-leaves",
+        "no-split",
     ]
     by_name = {summary.name: summary for summary in summaries if summary.runs}
     return [by_name[name] for name in dict.fromkeys(names) if name in by_name]
@@ -46,11 +46,11 @@ def draw_figures(
         captions["curves.png"] = "Validation bits/dim in training, mean over seeds."
     for ending, caption in (
         ("samples", "Samples of {}, seed {}, not chosen."),
-        ("exit-map", "At which level the pixels leave: {}, seed {}."),
+        ("exit-map", "At which level the pixels are factored out: {}, seed {}."),
     ):
         for summary in shown:
             if ending == "exit-map" and pair_shares(summary) is None:
-                continue  # Components of blocks and whole images have no pixels that leave.
+                continue  # Components of blocks and whole images have no pixels of their own.
             seed = min(summary.runs)
             source = study / "pictures" / f"{Path(summary.runs[seed]['model']).stem}-{ending}.png"
             if source.exists():
@@ -121,16 +121,17 @@ def _draw_statistics(folder, report):
         name = f"log-det-level-{level + 1}.png"
         title = f"mean log-det to the end of level {level + 1}"
         pictures.save_log_det_map(report / name, log_det, title=title)
-        captions[name] = f"{title.capitalize()} of the flow in which nobody leaves, seed {seed}."
+        captions[name] = f"{title.capitalize()} of the flow without a split, seed {seed}."
     for level, prices in enumerate(ExitPrice(statistics).prices):
         name = f"exit-price-level-{level + 1}.png"
         # Several channels: their prices add up.
         maps = {
-            f"{pair_name(pair)} leave": prices[..., i].sum(axis=-1) for i, pair in enumerate(PAIRS)
+            f"{pair_name(pair)} removed": prices[..., i].sum(axis=-1)
+            for i, pair in enumerate(PAIRS)
         }
         pictures.save_block_maps(report / name, maps, label="exit price, nats per block")
         captions[name] = (
-            f"What it costs each pair of pixels (0 1 over 2 3) to leave at level {level + 1}, "
+            f"What it costs to factor out each pair of pixels (0 1 over 2 3) at level {level + 1}, "
             f"Gaussian approximation, seed {seed}."
         )
     return captions

@@ -26,7 +26,7 @@ def read_test(
         finalists: arms; every finished seed of each is evaluated.
         draws: dequantisation draws an image.
         command: written beside the numbers.
-        say: told what is going on.
+        say: called with every line of progress.
 
     Raises:
         ValueError: a finalist has no finished run, or a file is damaged.

@@ -19,13 +19,13 @@ from tfp_lcma.files import written_whole
 
 @dataclasses.dataclass(frozen=True)
 class Pretraining:
-    """A flow in which nobody leaves, trained for the recipe's `pretrain_steps`.
+    """A flow without a split, trained for the recipe's `pretrain_steps`.
 
     Attributes:
         recipe: flow and optimisation.
         dataset: trained on; its training images give the statistics.
         folder: where statistics and costs are kept.
-        say: told what is going on.
+        say: called with every line of progress.
     """
 
     recipe: Recipe

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from tfp_lcma.training.reports.tables import NOTHING, markdown
 from tfp_lcma.training.studies.compare import tables
 from tfp_lcma.training.studies.compare.channels import ON_ENTROPIES, draw_channels, entropies_table
 from tfp_lcma.training.studies.compare.comparisons import COMPARISONS
@@ -49,7 +50,7 @@ def write_report(study: Path, report: Path) -> Path:
         f"## All arms\n\n{table}",
         _how_to_read(settings, summaries, comparison.baseline),
         questions and f"## Named questions\n\n{tables.answers_table(questions)}\n\n{_ON_QUESTIONS}",
-        entropies and f"## How Gaussian what leaves is\n\n{entropies}\n\n{ON_ENTROPIES}",
+        entropies and f"## How Gaussian what is factored out is\n\n{entropies}\n\n{ON_ENTROPIES}",
         failures and f"## Runs that failed\n\n{failures}",
         "## Pictures",
         *(f"![{caption}]({name})\n*{caption}*" for name, caption in captions.items()),
@@ -105,16 +106,16 @@ def _facts(settings: dict, summaries: Sequence[Summary], exchange: dict[str, flo
     }
     if exchange:
         facts["cost"] = (
-            "a step in which nobody leaves takes {step_ratio:.2f} times as long as one of the "
+            "a step of the flow without a split takes {step_ratio:.2f} times as long as one of the "
             "baseline (95% interval {low:.2f} to {high:.2f}), collecting statistics as long as "
             "{collecting:.0f} steps, a pre-training with it as long as {steps:.0f}; timed in turn"
         ).format(**exchange)
-    return tables.markdown(["", ""], [[name, fact] for name, fact in facts.items()])
+    return markdown(["", ""], [[name, fact] for name, fact in facts.items()])
 
 
 def _range(numbers) -> str:
     if not numbers:
-        return tables.NOTHING
+        return NOTHING
     low, high = min(numbers), max(numbers)
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from tfp_lcma.training.studies.compare import tables
+from tfp_lcma.training.reports.tables import markdown
 
 from tfp_lcma.factorizations import LogDetStatistics, view
 
@@ -13,7 +13,7 @@ ON_SCORES = (
     "Rank correlation of LCMA's score at level 1, the mean log-det of a pixel: with the pixel's "
     "variance in the training images, over all pixels and within 2×2 blocks, where the choice is "
     "made; and, within blocks, with how often the couplings' masks let the pixel be transformed. "
-    "Whoever keeps high scores keeps what correlates positively."
+    "A rule that keeps high scores keeps what correlates positively."
 )
 
 
@@ -38,7 +38,7 @@ def scores_table(statistics: Path) -> str:
         )
         rows.append([path.name.split("-")[1], *(f"{value:+.2f}" for value in followed)])
     heads = ["seed", "variance, all pixels", "variance, within blocks", "masks, within blocks"]
-    return tables.markdown(heads, rows) if rows else ""
+    return markdown(heads, rows) if rows else ""
 
 
 def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 
 import numpy as np
+from tfp_lcma.training.reports.tables import NOTHING, markdown
 from tfp_lcma.training.studies.compare.arms import PRETRAININGS
 from tfp_lcma.training.studies.compare.paired import Mean, holm, mean_of
 from tfp_lcma.training.studies.compare.questions import Answer
 from tfp_lcma.training.studies.compare.summary import Summary
 
 from tfp_lcma.factorizations import PAIRS
-
-NOTHING = "n/a"
 
 
 def results_table(
@@ -82,12 +81,6 @@ def pair_shares(summary: Summary) -> np.ndarray | None:
 def pair_name(pair: tuple[int, int]) -> str:
     """Returns what a pair is called in tables and pictures."""
     return f"{pair[0]} and {pair[1]}"
-
-
-def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Returns a table."""
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def with_error(mean: Mean, form: str = ".4f") -> str:

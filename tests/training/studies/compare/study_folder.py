@@ -22,7 +22,7 @@ BITS = {
     "complement": [2.00, 2.11, 2.29],
     "haar": [1.80, 1.92, 2.08],
     "karhunen-loeve": [1.85, 1.96, 2.15],
-    "nobody-leaves": [1.70, 1.80, 2.00],
+    "no-split": [1.70, 1.80, 2.00],
 }
 _PAIRS = {"checkerboard": [0, 0, 4, 0, 0, 0], "complement": [0, 0, 0, 4, 0, 0]}
 _COST = {"training_seconds": 30.0, "collecting_seconds": 6.0}
@@ -34,7 +34,7 @@ def result(arm, seed, bits):
     return {
         "arm": arm,
         "seed": seed,
-        "command": "python -m tfp_lcma.training.studies.compare --data digits",
+        "command": "tfp-lcma compare --data digits",
         "steps": 600,
         "parameters": 1000,
         "seconds": 60.0,

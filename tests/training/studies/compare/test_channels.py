@@ -32,9 +32,9 @@ def study(tmp_path):
     return tmp_path
 
 
-def test_the_report_says_how_the_entropy_of_what_leaves_rose(study):
+def test_the_report_says_how_the_entropy_of_what_is_factored_out_rose(study):
     report = write_report(study, study / "report").read_text()
-    section = report.split("## How Gaussian what leaves is")[1].split("\n## ")[0]
+    section = report.split("## How Gaussian what is factored out is")[1].split("\n## ")[0]
     (row,) = [line for line in section.splitlines() if line.startswith("| entropy-invariant")]
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells == [

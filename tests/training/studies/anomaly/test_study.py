@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
-from tfp_lcma.training.studies.anomaly.__main__ import main
+from tfp_lcma.training.cli.anomaly import anomaly
 from tfp_lcma.training.studies.anomaly.image_sets import CORRUPTIONS
 from tfp_lcma.training.studies.anomaly.scoring import SCORES, Scorer
 from tfp_lcma.training.studies.results import ResultsFile
@@ -29,7 +29,7 @@ SETTINGS = (
 
 
 def call(*arguments):
-    return CliRunner().invoke(main, list(arguments))
+    return CliRunner().invoke(anomaly, list(arguments))
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_even_a_tiny_flow_knows_noise_and_finds_it(row):
 
 def test_report_has_the_command_tables_and_pictures(study, row):
     text = (study[0] / "report" / "report.md").read_text(encoding="utf-8")
-    assert "main --data digits --set evaluation.draws=1 --steps 60" in text
+    assert "anomaly --data digits --set evaluation.draws=1 --steps 60" in text
     assert "/nowhere" not in text
     black, error = row["outliers"]["black"]["auc"]["typicality"]
     line = re.search(r"^\| black \|.*$", text, flags=re.MULTILINE)[0]
@@ -103,7 +103,7 @@ def test_a_finished_seed_is_not_repeated_and_other_settings_are_refused(study, m
     [
         (("--data", "digits", "--factorization", "best"), "--factorization must be one of"),
         (("--data", "digits", "--seeds", "0"), "0 is not in the range"),
-        (("--data", "digits", "--steps", "0"), "steps must be at least 1; got 0"),
+        (("--data", "digits", "--steps", "0"), "'--steps': 0 is not in the range"),
         (("--data", "fashion_mnist", "--data-dir", "/nowhere"), "is not prepared"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Command line: train on one set of images, score others, say how well scores tell them apart."""
+"""`tfp-lcma anomaly`: train on some images, score others, say how well scores part them."""
 
 from pathlib import Path
 
@@ -10,48 +10,64 @@ from tfp_lcma.training.cli.options import (
     recipe_options,
     threads_option,
 )
+from tfp_lcma.training.cli.paths import check_folder
+from tfp_lcma.training.recipes.recipe import Recipe
 
 
-@click.command(context_settings={"show_default": True})
+@click.command(epilog="Example: tfp-lcma anomaly --data digits --seeds 3")
 @recipe_options
 @factorization_option("checkerboard")
-@click.option("--steps", type=int, help="Most steps of training.  [default: the recipe's]")
-@click.option("--seeds", type=click.IntRange(1), default=1, help="Flows to train: seeds 0, 1, ...")
-@click.option("--count", type=click.IntRange(2), default=1000, help="Most images a set.")
-@data_options
+@click.option(
+    "--steps", type=click.IntRange(1), help="Most steps of each phase.  [default: the recipe's]"
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Flows to train: seeds 0, 1, ...",
+)
+@click.option(
+    "--count", type=click.IntRange(2), default=1000, show_default=True, help="Most images a set."
+)
 @click.option(
     "--run-dir",
     type=click.Path(path_type=Path),
-    help="Where flows and results go.  [default: runs/anomaly/RECIPE]",
+    help="Where flows and results go.  [default: runs/anomaly/DATA-MODEL]",
 )
 @click.option(
     "--report-dir",
     type=click.Path(path_type=Path),
     help="Where the report goes.  [default: report in the run's folder]",
 )
+@data_options
 @threads_option
 @click.option("--quiet", is_flag=True, help="Show the report's path only.")
 @click.pass_context
-def main(
+def anomaly(
     context,
-    recipe,
+    recipe: Recipe,
     factorization,
     steps,
     seeds,
     count,
-    data_dir,
-    limit,
     run_dir,
     report_dir,
+    limit,
+    data_dir,
     threads,
     quiet,
 ):
-    """Scores test images against other data sets, corruptions and simple images, by ROC-AUC.
+    """Score test images against other data sets, corruptions and simple images, by ROC-AUC.
 
     Scores are bits per dimension, typicality and complexity-corrected bits per dimension; maps
     of log-likelihood are asked to find pasted patches. What is usual is measured on training
     images, the test images are read once for every seed. Finished seeds are not repeated.
     """
+    folder = check_folder("--run-dir", run_dir or Path("runs") / "anomaly" / recipe.name)
+    report = check_folder("--report-dir", report_dir or folder / "report")
+    recipe = recipe.replaced(steps=steps, pretrain_steps=steps)
+
     from tfp_lcma.training.runs.progress import Progress
     from tfp_lcma.training.runs.threads import use_threads
     from tfp_lcma.training.runs.trainer import TrainingFailedError
@@ -60,23 +76,18 @@ def main(
 
     use_threads(threads)
     try:
-        settings = recipe.replaced(steps=steps, pretrain_steps=steps)
         study = Study(
-            recipe=settings,
+            recipe=recipe,
             factorization=factorization,
-            dataset=settings.load_dataset(data_dir=data_dir, limit=limit),
+            dataset=recipe.load_dataset(data_dir=data_dir, limit=limit),
             data_dir=data_dir,
-            folder=run_dir or Path("runs") / "anomaly" / recipe.name,
+            folder=folder,
             count=count,
             command=command_given(context),
             progress=Progress(quiet=quiet),
         )
         study.run(range(seeds))
-        path = write_report(study.folder, report_dir or study.folder / "report")
+        path = write_report(folder, report)
     except (ValueError, OSError, TrainingFailedError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"The report is {path}.")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,7 @@
 """Times taken in turn, as ratios."""
 
 import numpy as np
-from tfp_lcma.training.studies.overheads import timing
+from tfp_lcma.training.studies import timing
 
 
 def test_ratio_is_the_median_of_paired_ratios_within_its_interval():

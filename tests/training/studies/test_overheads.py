@@ -1,0 +1,69 @@
+"""The table of what parts cost: every part can be measured, and the table says what was."""
+
+import time
+
+import pytest
+import tensorflow as tf
+from tfp_lcma.training.recipes import Recipe
+from tfp_lcma.training.studies import overheads as study
+
+from tests.toys import tiny_flow
+from tests.training.tiny import tiny_dataset, tiny_recipe
+
+
+@pytest.fixture
+def eager(monkeypatch):
+    """Tiny flows without graphs: every part is called once, not timed."""
+
+    def build_flow(recipe, event_shape, factorization, exit_prior=None):
+        return tiny_flow(event_shape, 2, factorization, exit_prior)
+
+    monkeypatch.setattr(Recipe, "build_flow", build_flow)
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+def test_table_has_the_ratio_of_every_call_to_the_first_of_its_group(monkeypatch):
+    def part(recipe, dataset):
+        yield {"first": lambda: time.sleep(1e-3), "second": lambda: time.sleep(3e-3)}
+        yield {"other first": lambda: None, "again": lambda: None}
+
+    monkeypatch.setitem(study.PARTS, "part", part)
+    said = []
+    table = study.overheads(tiny_recipe(), tiny_dataset(), ["part"], 4, said.append)
+    rows = [[c.strip() for c in line.strip("|").split("|")] for line in table.splitlines()[4:]]
+    assert [row[:3] for row in rows] == [
+        ["part", "second", "first"],
+        ["part", "again", "other first"],
+    ]
+    assert float(rows[0][3]) > 1.5
+    assert len(said) == 2
+
+
+@pytest.mark.parametrize(
+    "part", ["collecting", "online-splits", "shuffles", "exits", "batching", "validation"]
+)
+def test_every_part_can_be_called(part, eager):
+    for calls in study.PARTS[part](tiny_recipe(), tiny_dataset(16)):
+        assert len(calls) > 1
+        for call in calls.values():
+            call()
+
+
+def test_exports_are_timed_beside_the_model(monkeypatch):
+    """One export stands for both: compiling one by XLA has tests of its own."""
+    export = study.lcma.export_saved_model
+    versions = []
+
+    def once(model, folder, jit_compile=False, **options):
+        if not versions:
+            versions.append(export(model, folder, **options))
+        return versions[0]
+
+    monkeypatch.setattr(study.lcma, "export_saved_model", once)
+    monkeypatch.setattr(Recipe, "build_flow", lambda r, shape, split: tiny_flow(shape, 2, split))
+    (calls,) = study.PARTS["serving"](tiny_recipe(), tiny_dataset(16))
+    score, *others = (call() for call in calls.values())
+    for other in others:
+        assert other == pytest.approx(score, rel=1e-5)

@@ -1,0 +1,153 @@
+"""`tfp-lcma compare`: ways to choose what is factored out, at one budget, over several seeds."""
+
+import re
+from pathlib import Path
+
+import click
+from tfp_lcma.training.cli.options import (
+    command_given,
+    data_options,
+    recipe_options,
+    threads_option,
+)
+from tfp_lcma.training.cli.paths import check_folder
+from tfp_lcma.training.recipes.recipe import Recipe
+from tfp_lcma.training.studies.compare.comparisons import COMPARISONS
+
+
+@click.command(
+    epilog="Example: tfp-lcma compare --data digits --steps 400 --seeds 3 --arms lcma,haar"
+)
+@recipe_options
+@click.option(
+    "--compare",
+    "about",
+    type=click.Choice(list(COMPARISONS)),
+    default="splits",
+    show_default=True,
+    help="What differs: what is factored out, its prior, or the shuffle before the split.",
+)
+@click.option(
+    "--arms",
+    help='Names, separated by commas; "" for none.  [default: all that the model allows]',
+)
+@click.option("--steps", type=click.IntRange(1), help="Of every run.  [default: the recipe's]")
+@click.option(
+    "--seeds",
+    default="3",
+    show_default=True,
+    help="How many (3 stands for 0, 1, 2), or which: 3-5.",
+)
+@click.option("--finalists", default="", help="Arms to evaluate on the test images at the end.")
+@click.option(
+    "--run-dir",
+    type=click.Path(path_type=Path),
+    help="Where results, models and pictures go.  [default: runs/compare/DATA-MODEL]",
+)
+@click.option(
+    "--report-dir",
+    type=click.Path(path_type=Path),
+    help="Where the report goes.  [default: report in the run's folder]",
+)
+@click.option("--report-only", is_flag=True, help="Train nothing, write the report.")
+@click.option(
+    "--pretrain-steps",
+    type=click.IntRange(1),
+    help="Steps of pre-training.  [default: half of --steps]",
+)
+@data_options
+@click.option(
+    "--extractor",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Keras file of your own network for FID and KID, from images in [0, 1] to features.  "
+    "[default: a classifier that is trained on the training images]",
+)
+@threads_option
+@click.option("--quiet", is_flag=True, help="Show the report's path only.")
+@click.pass_context
+def compare(
+    context,
+    recipe: Recipe,
+    about,
+    arms,
+    steps,
+    seeds,
+    finalists,
+    run_dir,
+    report_dir,
+    report_only,
+    pretrain_steps,
+    limit,
+    data_dir,
+    extractor,
+    threads,
+    quiet,
+):
+    """Train one flow in many ways, all at the same budget, and report which did best.
+
+    Every arm of a seed has the same initial weights, batches and noise; settings are spent as they
+    are, warm-up too. Interrupted, the same command carries on after the last finished run; called
+    again with more arms or seeds it runs what is missing. The report is written after every call.
+    """
+    folder = check_folder("--run-dir", run_dir or Path("runs") / "compare" / recipe.name)
+    report = check_folder("--report-dir", report_dir or folder / "report")
+    recipe = recipe.replaced(steps=steps)
+    recipe = recipe.replaced(pretrain_steps=pretrain_steps or max(recipe.steps // 2, 1))
+    chosen_seeds, comparison = parse_seeds(seeds), COMPARISONS[about]
+    every = comparison.possible(recipe)
+    try:
+        names = comparison.choose(every if arms is None else _names(arms), "--arms")
+        tested = comparison.choose(_names(finalists), "--finalists")
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+    from tfp_lcma.training.runs.progress import Progress
+    from tfp_lcma.training.runs.threads import use_threads
+    from tfp_lcma.training.studies.compare.finalists import read_test
+    from tfp_lcma.training.studies.compare.report import write_report
+    from tfp_lcma.training.studies.compare.study import Study
+
+    use_threads(threads)
+    try:
+        if not report_only:
+            dataset = recipe.load_dataset(data_dir=data_dir, limit=limit)
+            study = Study(
+                comparison=about,
+                recipe=recipe,
+                dataset=dataset,
+                folder=folder,
+                command=command_given(context),
+                extractor_file=extractor,
+                progress=Progress(quiet=quiet),
+            )
+            study.run(names, chosen_seeds)
+            read_test(
+                folder,
+                dataset.test,
+                tested,
+                draws=recipe.draws,
+                command=study.command,
+                say=study.progress.say,
+            )
+        path = write_report(folder, report)
+    except (ValueError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"The report is {path}.")
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Returns 0, 1, 2 for "3" and 3, 4, 5 for "3-5".
+
+    Raises:
+        click.UsageError: the text is neither.
+    """
+    found = re.fullmatch(r"(?:(\d+)-)?(\d+)", text.strip())
+    first, last = (int(found[1] or 0), int(found[2])) if found else (0, -1)
+    seeds = range(first, last + 1 if found and found[1] else last)
+    if not seeds:
+        raise click.UsageError(f"--seeds must be how many (3) or which (3-5); got {text!r}.")
+    return list(seeds)
+
+
+def _names(text):
+    return [name.strip() for name in text.split(",") if name.strip()]

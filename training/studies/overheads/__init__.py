@@ -1,1 +1,0 @@
-"""What parts cost in time, as ratios within one run."""
