@@ -13,11 +13,14 @@ SECTIONS = {
         "train": (f"{_CLI}.train:train", "Train a flow on a data set or your own images."),
         "sample": (f"{_CLI}.sample:sample", "Draw images from a trained flow."),
         "score": (f"{_CLI}.score:score", "Score image files by their likelihood."),
+        "anomaly": (f"{_CLI}.anomaly:anomaly", "Measure how well scores find odd images."),
     },
     "Serve": {
         "export": (f"{_CLI}.export:export", "Export a run as a SavedModel's next version."),
     },
     "Study": {
+        "compare": (f"{_CLI}.compare:compare", "Compare splits, priors or shuffles, over seeds."),
+        "benchmark": (f"{_CLI}.benchmark:benchmark", "Time flows beside other libraries."),
         "recipes": (f"{_CLI}.recipes:recipes", "List data sets, models and settings, show them."),
     },
 }
