@@ -6,8 +6,9 @@ import sys
 
 def main() -> None:
     """Runs the command line."""
-    # Of TensorFlow's own messages only errors: which processor it found is nobody's question here.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Which processor TensorFlow's library found, and which it missed, is nobody's question here;
+    # what goes wrong in Python is an exception.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         from tfp_lcma.training.cli.group import group
 

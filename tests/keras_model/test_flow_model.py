@@ -128,6 +128,18 @@ def single_draws(model, images, draws, seed):
     return np.stack(result)
 
 
+def test_questions_to_several_models_are_no_retracing_to_be_warned_of(caplog):
+    tf.get_logger().addHandler(caplog.handler)
+    images = pictures(4)
+    for _ in range(3):
+        model = tiny_model()
+        model.initialize(images)
+        model.decode(model.encode(images))
+        model.log_prob(images)
+    tf.get_logger().removeHandler(caplog.handler)
+    assert "retracing" not in caplog.text
+
+
 @MODELS
 def test_draws_average_densities_and_tighten_the_bound(model):
     images = pictures(30, seed=1)

@@ -1,5 +1,6 @@
 """What a trained model can be asked about arrays of images: densities, samples, latents."""
 
+import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -211,7 +212,9 @@ class Questions:
         if key not in self._compiled_functions:
             specs = [tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in arrays]
             specs += [tf.TensorSpec(argument.shape, argument.dtype) for argument in arguments]
-            called = function if conditional else lambda x, *others: function(x, None, *others)
+            # TensorFlow counts tracings by a function's code and warns of five: here every model's
+            # every question has the same code. A partial is counted by itself.
+            called = functools.partial(function if conditional else _unconditional(function))
             self._compiled_functions[key] = tf.function(
                 called, input_signature=specs, autograph=False
             )
@@ -231,3 +234,8 @@ class Questions:
         x, condition = self._rows(x, condition, argument)
         middle = x + 0.5 if x.dtype.kind in "ui" else x
         return middle.astype(self.flow.dtype.as_numpy_dtype), condition
+
+
+def _unconditional(function):
+    """Returns a function of images and a condition without the condition, which is None."""
+    return lambda x, *others: function(x, None, *others)
