@@ -25,11 +25,11 @@ def batches(
 
     Args:
         images: uint8 [n, H, W, C], possibly a memory map.
-        batch_size: images a step.
-        seed: of the order and the flips.
-        start: first step.
-        stop: the step after the last.
-        flip: whether to flip images left to right at random.
+        batch_size: Images a step.
+        seed: Of the order and the flips.
+        start: First step.
+        stop: The step after the last.
+        flip: Whether to flip images left to right at random.
         labels: int [n], the class of every image, to go with it; None: images alone.
 
     Returns:
@@ -56,7 +56,9 @@ def batches(
         loaded = tf.ensure_shape(loaded, (batch_size, *images.shape[1:]))
         if labels is None:
             return loaded
-        told = tf.numpy_function(lambda step: labels[rows(step)].astype(np.int32), [step], tf.int32)
-        return loaded, tf.ensure_shape(told, (batch_size,))
+        classes = tf.numpy_function(
+            lambda step: labels[rows(step)].astype(np.int32), [step], tf.int32
+        )
+        return loaded, tf.ensure_shape(classes, (batch_size,))
 
     return tf.data.Dataset.range(start, stop).map(load).prefetch(_PREFETCHED)

@@ -21,19 +21,19 @@ def read_or_decode(
     """Returns all batches as one array.
 
     Args:
-        batches: yields uint8 arrays [b, ...], together [n, ...]; not called if a file of an
+        batches: Yields uint8 arrays [b, ...], together [n, ...]; not called if a file of an
             earlier call is there.
         shape: (n, ...).
-        data: folder of the encoded data. The file goes into the folder `decoded` beside it, or
+        data: Folder of the encoded data. The file goes into the folder `decoded` beside it, or
             into the user's cache folder where that is read-only.
-        file: name of the file; it must tell apart all that can be decoded from `data`.
-        in_memory: neither reads nor writes a file.
+        file: Name of the file; it must tell apart all that can be decoded from `data`.
+        in_memory: Neither reads nor writes a file.
 
     Returns:
         uint8 array of that shape; read-only memory map unless `in_memory`.
 
     Raises:
-        ValueError: the batches do not fill the shape.
+        ValueError: If the batches do not fill the shape.
     """
     if in_memory:
         images = np.empty(shape, np.uint8)

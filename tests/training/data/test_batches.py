@@ -51,6 +51,6 @@ def test_pixels_are_never_changed_but_by_the_flip(flip):
 
 def test_labels_go_with_their_images():
     labels = np.arange(10, dtype=np.int64) + 100
-    for images, told in batches(IMAGES, batch_size=4, seed=1, start=0, stop=5, labels=labels):
-        assert told.dtype == "int32"
-        np.testing.assert_array_equal(images[:, 0, 0, 0] + 100, told)
+    for images, classes in batches(IMAGES, batch_size=4, seed=1, start=0, stop=5, labels=labels):
+        assert classes.dtype == "int32"
+        np.testing.assert_array_equal(images[:, 0, 0, 0] + 100, classes)

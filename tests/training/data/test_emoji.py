@@ -119,10 +119,10 @@ def test_a_damaged_archive_is_named(kept, folder, tmp_path):
         load("emoji", data_dir=tmp_path)
 
 
-def test_a_damaged_picture_is_named(tmp_path):
+def test_damaged_pictures_are_refused(tmp_path):
     files = {f"assets/1f40{digit}.webp": picture(0) for digit in "01234"}
     pack(tmp_path, files | {"assets/1f405.webp": b"no picture"})
-    with pytest.raises(ValueError, match=r"1f405\.webp"):
+    with pytest.raises(ValueError, match="damaged: 1"):
         load("emoji", data_dir=tmp_path)
 
 
