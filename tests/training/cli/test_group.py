@@ -3,11 +3,14 @@
 import json
 import subprocess
 import sys
+import warnings
 
 import click
 import pytest
 from click.testing import CliRunner
 from tfp_lcma.training.cli.group import COMMANDS, SECTIONS, group
+
+from tfp_lcma.__main__ import main
 
 
 def call(*arguments):
@@ -92,6 +95,16 @@ main()
     assert process.returncode == 1
     (line,) = process.stderr.strip().splitlines()
     assert "click" in line and 'pip install "tfp_lcma[training]"' in line
+
+
+def test_a_warning_is_a_sentence(monkeypatch):
+    # Put back by pytest, which formats its own warnings by it.
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
+    monkeypatch.setattr(sys, "argv", ["tfp-lcma", "--version"])
+    with pytest.raises(SystemExit):
+        main()
+    text = warnings.formatwarning("HEIC is not read.", UserWarning, "file.py", 7, None)
+    assert text == "Warning: HEIC is not read.\n"
 
 
 def test_the_shell_completes_names(monkeypatch):
