@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-slow format clean
+.PHONY: demo test test-slow test-install format clean
 
 demo: $(INSTALLED)
 	$(BIN)/tfp-lcma demo
@@ -19,6 +19,10 @@ test: $(INSTALLED)
 # Paper-sized models: one real training step of each.
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow
+
+# From the wheel, in an empty virtual environment: what a user does first. Downloads the packages.
+test-install:
+	tests/installed.sh $(PYTHON)
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
