@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import shlex
 import tomllib
 from collections.abc import Callable, Mapping
@@ -18,7 +19,7 @@ from tfp_lcma.training.recipes.compose import (
     published,
 )
 from tfp_lcma.training.recipes.recipe import Recipe, flag_of
-from tfp_lcma.training.recipes.tables import from_tables, overridden, read_toml
+from tfp_lcma.training.recipes.tables import from_tables, overridden, read_toml, recipe_name
 
 from tfp_lcma.registry import FACTORIZATIONS, check_name, nearest_first
 
@@ -158,7 +159,7 @@ def given_recipe(
                 raise click.UsageError("--data is missing.")
             source = data_source(data)
             model = checked_name("--model", model or DEFAULT_MODEL, model_names())
-            name, tables = f"{Path(source).stem or 'images'}-{model}", composed(source, model)
+            name, tables = recipe_name(source, model), composed(source, model)
         return from_tables(name, overridden(tables, overrides))
     except SettingError as error:
         flag = flag_of(error.setting) if "." in error.setting else f"--set {error.setting}"
@@ -216,6 +217,13 @@ def command_given(context: click.Context) -> str:
             if not option.is_flag:
                 words.append(str(one))
     return shlex.join(words)
+
+
+def in_flags(error: Exception) -> str:
+    """Returns what an error says, the option named where it begins with a Python argument."""
+    return re.sub(
+        r"^(data|image_size|labels|limit)\b", lambda m: f"--{m[0].replace('_', '-')}", str(error)
+    )
 
 
 def added(command: Callable, *options: Callable) -> Callable:

@@ -6,6 +6,7 @@ import click
 from tfp_lcma.training.cli.options import (
     data_options,
     factorization_option,
+    in_flags,
     recipe_options,
     threads_option,
 )
@@ -89,14 +90,20 @@ def train(
     if not no_export:
         export = check_folder("--export-dir", export_dir or Path("saved_models") / recipe.name)
 
-    from tfp_lcma.training.runs.progress import Progress
-    from tfp_lcma.training.runs.run import Run
     from tfp_lcma.training.runs.threads import use_threads
-    from tfp_lcma.training.runs.trainer import TrainingFailedError
 
     use_threads(threads)
     try:
-        dataset = recipe.load_dataset(data_dir=data_dir, limit=limit)
+        # Images that are missing are named before TensorFlow is imported.
+        dataset = recipe.load_dataset(data_dir=data_dir, limit=limit, labels=labels)
+    except (ValueError, OSError) as error:
+        raise click.ClickException(in_flags(error)) from error
+
+    from tfp_lcma.training.runs.progress import Progress
+    from tfp_lcma.training.runs.run import Run
+    from tfp_lcma.training.runs.trainer import TrainingFailedError
+
+    try:
         run = Run(
             recipe=recipe,
             factorization=factorization,

@@ -29,8 +29,13 @@ def load_recipe(data: str, model: str = "real_nvp", **changes) -> Recipe:
         ValueError: there is no such model.
     """
     check_name("model", model, model_names())
-    name = f"{Path(data).stem or 'images'}-{model}"
-    return from_tables(name, composed(data, model)).replaced(**changes)
+    return from_tables(recipe_name(data, model), composed(data, model)).replaced(**changes)
+
+
+def recipe_name(data: str, model: str) -> str:
+    """Returns what a recipe of a data set, or the path of images, and a model is called."""
+    # The whole path, for "." has a name too.
+    return f"{Path(data).resolve().name.removesuffix('.npz') or 'images'}-{model}"
 
 
 def from_tables(name: str, tables: Mapping[str, Mapping[str, Any]]) -> Recipe:

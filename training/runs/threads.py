@@ -1,7 +1,5 @@
 """How many threads TensorFlow may use."""
 
-import tensorflow as tf
-
 
 def use_threads(threads: int | None) -> None:
     """Bounds TensorFlow's threads; one of each kind makes every sum's order, and so a run, repeat.
@@ -10,6 +8,8 @@ def use_threads(threads: int | None) -> None:
     """
     if threads is None:
         return
+    import tensorflow as tf
+
     if threads < 1:
         raise ValueError(f"threads must be at least 1; got {threads}.")
     tf.config.threading.set_intra_op_parallelism_threads(threads)
