@@ -48,7 +48,10 @@ def score(folder, images, output, maps, draws, label):
         raise click.UsageError(f"IMAGES must hold image files; found none in {_listed(images)}.")
     density = load(folder, label)
     if density.pixels is None:
-        raise click.ClickException(f"{folder} does not say what is made of an image file.")
+        raise click.ClickException(
+            f"{folder} does not say how an image file becomes an image of the model; an export "
+            "does that was made with pixels=."
+        )
     if density.conditions is not None and label is None:
         raise click.UsageError(
             f"--class must be given, one of 0 to {density.conditions - 1}: the model is "

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 # What Pillow may open; some of its other readers start programs.
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 _MODES = {1: "L", 3: "RGB"}
 CHANNELS = tuple(_MODES)
 
@@ -104,11 +104,11 @@ def read_pixels(
             # Twice its limit, Pillow refuses an image; up to there it would only warn.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             source = io.BytesIO(file) if isinstance(file, bytes) else file
-            image = Image.open(source, formats=FORMATS)
+            image = Image.open(source, formats=_FORMATS)
         with image:
             pixels = np.asarray(_fitted(image, settings))
     except UnidentifiedImageError as error:
-        raise _unreadable(file, f"it is no {_listed(FORMATS)} image") from error
+        raise _unreadable(file, "it is no PNG, JPEG, WebP, BMP or GIF image") from error
     except Exception as error:
         # Pillow's readers raise whatever a damaged file leads them to.
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
@@ -133,8 +133,6 @@ def _fitted(image: Image.Image, settings: PixelSettings) -> Image.Image:
 def _eight_bits(image: Image.Image) -> Image.Image:
     """Returns greys of 16 bits as 8, which Pillow would clip at 255."""
     if not image.mode.startswith("I;16"):
-        if image.mode in ("I", "F"):
-            raise ValueError(f"its pixels are of mode {image.mode!r}, neither 8 nor 16 bits")
         return image
     values = np.asarray(image)
     grey = Image.fromarray((values >> 8).astype(np.uint8))
@@ -144,10 +142,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _unreadable(file, reason) -> UnreadableImageError:
-    name = file if isinstance(file, str | os.PathLike) else getattr(file, "name", None)
-    which = "image" if name is None else f"image {os.fspath(name)!r}"
+    # An open file may be named by a number, too.
+    name = getattr(file, "name", None) if hasattr(file, "read") else file
+    which = f"image {os.fspath(name)!r}" if isinstance(name, str | os.PathLike) else "image"
     return UnreadableImageError(f"cannot read {which}: {reason}.")
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    return f"{', '.join(names[:-1])} or {names[-1]}"

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tempfile
 import zlib
 
 import numpy as np
@@ -167,8 +168,12 @@ def test_what_cannot_be_read_is_named(content, tmp_path):
     path.write_bytes(content)
     with pytest.raises(UnreadableImageError, match=r"image '.*broken\.png'"):
         read_pixels(path, COLOUR)
-    with pytest.raises(UnreadableImageError):
-        read_pixels(content, COLOUR)
+    with path.open("rb") as file, pytest.raises(UnreadableImageError, match=r"broken\.png"):
+        read_pixels(file, COLOUR)
+    with tempfile.TemporaryFile() as numbered:
+        for file in (content, io.BytesIO(content), numbered):
+            with pytest.raises(UnreadableImageError, match="cannot read image: "):
+                read_pixels(file, COLOUR)
 
 
 def test_a_missing_file_is_named(tmp_path):
