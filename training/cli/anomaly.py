@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import click
+from tfp_lcma.training.cli.given import command_given
 from tfp_lcma.training.cli.options import (
-    command_given,
     data_options,
     factorization_option,
     recipe_options,

@@ -5,7 +5,11 @@ from pathlib import Path
 
 import click
 from click.core import ParameterSource
-from tfp_lcma.training.cli.options import data_options, given_recipe, threads_option
+from tfp_lcma.training.cli.given import given_recipe
+from tfp_lcma.training.cli.options import (
+    data_options,
+    threads_option,
+)
 from tfp_lcma.training.cli.paths import check_folder
 
 from tfp_lcma.registry import check_name

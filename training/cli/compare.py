@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 import click
+from tfp_lcma.training.cli.given import command_given
 from tfp_lcma.training.cli.options import (
-    command_given,
     data_options,
     recipe_options,
     threads_option,

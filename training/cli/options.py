@@ -1,29 +1,14 @@
 """Options that commands share."""
 
 import functools
-import os
-import re
-import shlex
-import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import click
-from tfp_lcma.training.recipes.checks import SettingError
-from tfp_lcma.training.recipes.compose import (
-    composed,
-    data_names,
-    model_names,
-    paper_names,
-    published,
-)
-from tfp_lcma.training.recipes.recipe import Recipe, flag_of
-from tfp_lcma.training.recipes.tables import from_tables, overridden, read_toml, recipe_name
+from tfp_lcma.training.cli.given import DEFAULT_MODEL, checked_name, given_recipe, read_config
+from tfp_lcma.training.recipes.compose import data_names, model_names, paper_names
 
-from tfp_lcma.registry import FACTORIZATIONS, check_name, nearest_first
-
-DEFAULT_MODEL = "real_nvp"
+from tfp_lcma.registry import FACTORIZATIONS
 
 
 def recipe_options(command: Callable) -> Callable:
@@ -52,16 +37,16 @@ def recipe_options(command: Callable) -> Callable:
             shell_complete=_completion(model_names),
         ),
         click.option(
-            "--paper",
-            metavar="NAME",
-            help="Published settings in place of --data and --model, such as cifar10-glow.",
-            shell_complete=_completion(paper_names),
-        ),
-        click.option(
             "--image-size",
             type=click.IntRange(1),
             metavar="N",
             help="Side that your own images are resized and cropped to.  [default: 32]",
+        ),
+        click.option(
+            "--paper",
+            metavar="NAME",
+            help="Published settings in place of --data and --model, such as cifar10-glow.",
+            shell_complete=_completion(paper_names),
         ),
         click.option(
             "--set",
@@ -109,7 +94,7 @@ def data_options(command: Callable) -> Callable:
         click.option(
             "--data-dir",
             type=click.Path(path_type=Path),
-            help="Folder of prepared tensorflow_datasets.  [default: ~/tensorflow_datasets]",
+            help="Where data that no package brings lie.  [default: ~/tensorflow_datasets]",
         ),
     )
 
@@ -124,108 +109,6 @@ def threads_option(command: Callable) -> Callable:
     )(command)
 
 
-def given_recipe(
-    data: str | None,
-    model: str | None,
-    paper: str | None,
-    config: Path | None,
-    assignments: tuple[str, ...] = (),
-    image_size: int | None = None,
-) -> Recipe:
-    """Returns the recipe that options stand for.
-
-    Raises:
-        click.UsageError: they stand for none.
-    """
-    given = {"--data": data or model, "--paper": paper, "--config": config}
-    named = [flag for flag, value in given.items() if value is not None]
-    if named != ["--data"] and len(named) != 1:
-        raise click.UsageError(
-            "Give --data (with --model, if you like), --paper or --config, one of them"
-            + (f"; got {' and '.join(named)}." if named else ".")
-        )
-    overrides = _overrides(assignments)
-    if image_size is not None:
-        overrides["data.image_size"] = image_size
-    try:
-        if config is not None:
-            name, tables = _read(config)
-            tables.pop("run", None)
-        elif paper is not None:
-            checked_name("--paper", paper, paper_names())
-            name, tables = paper, published(paper)
-        else:
-            if data is None:
-                raise click.UsageError("--data is missing.")
-            source = data_source(data)
-            model = checked_name("--model", model or DEFAULT_MODEL, model_names())
-            name, tables = recipe_name(source, model), composed(source, model)
-        return from_tables(name, overridden(tables, overrides))
-    except SettingError as error:
-        flag = flag_of(error.setting) if "." in error.setting else f"--set {error.setting}"
-        if error.setting not in overrides:
-            flag = f"{config or name}: {error.setting}"
-        raise click.UsageError(f"{flag} {error.problem}") from error
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
-
-
-def data_source(value: str) -> str:
-    """Returns the name of a data set, or the path of images, with a separator in it.
-
-    Raises:
-        click.UsageError: it is neither.
-    """
-    if value in data_names():
-        return value
-    path = Path(value).expanduser()
-    if path.is_dir() or (path.suffix == ".npz" and path.is_file()):
-        return str(path) if os.sep in str(path) else os.path.join(os.curdir, str(path))
-    if os.sep in value or path.suffix:
-        found = "is a file" if path.exists() else "does not exist"
-        raise click.UsageError(
-            f"--data must be a data set's name, a folder or a file.npz; {value} {found}."
-        )
-    listed = ", ".join(nearest_first(value, data_names()))
-    raise click.UsageError(
-        f"--data must be one of {listed}, a folder or a file.npz; got {value!r}."
-    )
-
-
-def checked_name(flag: str, name: str, names) -> str:
-    """Returns a name that there is, or raises a click.UsageError that lists all, nearest first."""
-    try:
-        check_name(flag, name, names)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
-    return name
-
-
-def command_given(context: click.Context) -> str:
-    """Returns the command as it was given, but for where the data lies on this machine."""
-    words = [*context.command_path.split()]
-    for option in context.command.params:
-        name, value = option.name, context.params.get(option.name)
-        if context.get_parameter_source(name) != click.core.ParameterSource.COMMANDLINE:
-            continue
-        if name == "data" and value not in data_names():
-            value = "FOLDER"
-        if name == "data_dir":
-            value = "DIR"
-        for one in value if option.multiple else [value]:
-            words.append(option.opts[0])
-            if not option.is_flag:
-                words.append(str(one))
-    return shlex.join(words)
-
-
-def in_flags(error: Exception) -> str:
-    """Returns what an error says, the option named where it begins with a Python argument."""
-    return re.sub(
-        r"^(data|image_size|labels|limit)\b", lambda m: f"--{m[0].replace('_', '-')}", str(error)
-    )
-
-
 def added(command: Callable, *options: Callable) -> Callable:
     """Returns a command with options, which its help lists in this order."""
     # Decorators apply from the last to the first.
@@ -234,39 +117,11 @@ def added(command: Callable, *options: Callable) -> Callable:
     return command
 
 
-def _overrides(assignments) -> dict[str, Any]:
-    """Returns the values of KEY=VALUE by their keys."""
-    values: dict[str, Any] = {}
-    for assignment in assignments:
-        key, equals, text = assignment.partition("=")
-        if not equals or not key:
-            raise click.UsageError(
-                f"--set must be KEY=VALUE, such as training.learning_rate=1e-3; got {assignment!r}."
-            )
-        values[key.strip()] = _value(text.strip())
-    return values
-
-
-def _value(text: str) -> Any:
-    """Returns a number, truth value, list or text, as TOML writes them; quotes may be left out."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except ValueError:
-        return text
-
-
 def _take_defaults(context: click.Context, option: click.Parameter, path: Path | None):
     """Makes what a file says of a run the default of the options of the same names."""
     if path is not None:
-        context.default_map = {**(context.default_map or {}), **_read(path)[1].get("run", {})}
+        context.default_map = {**(context.default_map or {}), **read_config(path)[1].get("run", {})}
     return path
-
-
-def _read(path):
-    try:
-        return read_toml(path)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
 
 
 def _completion(names: Callable[[], Mapping | list]) -> Callable:

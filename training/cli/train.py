@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import click
+from tfp_lcma.training.cli.given import in_flags
 from tfp_lcma.training.cli.options import (
     data_options,
     factorization_option,
-    in_flags,
     recipe_options,
     threads_option,
 )

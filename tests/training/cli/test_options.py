@@ -3,12 +3,10 @@
 import click
 import pytest
 from click.testing import CliRunner
+from tfp_lcma.training.cli.given import command_given, data_source, given_recipe
 from tfp_lcma.training.cli.options import (
-    command_given,
     data_options,
-    data_source,
     factorization_option,
-    given_recipe,
     recipe_options,
 )
 from tfp_lcma.training.cli.paths import check_folder

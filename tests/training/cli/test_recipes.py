@@ -1,7 +1,7 @@
 """`recipes` lists all there is and shows what `--config` takes."""
 
 from click.testing import CliRunner
-from tfp_lcma.training.cli.options import given_recipe
+from tfp_lcma.training.cli.given import given_recipe
 from tfp_lcma.training.cli.recipes import recipes
 from tfp_lcma.training.recipes import load_recipe
 from tfp_lcma.training.recipes.compose import data_names, model_names, paper_names

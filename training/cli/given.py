@@ -1,0 +1,157 @@
+"""What the options of a command stand for: a recipe, a name, the data, the command itself."""
+
+import os
+import re
+import shlex
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+from tfp_lcma.training.recipes.checks import SettingError
+from tfp_lcma.training.recipes.compose import (
+    Tables,
+    composed,
+    data_names,
+    model_names,
+    paper_names,
+    published,
+)
+from tfp_lcma.training.recipes.recipe import Recipe, flag_of
+from tfp_lcma.training.recipes.tables import from_tables, overridden, read_toml, recipe_name
+
+from tfp_lcma.registry import check_name, nearest_first
+
+DEFAULT_MODEL = "real_nvp"
+
+
+def given_recipe(
+    data: str | None,
+    model: str | None,
+    paper: str | None,
+    config: Path | None,
+    assignments: tuple[str, ...] = (),
+    image_size: int | None = None,
+) -> Recipe:
+    """Returns the recipe that options stand for.
+
+    Raises:
+        click.UsageError: they stand for none.
+    """
+    given = {"--data": data or model, "--paper": paper, "--config": config}
+    named = [flag for flag, value in given.items() if value is not None]
+    if named != ["--data"] and len(named) != 1:
+        raise click.UsageError(
+            "Give --data (with --model, if you like), --paper or --config, one of them"
+            + (f"; got {' and '.join(named)}." if named else ".")
+        )
+    overrides = _overrides(assignments)
+    if image_size is not None:
+        overrides["data.image_size"] = image_size
+    try:
+        if config is not None:
+            name, tables = read_config(config)
+            tables.pop("run", None)
+        elif paper is not None:
+            checked_name("--paper", paper, paper_names())
+            name, tables = paper, published(paper)
+        else:
+            if data is None:
+                raise click.UsageError("--data is missing.")
+            source = data_source(data)
+            model = checked_name("--model", model or DEFAULT_MODEL, model_names())
+            name, tables = recipe_name(source, model), composed(source, model)
+        return from_tables(name, overridden(tables, overrides))
+    except SettingError as error:
+        flag = flag_of(error.setting) if "." in error.setting else f"--set {error.setting}"
+        if error.setting not in overrides:
+            flag = f"{config or name}: {error.setting}"
+        raise click.UsageError(f"{flag} {error.problem}") from error
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def data_source(value: str) -> str:
+    """Returns the name of a data set, or the path of images, with a separator in it.
+
+    Raises:
+        click.UsageError: it is neither.
+    """
+    if value in data_names():
+        return value
+    path = Path(value).expanduser()
+    if path.is_dir() or (path.suffix == ".npz" and path.is_file()):
+        return str(path) if os.sep in str(path) else os.path.join(os.curdir, str(path))
+    if os.sep in value or path.suffix:
+        found = "is a file" if path.exists() else "does not exist"
+        raise click.UsageError(
+            f"--data must be a data set's name, a folder or a file.npz; {value} {found}."
+        )
+    listed = ", ".join(nearest_first(value, data_names()))
+    raise click.UsageError(
+        f"--data must be one of {listed}, a folder or a file.npz; got {value!r}."
+    )
+
+
+def checked_name(flag: str, name: str, names: Iterable[str]) -> str:
+    """Returns a name that there is, or raises a click.UsageError that lists all, nearest first."""
+    try:
+        check_name(flag, name, names)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    return name
+
+
+def command_given(context: click.Context) -> str:
+    """Returns the command as it was given, but for where the data lies on this machine."""
+    words = [*context.command_path.split()]
+    for option in context.command.params:
+        name, value = option.name, context.params.get(option.name)
+        if context.get_parameter_source(name) != click.core.ParameterSource.COMMANDLINE:
+            continue
+        if name == "data" and value not in data_names():
+            value = "FOLDER"
+        if name == "data_dir":
+            value = "DIR"
+        for one in value if option.multiple else [value]:
+            words.append(option.opts[0])
+            if not option.is_flag:
+                words.append(str(one))
+    return shlex.join(words)
+
+
+def in_flags(error: Exception) -> str:
+    """Returns what an error says, the option named where it begins with a Python argument."""
+    return re.sub(
+        r"^(data|image_size|labels|limit)\b", lambda m: f"--{m[0].replace('_', '-')}", str(error)
+    )
+
+
+def read_config(path: Path) -> tuple[str, Tables]:
+    """Returns the name and the settings in a file, or raises a click.UsageError."""
+    try:
+        return read_toml(path)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _overrides(assignments) -> dict[str, Any]:
+    """Returns the values of KEY=VALUE by their keys."""
+    values: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals or not key:
+            raise click.UsageError(
+                f"--set must be KEY=VALUE, such as training.learning_rate=1e-3; got {assignment!r}."
+            )
+        values[key.strip()] = _value(text.strip())
+    return values
+
+
+def _value(text: str) -> Any:
+    """Returns a number, truth value, list or text, as TOML writes them; quotes may be left out."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except ValueError:
+        return text
