@@ -14,7 +14,7 @@ class ToyDensity(Density):
 
     def __init__(self, shape=(8, 8, 1), bins=256, conditions=None):
         self.event_shape, self.bins, self.conditions = shape, bins, conditions
-        self.pixels = PixelSettings(*shape, bins)
+        self.pixels = PixelSettings.usual(shape, bins)
         self.asked = []
 
     def log_prob(self, images, condition=None, draws=1, seed=0):
@@ -35,12 +35,12 @@ class ToyDensity(Density):
 def write_run(folder, model, pixels):
     """Writes what a run's folder holds of its model."""
     folder.mkdir(parents=True)
-    (folder / "config.json").write_text(json.dumps({"pixels": pixels.to_config()}))
+    (folder / "config.json").write_text(json.dumps({"pixels": pixels and pixels.to_config()}))
     model.save(folder / "model.keras")
     return folder
 
 
 def write_export(folder, model, pixels):
     """Exports a model as a run does; returns the folder of its versions."""
-    lcma.export_saved_model(model, folder, warm_up_rows=(), pixels=pixels.to_config())
+    lcma.export_saved_model(model, folder, warm_up_rows=(), pixels=pixels and pixels.to_config())
     return folder

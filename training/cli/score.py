@@ -49,8 +49,8 @@ def score(folder, images, output, maps, draws, label):
     density = load(folder, label)
     if density.pixels is None:
         raise click.ClickException(
-            f"{folder} does not say how an image file becomes an image of the model; an export "
-            "does that was made with pixels=."
+            f"{folder} has images of {density.event_shape[-1]} channels; files are read as grey or "
+            "in colour."
         )
     if density.conditions is not None and label is None:
         raise click.UsageError(

@@ -67,6 +67,12 @@ class PixelSettings:
         return dataclasses.asdict(self)
 
     @classmethod
+    def usual(cls, event_shape: tuple[int, int, int], bins: int) -> "PixelSettings | None":
+        """Returns what is made of files for images of a shape; None if they are not grey or RGB."""
+        height, width, channels = event_shape
+        return cls(height, width, channels, bins) if channels in CHANNELS else None
+
+    @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "PixelSettings":
         """Returns the settings of `to_config`.
 

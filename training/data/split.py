@@ -3,7 +3,7 @@
 import dataclasses
 
 import numpy as np
-from tfp_lcma.training.data.pixels import CHANNELS, PixelSettings
+from tfp_lcma.training.data.pixels import PixelSettings
 
 
 # Arrays have no single truth value, hence no generated ==.
@@ -92,10 +92,7 @@ class Dataset:
     @property
     def pixels(self) -> PixelSettings | None:
         """How an image file becomes an image like these; None if they are neither grey nor RGB."""
-        height, width, channels = self.event_shape
-        if channels not in CHANNELS:
-            return None
-        return PixelSettings(height, width, channels, self.bins)
+        return PixelSettings.usual(self.event_shape, self.bins)
 
     @property
     def classes(self) -> int | None:

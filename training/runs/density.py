@@ -23,7 +23,7 @@ class Density(abc.ABC):
         event_shape: `(height, width, channels)` of an image.
         bins: Number of intensities.
         conditions: Number of classes, shape of a vector, or None if it is unconditional.
-        pixels: What is made of an image file; None if that is not known.
+        pixels: What is made of an image file; None if its images are neither grey nor RGB.
     """
 
     event_shape: tuple[int, int, int]
@@ -76,7 +76,7 @@ def load_density(folder: Path) -> Density:
         from tfp_lcma.training.runs.load_run import load_run
 
         run = load_run(folder)
-        return DensityOfRun(run.model, _settings(run.settings.get("pixels")))
+        return DensityOfRun(run.model, _pixels(run.settings, run.model.event_shape, run.model.bins))
     from tfp_lcma.training.runs.density_of_export import DensityOfExport
     from tfp_lcma.training.tryout.session import latest_version
 
@@ -84,13 +84,14 @@ def load_density(folder: Path) -> Density:
     path = version / "assets.extra" / "model.json"
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
-        shape, bins, conditions = card["event_shape"], card["bins"], card["conditions"]
+        shape, bins, conditions = tuple(card["event_shape"]), card["bins"], card["conditions"]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise ValueError(f"{path} must be the model card of an export; {error}.") from error
     conditions = tuple(conditions) if isinstance(conditions, list) else conditions
-    pixels = _settings(card.get("pixels"))
-    return DensityOfExport(version, tuple(shape), bins, conditions, pixels)
+    return DensityOfExport(version, shape, bins, conditions, _pixels(card, shape, bins))
 
 
-def _settings(config: dict | None) -> PixelSettings | None:
-    return None if config is None else PixelSettings.from_config(config)
+def _pixels(recorded, event_shape, bins) -> PixelSettings | None:
+    """Returns the settings that a run or an export records, or else the usual ones."""
+    config = recorded.get("pixels")
+    return PixelSettings.from_config(config) if config else PixelSettings.usual(event_shape, bins)

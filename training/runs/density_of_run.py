@@ -15,7 +15,7 @@ class DensityOfRun(Density):
 
         Args:
             model: The model.
-            pixels: What is made of an image file; None if that is not known.
+            pixels: What is made of an image file; None if its images are neither grey nor RGB.
         """
         self._model, self.pixels = model, pixels
         self.event_shape, self.bins = model.event_shape, model.bins

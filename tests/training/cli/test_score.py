@@ -119,11 +119,9 @@ def test_a_model_of_classes_scores_by_one_of_them(run, images):
     assert toy.asked == [(10, 2, 5)]
 
 
-def test_an_export_that_does_not_say_what_files_become_is_refused(run, images):
-    toy = ToyDensity()
-    toy.pixels = None
-    run(toy)
-    assert "does not say" in call("run", "images").output
+def test_a_model_of_what_no_file_holds_is_refused(run, images):
+    run(ToyDensity((8, 8, 2)))
+    assert "2 channels" in call("run", "images").output
 
 
 @pytest.mark.parametrize(

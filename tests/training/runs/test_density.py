@@ -50,6 +50,12 @@ def test_both_say_what_the_model_is(densities):
         assert density.pixels == PIXELS
 
 
+def test_what_files_become_is_as_recorded_or_else_the_usual(model, tmp_path):
+    black = PixelSettings(*SHAPE, BINS, background=0)
+    for name, given, expected in (("black", black, black), ("usual", None, PIXELS)):
+        assert load_density(write_run(tmp_path / name, model, given)).pixels == expected
+
+
 @pytest.mark.parametrize("condition", [2, [0, 1, 2, 0, 1]])
 @pytest.mark.parametrize("draws", [1, 3])
 def test_both_score_as_the_model_does(condition, draws, densities, model):
