@@ -21,7 +21,10 @@ TRAINING = [
 SERVING = [
     "click>=8.1",
     "grpcio>=1.66",
+    "hypercorn>=0.17",
+    "msgspec>=0.19",
     "pillow>=10.3",  # greys of 16 bits
+    "starlette>=0.46",
     "tensorflow-serving-api>=2.19",  # the protos, of the version of TensorFlow
 ]
 
@@ -64,9 +67,8 @@ setup(
             "pytest>=8",
             "pytest-xdist>=3.6",
             "ruff>=0.9",
+            "selenium>=4.30",  # with Debian's chromium and chromium-driver, opens the page
         ],
-        # With Debian's chromium and chromium-driver, tests of the page in a browser.
-        "test-browser": ["selenium>=4.30"],
         "bench": ["nflows>=0.14", "normflows>=1.7", "torch>=2.5"],
     },
 )

@@ -1,5 +1,5 @@
 """A server to try an exported model out: TensorFlow Serving's API over TensorFlow's C++ session.
 
-For trying out, not for production. Nothing here knows the package that made the
-model: a SavedModel is all that is read, as TensorFlow Serving reads it.
+For trying out, not for production. No flow and no layer is imported here: a
+SavedModel is all that is read, as TensorFlow Serving reads it.
 """

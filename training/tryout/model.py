@@ -1,108 +1,117 @@
-"""An exported SavedModel in a session of TensorFlow's C++ runtime."""
+"""An exported SavedModel in a session of TensorFlow's C++ runtime, and what it may be asked."""
 
+import json
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-import grpc
 import numpy as np
 import tensorflow as tf
+from grpc import StatusCode
+from tensorflow.core.protobuf import meta_graph_pb2
+from tfp_lcma.training.data.pixels import CHANNELS, PixelSettings
 from tfp_lcma.training.tryout.checks import check_inputs
-from tfp_lcma.training.tryout.errors import RequestError, from_session, shown
-from tfp_lcma.training.tryout.model_card import ModelCard, read_card
-from tfp_lcma.training.tryout.session import Served, latest_version
-from tfp_lcma.training.tryout.signatures import Signature, read_signatures
+from tfp_lcma.training.tryout.errors import RequestError, shown
+from tfp_lcma.training.tryout.session import Served, first_line, latest_version, warm_up_requests
 
-DEFAULT_SIGNATURE = "serving_default"
+_CODES = {code.value[0]: code for code in StatusCode}
 
 
 class ServedModel:
     """The largest version of a model, ready to be asked. Threads may ask at the same time.
 
     Attributes:
-        name: that of the model's folder.
-        version: which version is loaded.
-        definitions: the signatures as protos, by name.
-        signatures: the same, read.
-        card: the export's model card; None if it has none.
+        name: That of the model's folder.
+        version: Which version is loaded.
+        signatures: TensorFlow's own `SignatureDef` of every signature, by name.
+        card: The export's model card; None if it has none.
+        pixels: How an image file becomes an image of the model; None if unknown.
     """
 
     def __init__(self, directory: Path):
-        """Loads a model.
+        """Loads a model and runs the export's warm-up requests.
 
         Args:
-            directory: the model's folder, `<name>/`, with `<version>/` in it.
+            directory: The model's folder, `<name>/`, with `<version>/` in it.
 
         Raises:
-            ValueError: there is no version, or it cannot be loaded.
+            ValueError: If there is no version, or it cannot be loaded.
         """
         directory = Path(os.path.abspath(directory))  # a link keeps its own name
         export = latest_version(directory)
         self.name, self.version = directory.name, int(export.name)
-        self.card: ModelCard | None = read_card(export)
+        self.card, self.pixels = _read_card(export / "assets.extra" / "model.json")
         try:
             self._served = Served(export)
-        except (OSError, RuntimeError, tf.errors.OpError) as error:
+            for name, inputs in warm_up_requests(export):
+                self._served.ask(name, inputs)
+        except (OSError, RuntimeError, ValueError, tf.errors.OpError) as error:
             raise ValueError(f"{export} cannot be loaded as a SavedModel: {error}") from error
-        self.definitions = self._served.signatures
-        self.signatures: dict[str, Signature] = read_signatures(self.definitions)
+        self.signatures = self._served.signatures
 
-    def check_servable(self, name: str, version: int | None = None) -> None:
-        """Checks that a request means this model.
-
-        Raises:
-            RequestError: it means another model or version.
-        """
-        if name != self.name or version not in (None, self.version):
-            raise RequestError(
-                f"{shown(name)}{'' if version is None else f', version {version},'} is not served "
-                f"here; {self.name}, version {self.version}, is.",
-                grpc.StatusCode.NOT_FOUND,
-            )
-
-    def signature(self, name: str) -> Signature:
+    def signature(self, name: str) -> meta_graph_pb2.SignatureDef:
         """Returns a signature by name.
 
         Raises:
-            RequestError: there is none of that name; TensorFlow Serving's code for it.
+            RequestError: If there is none of that name; TensorFlow Serving's code for it.
         """
         if name not in self.signatures:
+            names = ", ".join(sorted(self.signatures))
             raise RequestError(
-                f"signature must be one of {', '.join(self.signatures)}; got {shown(name)}.",
-                grpc.StatusCode.FAILED_PRECONDITION,
+                f"{shown(name)} must be a signature, one of {names}.",
+                StatusCode.FAILED_PRECONDITION,
             )
         return self.signatures[name]
 
     def predict(
-        self, name: str, inputs: dict[str, np.ndarray], outputs: list[str] | None = None
+        self, name: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str], seconds: float
     ) -> dict[str, np.ndarray]:
         """Runs a signature.
 
         Args:
-            name: the signature's.
-            inputs: a value for every input of the signature.
-            outputs: which outputs to return; all of them if empty or None.
+            name: The signature's.
+            inputs: A value for every input of the signature.
+            outputs: Which outputs to return; all of them if empty.
+            seconds: How long it may take.
 
         Returns:
             The outputs by name.
 
         Raises:
-            RequestError: the request does not fit the signature, or the session refuses it.
+            RequestError: If the request does not fit the signature, or the session refuses it.
         """
         signature = self.signature(name)
-        for key in outputs or ():
-            if key not in signature.outputs:
-                raise RequestError(
-                    f"outputs of {name} are {', '.join(signature.outputs)}; got {shown(key)}."
-                )
-        check_inputs(name, signature, inputs, self.card)
+        wanted = list(outputs) or sorted(signature.outputs)
+        if not set(wanted) <= set(signature.outputs) or len(set(wanted)) < len(wanted):
+            names = ", ".join(sorted(signature.outputs))
+            raise RequestError(f"outputs must be different ones of {names}; got {shown(wanted)}.")
+        check_inputs(signature, inputs, self.card and self.card["event_shape"][:2])
         try:
-            answer = self._served.ask(name, **inputs)
+            answer = self._served.ask(name, inputs, seconds)
         except tf.errors.OpError as error:
-            raise from_session(error) from error
-        except RuntimeError as error:  # what a closed session raises
-            raise RequestError("the server is stopping.", grpc.StatusCode.UNAVAILABLE) from error
-        return {key: answer[key] for key in outputs or signature.outputs}
+            code = _CODES.get(error.error_code, StatusCode.INTERNAL)
+            raise RequestError(f"the model refused: {first_line(error)}", code) from error
+        return {key: answer[key] for key in wanted}
 
     def close(self) -> None:
-        """Frees the session; requests after that are answered with an error."""
+        """Frees the session."""
         self._served.close()
+
+
+def _read_card(path: Path) -> tuple[dict[str, Any] | None, PixelSettings | None]:
+    if not path.exists():
+        return None, None
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+        height, width, channels = card["event_shape"]
+        bins, _ = card["bins"], card["conditions"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(
+            f"{path} must be a model card with event_shape, bins and conditions; "
+            f"got {type(error).__name__}: {error}."
+        ) from error
+    if card.get("pixels"):
+        return card, PixelSettings.from_config(card["pixels"])
+    # A training that read no files says nothing of them.
+    return card, PixelSettings(height, width, channels, bins) if channels in CHANNELS else None

@@ -1,13 +1,18 @@
 """Both servers of a model, started and stopped together."""
 
+import asyncio
+import resource
 import threading
+import time
 
-from tfp_lcma.training.tryout.grpc_services import start_grpc
+from tfp_lcma.training.tryout.connections import Connections
+from tfp_lcma.training.tryout.guard import Guard
 from tfp_lcma.training.tryout.model import ServedModel
-from tfp_lcma.training.tryout.rest_server import RestServer
+from tfp_lcma.training.tryout.rest import RestApi
+from tfp_lcma.training.tryout.services import Services, start_grpc
 
 # Requests that are under way when the server stops have so long to end.
-_GRACE_SECONDS = 2.0
+_GRACE_SECONDS = 10.0
 
 
 class TryOutServer:
@@ -16,8 +21,8 @@ class TryOutServer:
     Works as a context manager, too.
 
     Attributes:
-        rest_address: host and port of REST and the page.
-        grpc_address: host and port of gRPC.
+        rest_address: Host and port of REST and the page.
+        grpc_address: Host and port of gRPC.
     """
 
     def __init__(
@@ -26,36 +31,48 @@ class TryOutServer:
         host: str = "127.0.0.1",
         rest_port: int = 8501,
         grpc_port: int = 8500,
-        max_request_bytes: int = 16 << 20,
+        max_bytes: int = 16 << 20,
+        seconds: float = 30.0,
     ):
         """Starts to serve.
 
         Args:
-            model: what to serve.
-            host: address to listen on.
-            rest_port: port of REST and the page; 0 for any that is free.
-            grpc_port: port of gRPC; 0 for any that is free.
-            max_request_bytes: larger requests are refused unread.
+            model: What to serve.
+            host: Address to listen on.
+            rest_port: Port of REST and the page; 0 for any that is free.
+            grpc_port: Port of gRPC; 0 for any that is free.
+            max_bytes: Larger requests are refused.
+            seconds: How long a request may take.
 
         Raises:
-            OSError: a port cannot be had.
+            OSError: If a port cannot be had.
         """
-        self._rest = RestServer(model, host, rest_port, max_request_bytes)
+        services = Services(model, max_bytes, seconds)
+        # Each may have a quarter of the files that the process may open.
+        most = min(256, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4)
+        self._connections = Connections(host, rest_port, most)
         try:
-            self._grpc, grpc_port = start_grpc(model, host, grpc_port, max_request_bytes)
+            self._grpc, grpc_port = start_grpc(services, host, grpc_port, max_bytes, most)
         except OSError:
-            self._rest.server_close()
+            self._connections.close()
             raise
         shown_host = f"[{host}]" if ":" in host else host
-        self.rest_address = f"{shown_host}:{self._rest.server_port}"
+        self.rest_address = f"{shown_host}:{self._connections.port}"
         self.grpc_address = f"{shown_host}:{grpc_port}"
-        self._thread = threading.Thread(target=self._rest.serve_forever, name="rest", daemon=True)
+        application = RestApi(services, max_bytes, seconds).application
+        self._guard = Guard(application, self._connections, host, 2 * seconds)
+        self._drained = threading.Event()
+        self._thread = threading.Thread(target=self._serve_rest, name="rest", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Stops to listen, gives requests under way a little time, and returns."""
+        """Refuses new requests, gives those under way time to end, and returns."""
+        self._guard.draining = True
         stopped = self._grpc.stop(_GRACE_SECONDS)
-        self._rest.stop(_GRACE_SECONDS)
+        end = time.monotonic() + _GRACE_SECONDS
+        while self._guard.in_flight and time.monotonic() < end:
+            time.sleep(0.02)
+        self._drained.set()
         self._thread.join()
         stopped.wait()
 
@@ -64,3 +81,9 @@ class TryOutServer:
 
     def __exit__(self, *error) -> None:
         self.stop()
+
+    def _serve_rest(self) -> None:
+        async def serve():
+            await self._connections.serve(self._guard, asyncio.to_thread(self._drained.wait))
+
+        asyncio.run(serve())

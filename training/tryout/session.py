@@ -1,11 +1,13 @@
 """An exported version in a plain TensorFlow session, which is what TensorFlow Serving runs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf import message
 
+WARM_UP = "assets.extra/tf_serving_warmup_requests"
 # What TensorFlow lists among the signatures but nobody may ask.
 _OWN = "__saved_model"
 
@@ -14,10 +16,10 @@ def latest_version(directory: Path) -> Path:
     """Returns the folder of the largest version, as TensorFlow Serving chooses it.
 
     Args:
-        directory: a model's folder, `<name>/`, whose numeric subfolders are its versions.
+        directory: A model's folder, `<name>/`, whose numeric subfolders are its versions.
 
     Raises:
-        ValueError: there is no version in it.
+        ValueError: If there is no version in it.
     """
     versions = []
     if directory.is_dir():
@@ -28,6 +30,35 @@ def latest_version(directory: Path) -> Path:
             f"{'it holds none' if directory.is_dir() else 'it is not a folder'}."
         )
     return max(versions, key=lambda path: int(path.name))
+
+
+def warm_up_requests(version: Path) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+    """Yields the signature and the inputs of every warm-up request of a version.
+
+    Raises:
+        ValueError: If the file holds something else.
+        tf.errors.OpError: If it is damaged.
+    """
+    if not (version / WARM_UP).exists():
+        return
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    for record in tf.data.TFRecordDataset(str(version / WARM_UP)).as_numpy_iterator():
+        try:
+            request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
+        except message.DecodeError as error:
+            raise ValueError(f"{WARM_UP} must hold PredictionLogs: {error}") from error
+        inputs = {key: tf.make_ndarray(value) for key, value in request.inputs.items()}
+        yield request.model_spec.signature_name, inputs
+
+
+def first_line(error: Exception) -> str:
+    """Returns what an error says, without TensorFlow's names of nodes and traces."""
+    # A session raises its error anew with the trace of the graph's making put before the
+    # message, which the first one has.
+    text = getattr(error.__context__, "message", None) or getattr(error, "message", str(error))
+    text = text.rpartition("}} ")[2].split("\n")[0].split("[[")[0].strip()
+    return text or type(error).__name__
 
 
 class Served:
@@ -60,11 +91,18 @@ class Served:
         """Ends the session."""
         self._session.close()
 
-    def ask(self, name: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+    def ask(
+        self, name: str, inputs: Mapping[str, np.ndarray], seconds: float | None = None
+    ) -> dict[str, np.ndarray]:
         """Returns the outputs of a signature, by name.
 
+        Args:
+            name: The signature's.
+            inputs: The inputs by name.
+            seconds: How long it may take; None: as long as it needs.
+
         Raises:
-            ValueError: there is no such signature, or it takes other inputs.
+            ValueError: If there is no such signature, or it takes other inputs.
         """
         if name not in self.signatures:
             known = ", ".join(sorted(self.signatures))
@@ -77,7 +115,8 @@ class Served:
             )
         feed = {definition.inputs[key].name: value for key, value in inputs.items()}
         outputs = {key: info.name for key, info in definition.outputs.items()}
-        return self._session.run(outputs, feed)
+        options = seconds and tf.compat.v1.RunOptions(timeout_in_ms=max(1, int(1000 * seconds)))
+        return self._session.run(outputs, feed, options)
 
     def prepared(self, name: str, given: str, wanted: str) -> Callable[[np.ndarray], np.ndarray]:
         """Returns the shortest way from one input of a signature to one of its outputs."""

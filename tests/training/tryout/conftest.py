@@ -11,8 +11,6 @@ from tfp_lcma.training.tryout.server import TryOutServer
 from tests.training.tryout.clients import Grpc, Rest, Session
 from tests.training.tryout.toy_export import BINS, write_export
 
-LIMIT = 100_000
-
 
 @pytest.fixture(scope="session")
 def export(tmp_path_factory):
@@ -23,15 +21,18 @@ def export(tmp_path_factory):
     return write_export(folder, version=10)
 
 
-@pytest.fixture(scope="module")
-def server(export):
-    model = ServedModel(export)
-    with TryOutServer(model, rest_port=0, grpc_port=0, max_request_bytes=LIMIT) as server:
+@pytest.fixture(scope="session")
+def model(export):
+    return ServedModel(export)
+
+
+@pytest.fixture(scope="session")
+def server(model):
+    with TryOutServer(model, rest_port=0, grpc_port=0) as server:
         yield server
-    model.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def session(export):
     return Session(export / "10")
 
@@ -41,17 +42,8 @@ def rest(server):
     return Rest(server.rest_address)
 
 
-@pytest.fixture
-def lives_on(rest):
-    """Asks once more at the end of a test."""
-    yield
-    rest.connection.close()
-    image = np.zeros((8, 8, 1), np.uint8)
-    assert rest.predict({"instances": [image.tolist()]})[0] == 200
-
-
-@pytest.fixture(scope="module")
-def grpc_client(server):
+@pytest.fixture(scope="session")
+def over_grpc(server):
     client = Grpc(server.grpc_address)
     yield client
     client.channel.close()
@@ -64,21 +56,14 @@ def requests():
     images = random.integers(0, BINS, (3, 8, 8, 1)).astype(np.uint8)
     floats = random.uniform(0, BINS, (3, 8, 8, 1)).astype(np.float32)
     seed = np.array([[1, 0], [2, -5], [3, 7]], np.int32)
-    files = np.array([png(image) for image in images], object)
-    densities = {
-        "": {"images": images},
-        "_with_seed": {"images": images, "seed": seed},
-        "_float": {"images": floats},
-        "_encoded": {"image_bytes": files},
-    }
-    inputs = {
-        f"{event}log_prob{suffix}": value
-        for event in ("", "event_")
-        for suffix, value in densities.items()
-    }
     temperature = np.array([0.0, 0.7, 1.0], np.float32)
-    return inputs | {
+    return {
         "serving_default": {"images": images},
+        "log_prob": {"images": images},
+        "event_log_prob": {"images": images},
+        "log_prob_with_seed": {"images": images, "seed": seed},
+        "log_prob_float": {"images": floats},
+        "log_prob_encoded": {"image_bytes": np.array([png(image) for image in images], object)},
         "sample": {"seed": seed},
         "sample_with_temperature": {"seed": seed, "temperature": temperature},
     }

@@ -11,7 +11,8 @@ import pytest
 import tensorflow as tf
 from click.testing import CliRunner
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
-from tfp_lcma.training.tryout.check_export import check_signatures, check_warm_up, main, read_card
+from tfp_lcma.training.cli.check import check as command
+from tfp_lcma.training.tryout.check_export import check_signatures, check_warm_up, read_card
 from tfp_lcma.training.tryout.session import Served
 
 from tests.serving.examples import example
@@ -34,7 +35,7 @@ def copy(exported, tmp_path):
 
 
 def check(path):
-    return CliRunner().invoke(main, [str(path)])
+    return CliRunner().invoke(command, [str(path)])
 
 
 def forget(version, name):
@@ -49,11 +50,11 @@ def flip(path, position):
     path.write_bytes(content)
 
 
-def test_a_sound_version_passes_in_a_process_without_tfp_and_this_package(exported):
+def test_a_sound_version_passes_in_a_process_that_imports_no_flow(exported):
     program = (
-        "import sys; from tfp_lcma.training.tryout.check_export import main; "
-        f"main(['{exported.parent}'], standalone_mode=False); "
-        "print(sorted({'tensorflow_probability', 'tf_keras', 'tfp_lcma'} & set(sys.modules)))"
+        "import sys; from tfp_lcma.training.cli.check import check; "
+        f"check(['{exported.parent}'], standalone_mode=False); "
+        "print(sorted({'tensorflow_probability', 'tfp_lcma.bijectors'} & set(sys.modules)))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
@@ -128,10 +129,10 @@ def served(exported):
 def test_damaged_warm_up_requests_are_counted_to(served, copy):
     path, card = copy / WARM_UP, read_card(copy)
     whole = path.read_bytes()
-    assert not list(check_warm_up(served, path, card))
+    assert not list(check_warm_up(served, copy, card))
 
     def problem():
-        (found,) = check_warm_up(served, path, card)
+        (found,) = check_warm_up(served, copy, card)
         assert found.startswith(WARM_UP)
         return found
 
@@ -147,14 +148,14 @@ def test_damaged_warm_up_requests_are_counted_to(served, copy):
 
 
 def test_warm_up_requests_that_the_model_does_not_answer_are_named(served, copy, monkeypatch):
-    path, card = copy / WARM_UP, read_card(copy)
+    card = read_card(copy)
     monkeypatch.delitem(served.signatures, "decode")
-    (found,) = check_warm_up(served, path, card)
+    (found,) = check_warm_up(served, copy, card)
     assert "signature must be one of" in found and "got 'decode'" in found
     monkeypatch.undo()
     answers = {"log_prob": np.array([np.nan]), "bits_per_dimension": np.zeros(2)}
-    monkeypatch.setattr(served, "ask", lambda name, **inputs: answers)
-    found = "\n".join(check_warm_up(served, path, card))
+    monkeypatch.setattr(served, "ask", lambda name, inputs: answers)
+    found = "\n".join(check_warm_up(served, copy, card))
     assert "request 0: log_prob of log_prob is not finite" in found
     assert "request 0: bits_per_dimension of log_prob has 2 rows; asked for 1" in found
 
@@ -168,7 +169,7 @@ def test_warm_up_requests_with_inputs_of_different_rows_are_named(served, copy):
     log = prediction_log_pb2.PredictLog(request=request)
     with tf.io.TFRecordWriter(str(path)) as writer:
         writer.write(prediction_log_pb2.PredictionLog(predict_log=log).SerializeToString())
-    found, count = check_warm_up(served, path, card)
+    found, count = check_warm_up(served, copy, card)
     assert found.endswith("request 0: inputs of sample_with_temperature differ in their rows.")
     assert "has 1 requests" in count
 
@@ -187,6 +188,6 @@ def test_a_card_whose_table_is_not_the_models_is_found_out(served, copy):
 
 def test_a_session_says_what_it_can_be_asked(served):
     with pytest.raises(ValueError, match=r"signature must be one of decode, .*; got 'smile'"):
-        served.ask("smile", images=np.zeros(1))
+        served.ask("smile", {"images": np.zeros(1)})
     with pytest.raises(ValueError, match="log_prob_with_seed takes images, seed; got images"):
-        served.ask("log_prob_with_seed", images=np.zeros(1))
+        served.ask("log_prob_with_seed", {"images": np.zeros(1)})

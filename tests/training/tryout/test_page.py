@@ -3,9 +3,11 @@
 import json
 import re
 import shutil
+import urllib.request
 
 import numpy as np
 import pytest
+from tfp_lcma.training.data.pixels import read_pixels
 from tfp_lcma.training.tryout.model import ServedModel
 from tfp_lcma.training.tryout.server import TryOutServer
 
@@ -13,9 +15,7 @@ from tests.training.tryout.clients import Rest, Session
 from tests.training.tryout.conftest import png
 from tests.training.tryout.toy_export import BINS, write_export
 
-selenium = pytest.importorskip(
-    "selenium", reason='selenium is not installed: pip install ".[test-browser]"'
-)
+selenium = pytest.importorskip("selenium", reason='selenium is not installed: pip install ".[dev]"')
 from selenium import webdriver  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.support.select import Select  # noqa: E402
@@ -129,7 +129,9 @@ def test_the_board_is_cleared_and_the_ink_chosen(browser, server, session):
     assert browser.pixels("#drawing")[..., :3].max() == 0
 
 
-def test_an_uploaded_image_is_resized_and_scored(browser, server, session, tmp_path):
+def test_an_uploaded_image_is_read_as_for_training_and_scored(
+    browser, server, session, model, tmp_path
+):
     picture = np.zeros((160, 240, 3), np.uint8)
     picture[:80] = (255, 255, 255)
     file = tmp_path / "picture.png"
@@ -138,9 +140,13 @@ def test_an_uploaded_image_is_resized_and_scored(browser, server, session, tmp_p
     browser.find("upload").send_keys(str(file))
     bits = shown_bits(browser)
     image = intensities(browser.pixels("#drawing"))
-    assert (image[0, :3] == BINS - 1).all() and (image[0, 5:] == 0).all()
+    np.testing.assert_array_equal(image[0], read_pixels(file, model.pixels))
     expected = session.outputs("log_prob", images=image)["bits_per_dimension"][0]
     assert bits == pytest.approx(expected, abs=0.006)
+    assert "picture.png was scaled from 160×240 to 8×8 pixels" in browser.text("scaled")
+    file.write_bytes(png(picture[76:84, :8]))
+    browser.find("upload").send_keys(str(file))
+    browser.until(lambda: not browser.find("scaled").is_displayed())
 
 
 def test_a_file_that_is_no_image_is_refused_in_words(browser, server, tmp_path):
@@ -149,10 +155,24 @@ def test_a_file_that_is_no_image_is_refused_in_words(browser, server, tmp_path):
     browser.open(server)
     browser.find("upload").send_keys(str(file))
     browser.until(lambda: browser.find("error").is_displayed())
-    assert browser.text("error") == "notes.png is not an image that this browser can read."
+    assert "The server refused: cannot read image" in browser.text("error")
     browser.draw()
     shown_bits(browser)
     browser.until(lambda: not browser.find("error").is_displayed())
+
+
+def test_a_name_with_marks_of_addresses_is_asked_and_linked(browser, export, tmp_path):
+    folder = shutil.copytree(export, tmp_path / "a?b:c %23&d")
+    model = ServedModel(folder)
+    with TryOutServer(model, rest_port=0, grpc_port=0) as server:
+        browser.open(server)
+        browser.draw()
+        shown_bits(browser)
+        for link in browser.driver.find_elements(By.CSS_SELECTOR, "#footer a"):
+            assert folder.name in link.text
+            with urllib.request.urlopen(link.get_attribute("href")) as response:
+                assert json.load(response)
+    model.close()
 
 
 def samples(browser):
@@ -231,9 +251,8 @@ def test_colour_classes_and_samples_that_did_not_converge(browser, colour):
     assert "8 of 16 did not converge" in browser.text("converged")
 
 
-def test_a_refusal_and_a_server_that_is_gone_are_told_in_words(browser, export, monkeypatch):
-    model = ServedModel(export)
-    with TryOutServer(model, rest_port=0, grpc_port=0, max_request_bytes=10) as server:
+def test_a_refusal_and_a_server_that_is_gone_are_explained(browser, model):
+    with TryOutServer(model, rest_port=0, grpc_port=0, max_bytes=10) as server:
         browser.open(server)
         browser.draw()
         browser.until(lambda: browser.find("error").is_displayed())
@@ -241,12 +260,12 @@ def test_a_refusal_and_a_server_that_is_gone_are_told_in_words(browser, export, 
     browser.find("again").click()
     browser.until(lambda: "The server does not answer" in browser.text("error"))
     assert browser.find("again").is_enabled()
-    model.close()
 
 
-def test_an_export_without_a_card_is_explained(browser, export, monkeypatch):
-    monkeypatch.setattr("tfp_lcma.training.tryout.model.read_card", lambda _: None)
-    model = ServedModel(export)
+def test_an_export_without_a_card_is_explained(browser, export, tmp_path):
+    folder = shutil.copytree(export, tmp_path / "digits")
+    (folder / "10" / "assets.extra" / "model.json").unlink()
+    model = ServedModel(folder)
     with TryOutServer(model, rest_port=0, grpc_port=0) as server:
         browser.driver.get(f"http://{server.rest_address}/")
         browser.until(lambda: browser.find("error").is_displayed())

@@ -2,23 +2,25 @@
 
 /** What the server says of its model: name, version, signatures and the model card. */
 export async function describe() {
-  return ask("/page/model.json");
+  return ask("model.json");
 }
 
 /** Runs a signature on columns of inputs; returns its outputs by name. */
 export async function predict(model, signature, inputs) {
-  const answer = await ask(`/v1/models/${encodeURIComponent(model)}:predict`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ signature_name: signature, inputs }),
-  });
+  const body = JSON.stringify({ signature_name: signature, inputs });
+  const answer = await ask(`v1/models/${encodeURIComponent(model)}:predict`, body);
   return answer.outputs;
 }
 
-async function ask(path, options) {
+/** Reads an image file: its pixels as training would prepare them, and its own size. */
+export async function readFile(file) {
+  return ask("pixels", file);
+}
+
+async function ask(path, body) {
   let response, text;
   try {
-    response = await fetch(path, options);
+    response = await fetch(path, body && { method: "POST", body });
     text = await response.text();
   } catch {
     throw new Error("The server does not answer. Is it still running?");

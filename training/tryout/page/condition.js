@@ -1,4 +1,4 @@
-// What the model is told beside the image: nothing, a class, or a vector.
+// What an image is conditioned on, if anything: a class or a vector.
 import { range } from "./pixels.js";
 
 /**

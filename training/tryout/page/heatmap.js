@@ -1,5 +1,5 @@
 // The likelihood map and its legend.
-import { blank, paint } from "./pixels.js";
+import { paint } from "./pixels.js";
 
 // From unlikely to likely: every stop lighter than the one before.
 const STOPS = [
@@ -14,11 +14,11 @@ const STOPS = [
 export class Heatmap {
   constructor(canvas, legend, shape, { lowest, highest, pixel }) {
     Object.assign(this, { canvas, shape, lowest, highest, pixel });
-    const bar = blank([1, 64, 3]);
-    for (let place = 0; place < 64; place++) bar.values.set(colour(place / 63), 3 * place);
+    const bar = new ImageData(64, 1);
+    for (let place = 0; place < 64; place++) bar.data.set(colour(place / 63), 4 * place);
     paint(legend, bar);
     this.empty();
-    canvas.addEventListener("pointermove", (event) => this.#tell(event));
+    canvas.addEventListener("pointermove", (event) => this.#point(event));
     canvas.addEventListener("pointerleave", () => (pixel.textContent = "nats per pixel"));
   }
 
@@ -35,16 +35,16 @@ export class Heatmap {
     const all = this.nats.flat();
     if (!nested.flat(2).every(Number.isFinite)) return this.empty();
     const [low, high] = [Math.min(...all), Math.max(...all)];
-    const image = blank([this.shape[0], this.shape[1], 3]);
+    const image = new ImageData(this.shape[1], this.shape[0]);
     all.forEach((nats, place) =>
-      image.values.set(colour(high > low ? (nats - low) / (high - low) : 0.5), 3 * place),
+      image.data.set(colour(high > low ? (nats - low) / (high - low) : 0.5), 4 * place),
     );
     paint(this.canvas, image);
     this.lowest.textContent = number(low);
     this.highest.textContent = number(high);
   }
 
-  #tell(event) {
+  #point(event) {
     if (!this.nats) return;
     const box = this.canvas.getBoundingClientRect();
     const [height, width] = this.shape;
@@ -63,7 +63,6 @@ export function number(value, digits = 2) {
 function colour(part) {
   const place = part * (STOPS.length - 1);
   const first = Math.min(Math.floor(place), STOPS.length - 2);
-  return STOPS[first].map(
-    (low, channel) => (low + (place - first) * (STOPS[first + 1][channel] - low)) / 255,
-  );
+  const between = (low, channel) => low + (place - first) * (STOPS[first + 1][channel] - low);
+  return [...STOPS[first].map(between), 255];
 }

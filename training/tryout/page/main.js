@@ -1,9 +1,9 @@
 // The page: a board whose image is scored, and samples.
-import { describe, predict } from "./api.js";
+import { describe, predict, readFile } from "./api.js";
 import { conditionField } from "./condition.js";
 import { Drawing } from "./drawing.js";
 import { Heatmap, number } from "./heatmap.js";
-import { readFile, toIntensities } from "./pixels.js";
+import { fromIntensities, toIntensities } from "./pixels.js";
 import { newSeeds, showSamples } from "./samples.js";
 
 const $ = (id) => document.getElementById(id);
@@ -37,7 +37,7 @@ async function start() {
   const { name, version, signatures, card } = await describe();
   document.title = `${name} · try a flow out`;
   $("name").textContent = name;
-  $("footer").append("REST: ", link(`/v1/models/${name}`), " · ", link(`/v1/models/${name}/metadata`));
+  $("footer").append("REST: ", link(name, ""), " · ", link(name, "/metadata"));
   if (!card) {
     $("facts").textContent = `version ${version}`;
     throw new Error(
@@ -68,7 +68,7 @@ async function start() {
     if (!$("hint").hidden) return; // nothing on the board yet
     $("score").classList.add("busy");
     try {
-      const inputs = { images: [toIntensities(drawing.image, bins)], ...condition(1) };
+      const inputs = { images: [toIntensities(drawing.image, shape[2], bins)], ...condition(1) };
       const [total, event] = await Promise.all([
         predict(name, "log_prob", inputs),
         predict(name, "event_log_prob", inputs),
@@ -80,7 +80,7 @@ async function start() {
     }
   });
   const drawing = new Drawing($("drawing"), shape, () => {
-    $("hint").hidden = true;
+    $("hint").hidden = $("scaled").hidden = true;
     score();
   });
   $("drawing").addEventListener("pointerdown", () => ($("hint").hidden = true));
@@ -147,10 +147,8 @@ function drawingControls(drawing, shape, bins) {
     Object.assign(ink, { type: "color", value: "#ffffff" });
   }
   ink.addEventListener("input", () => {
-    drawing.ink =
-      shape[2] === 1
-        ? [Number(ink.value) / (bins - 1)]
-        : [1, 3, 5].map((place) => parseInt(ink.value.slice(place, place + 2), 16) / 255);
+    const grey = (255 * ink.value) / (bins - 1);
+    drawing.ink = shape[2] === 1 ? `rgb(${grey} ${grey} ${grey})` : ink.value;
   });
   $("ink-label").append(ink);
   const side = Math.min(shape[0], shape[1]);
@@ -162,7 +160,11 @@ function drawingControls(drawing, shape, bins) {
     const [file] = $("upload").files;
     if (!file) return;
     try {
-      drawing.show(await readFile(file, shape));
+      const { pixels, size } = await readFile(file);
+      drawing.show(fromIntensities(pixels, bins));
+      $("scaled").hidden = size[0] === shape[0] && size[1] === shape[1];
+      $("scaled").textContent =
+        `${file.name} was scaled from ${size[0]}×${size[1]} to ${shape[0]}×${shape[1]} pixels.`;
     } catch (error) {
       complain(error);
     }
@@ -170,10 +172,10 @@ function drawingControls(drawing, shape, bins) {
   });
 }
 
-function link(path) {
+function link(name, what) {
   const anchor = document.createElement("a");
-  anchor.href = encodeURI(path);
-  anchor.textContent = path;
+  anchor.href = `v1/models/${encodeURIComponent(name)}${what}`;
+  anchor.textContent = `/v1/models/${name}${what}`;
   return anchor;
 }
 

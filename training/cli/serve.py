@@ -1,4 +1,4 @@
-"""Command line: try an exported model out in the browser, over REST and over gRPC."""
+"""Tries an exported model out: in the browser, over REST and over gRPC."""
 
 import signal
 import threading
@@ -20,15 +20,25 @@ import click
     "--max-request-bytes",
     type=click.IntRange(min=1),
     default=16 << 20,
-    help="Larger requests are refused unread.",
+    help="Larger requests are refused.",
 )
-def main(directory, rest_port, grpc_port, host, max_request_bytes):
-    """Serves the largest version in DIRECTORY, like saved_models/digits, to be tried out.
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=30.0,
+    help="Seconds that a request may take.",
+)
+def serve(directory, rest_port, grpc_port, host, max_request_bytes, timeout):
+    r"""Serves the largest version in DIRECTORY, like saved_models/digits, to be tried out.
 
     For trying out, not for production: nobody is asked who they are, nothing is
-    encrypted, requests are not gathered into batches, and a person with time can
-    keep it busy. What it speaks is TensorFlow Serving's API, so clients written
-    against it work with TensorFlow Serving. The model's name is the folder's.
+    encrypted, and requests are not gathered into batches. What it speaks is
+    TensorFlow Serving's API, so clients written against it work with TensorFlow
+    Serving. The model's name is the folder's.
+
+    \b
+    Example:
+      tfp-lcma serve saved_models/digits
     """
     click.echo(f"Loading {directory} ...")
     import tensorflow as tf
@@ -38,11 +48,11 @@ def main(directory, rest_port, grpc_port, host, max_request_bytes):
     # The loader of TensorFlow 1 is what is wanted, and says that it is old.
     tf.get_logger().setLevel("ERROR")
     stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
     try:
         model = ServedModel(directory)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stop.set())
-        server = TryOutServer(model, host, rest_port, grpc_port, max_request_bytes)
+        server = TryOutServer(model, host, rest_port, grpc_port, max_request_bytes, timeout)
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(
@@ -56,7 +66,3 @@ def main(directory, rest_port, grpc_port, host, max_request_bytes):
     click.echo("Stopping.")
     server.stop()
     model.close()
-
-
-if __name__ == "__main__":
-    main()

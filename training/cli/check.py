@@ -1,0 +1,33 @@
+"""Checks an exported version as a server would load it."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command
+@click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def check(path):
+    r"""Checks the exported version at PATH, or the latest of the versions in it.
+
+    Compares all files with their checksums. If they are what was exported, reads
+    the model card, loads the SavedModel into a plain TensorFlow session, compares
+    its signatures with the card's and asks every warm-up request. Names whatever
+    is wrong.
+
+    \b
+    Example:
+      tfp-lcma check saved_models/digits
+    """
+    from tfp_lcma.training.tryout.check_export import check_version
+    from tfp_lcma.training.tryout.session import latest_version
+
+    try:
+        version = path if (path / "saved_model.pb").exists() else latest_version(path)
+        card = check_version(version)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(
+        f"{version}: files, {len(card['signatures'])} signatures and "
+        f"{card['warm_up_requests']} warm-up requests are in order."
+    )
