@@ -5,27 +5,26 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+SERVING = [
+    "tensorflow-serving-api>=2.19",  # the protos, of the version of TensorFlow
+]
+
 TRAINING = [
+    *SERVING,
     "click>=8.1",
+    "grpcio>=1.66",
+    "hypercorn>=0.17,<0.19",  # its connections are limited by means of its internals
     "importlib_resources",  # imported but not declared by tensorflow-datasets 4.9.10
     "matplotlib>=3.9",
+    "msgspec>=0.19",
     "pillow>=10.3",  # greys of 16 bits
     "scikit-image>=0.24",
     "scikit-learn>=1.5",
     "scipy>=1.13",
+    "starlette>=0.46",
     "tensorboard>=2.19",
     "tensorflow-datasets>=4.9.9",
     "tqdm>=4.60",
-]
-
-SERVING = [
-    "click>=8.1",
-    "grpcio>=1.66",
-    "hypercorn>=0.17",
-    "msgspec>=0.19",
-    "pillow>=10.3",  # greys of 16 bits
-    "starlette>=0.46",
-    "tensorflow-serving-api>=2.19",  # the protos, of the version of TensorFlow
 ]
 
 setup(
@@ -61,7 +60,6 @@ setup(
         "serving": SERVING,
         "dev": [
             *TRAINING,
-            *SERVING,
             "hypothesis>=6.100",
             "mypy>=1.13",
             "pytest>=8",

@@ -1,29 +1,24 @@
-"""Checks an exported version as a server would load it."""
+"""`tfp-lcma check`: an export, checked as a server would load it."""
 
 from pathlib import Path
 
 import click
+from tfp_lcma.training.tryout.versions import latest_version
 
 
-@click.command
+@click.command(epilog="Example: tfp-lcma check saved_models/digits")
 @click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def check(path):
-    r"""Checks the exported version at PATH, or the latest of the versions in it.
+    """Check the exported version at PATH, or the latest of the versions in it.
 
-    Compares all files with their checksums. If they are what was exported, reads
-    the model card, loads the SavedModel into a plain TensorFlow session, compares
-    its signatures with the card's and asks every warm-up request. Names whatever
-    is wrong.
-
-    \b
-    Example:
-      tfp-lcma check saved_models/digits
+    Compares all files with their checksums. If they are what was exported, reads the model card,
+    loads the SavedModel into a plain TensorFlow session, compares its signatures with the card's
+    and asks every warm-up request. Names whatever is wrong.
     """
-    from tfp_lcma.training.tryout.check_export import check_version
-    from tfp_lcma.training.tryout.session import latest_version
-
     try:
         version = path if (path / "saved_model.pb").exists() else latest_version(path)
+        from tfp_lcma.training.tryout.check_export import check_version
+
         card = check_version(version)
     except ValueError as error:
         raise click.ClickException(str(error)) from error

@@ -17,6 +17,8 @@ SECTIONS = {
     },
     "Serve": {
         "export": (f"{_CLI}.export:export", "Export a run as a SavedModel's next version."),
+        "check": (f"{_CLI}.check:check", "Check an export as a server would load it."),
+        "serve": (f"{_CLI}.serve:serve", "Try an export out in a browser, over REST and gRPC."),
     },
     "Study": {
         "compare": (f"{_CLI}.compare:compare", "Compare splits, priors or shuffles, over seeds."),

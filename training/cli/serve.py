@@ -1,16 +1,27 @@
-"""Tries an exported model out: in the browser, over REST and over gRPC."""
+"""`tfp-lcma serve`: an exported model, to be tried out."""
 
 import signal
 import threading
 from pathlib import Path
 
 import click
+from tfp_lcma.training.tryout.versions import latest_version
 
 
-@click.command(context_settings={"show_default": True})
+@click.command(epilog="Example: tfp-lcma serve saved_models/digits")
 @click.argument("directory", type=click.Path(path_type=Path))
-@click.option("--rest-port", default=8501, help="Port of REST and the page; 0 for any free one.")
-@click.option("--grpc-port", default=8500, help="Port of gRPC; 0 for any free one.")
+@click.option(
+    "--rest-port",
+    type=click.IntRange(0, 65535),
+    default=8501,
+    help="Port of REST and the page; 0 for any free one.",
+)
+@click.option(
+    "--grpc-port",
+    type=click.IntRange(0, 65535),
+    default=8500,
+    help="Port of gRPC; 0 for any free one.",
+)
 @click.option(
     "--host",
     default="127.0.0.1",
@@ -29,17 +40,16 @@ import click
     help="Seconds that a request may take.",
 )
 def serve(directory, rest_port, grpc_port, host, max_request_bytes, timeout):
-    r"""Serves the largest version in DIRECTORY, like saved_models/digits, to be tried out.
+    """Serve the largest version in DIRECTORY, like saved_models/digits, to be tried out.
 
-    For trying out, not for production: nobody is asked who they are, nothing is
-    encrypted, and requests are not gathered into batches. What it speaks is
-    TensorFlow Serving's API, so clients written against it work with TensorFlow
-    Serving. The model's name is the folder's.
-
-    \b
-    Example:
-      tfp-lcma serve saved_models/digits
+    For trying out, not for production: nobody is asked who they are, nothing is encrypted, and
+    requests are not gathered into batches. What it speaks is TensorFlow Serving's API, so clients
+    written against it work with TensorFlow Serving. The model's name is the folder's.
     """
+    try:
+        latest_version(directory)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
     click.echo(f"Loading {directory} ...")
     import tensorflow as tf
     from tfp_lcma.training.tryout.model import ServedModel

@@ -118,12 +118,6 @@ def check_warm_up(served: Served, version: Path, card: dict[str, Any]) -> Iterat
         for name, inputs in warm_up_requests(version):
             yield from _answers_alike(served, name, inputs, count)
             count += 1
-    except ModuleNotFoundError:
-        yield (
-            f"{WARM_UP} cannot be asked without the package tensorflow-serving-api: "
-            'pip install "tfp_lcma[serving]".'
-        )
-        return
     except Exception as error:  # of TensorFlow, protobuf or NumPy, whatever is broken
         yield f"{WARM_UP}, request {count}: {first_line(error)}"
         return

@@ -1,4 +1,4 @@
-"""What is refused whatever is asked: pages of other sites, and requests while the server stops."""
+"""What is refused whatever is asked: pages of other sites, and what comes while the server ends."""
 
 import asyncio
 import contextlib
@@ -6,11 +6,11 @@ import ipaddress
 import socket
 from urllib.parse import urlsplit
 
-from grpc import StatusCode
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tfp_lcma.training.tryout.connections import Connections
 from tfp_lcma.training.tryout.errors import RequestError, shown
+from tfp_lcma.training.tryout.traffic import Traffic
 
 _HEADERS = {
     "Cache-Control": "no-cache",
@@ -22,25 +22,22 @@ _HEADERS = {
 
 
 class Guard:
-    """An ASGI application around another that it guards.
+    """An ASGI application around another that it guards."""
 
-    Attributes:
-        draining: Whether new requests are answered with 503.
-        in_flight: Number of requests that are being answered.
-    """
-
-    def __init__(self, app: ASGIApp, connections: Connections, host: str, seconds: float):
+    def __init__(
+        self, app: ASGIApp, traffic: Traffic, connections: Connections, host: str, seconds: float
+    ):
         """Guards an application.
 
         Args:
             app: The application.
+            traffic: Counts the requests.
             connections: Are told which of them are in use.
             host: Address of the server, which requests may name.
             seconds: After that time, a client that does not read its answer is given up.
         """
-        self._app, self._connections, self._seconds = app, connections, seconds
-        self._names = {"localhost", socket.gethostname(), host}
-        self.draining, self.in_flight = False, 0
+        self._app, self._traffic, self._connections = app, traffic, connections
+        self._names, self._seconds = {"localhost", socket.gethostname(), host}, seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_guarded(message: Message) -> None:
@@ -48,27 +45,22 @@ class Guard:
                 MutableHeaders(scope=message).update(_HEADERS)
             await send(message)
 
-        app = self._app
-        if scope["type"] == "http" and (refusal := self._refusal(Headers(scope=scope))):
-            app = refusal.response()
-        self.in_flight += 1
-        try:
-            with self._connections.in_use(scope["client"]), contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._seconds):
-                    await app(scope, receive, send_guarded)
-        finally:
-            self.in_flight -= 1
+        with self._connections.in_use(scope["client"]), contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._seconds):
+                try:
+                    self._check_origin(Headers(scope=scope))
+                    with self._traffic.request():
+                        await self._app(scope, receive, send_guarded)
+                except RequestError as error:
+                    await error.response()(scope, receive, send_guarded)
 
-    def _refusal(self, headers: Headers) -> RequestError | None:
+    def _check_origin(self, headers: Headers) -> None:
         host, origin = headers.get("host", ""), headers.get("origin")
-        if self.draining:
-            return RequestError("the server is stopping.", StatusCode.UNAVAILABLE)
         # A page of another site may have its own name point here, to read what is answered.
         if not self._is_own(host):
-            return RequestError(f"Host must be the server's; got {shown(host)}.", http_status=403)
+            raise RequestError(f"Host must be the server's; got {shown(host)}.", http_status=403)
         if origin not in (None, f"http://{host}"):
-            return RequestError(f"Origin must be the page; got {shown(origin)}.", http_status=403)
-        return None
+            raise RequestError(f"Origin must be the page; got {shown(origin)}.", http_status=403)
 
     def _is_own(self, host: str) -> bool:
         try:

@@ -13,7 +13,8 @@ from tensorflow.core.protobuf import meta_graph_pb2
 from tfp_lcma.training.data.pixels import CHANNELS, PixelSettings
 from tfp_lcma.training.tryout.checks import check_inputs
 from tfp_lcma.training.tryout.errors import RequestError, shown
-from tfp_lcma.training.tryout.session import Served, first_line, latest_version, warm_up_requests
+from tfp_lcma.training.tryout.session import Served, first_line, warm_up_requests
+from tfp_lcma.training.tryout.versions import latest_version
 
 _CODES = {code.value[0]: code for code in StatusCode}
 

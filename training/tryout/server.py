@@ -3,13 +3,13 @@
 import asyncio
 import resource
 import threading
-import time
 
 from tfp_lcma.training.tryout.connections import Connections
 from tfp_lcma.training.tryout.guard import Guard
 from tfp_lcma.training.tryout.model import ServedModel
 from tfp_lcma.training.tryout.rest import RestApi
 from tfp_lcma.training.tryout.services import Services, start_grpc
+from tfp_lcma.training.tryout.traffic import Traffic
 
 # Requests that are under way when the server stops have so long to end.
 _GRACE_SECONDS = 10.0
@@ -47,12 +47,14 @@ class TryOutServer:
         Raises:
             OSError: If a port cannot be had.
         """
-        services = Services(model, max_bytes, seconds)
+        services, self._traffic = Services(model, max_bytes, seconds), Traffic()
         # Each may have a quarter of the files that the process may open.
         most = min(256, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4)
         self._connections = Connections(host, rest_port, most)
         try:
-            self._grpc, grpc_port = start_grpc(services, host, grpc_port, max_bytes, most)
+            self._grpc, grpc_port = start_grpc(
+                services, self._traffic, host, grpc_port, max_bytes, most
+            )
         except OSError:
             self._connections.close()
             raise
@@ -60,18 +62,15 @@ class TryOutServer:
         self.rest_address = f"{shown_host}:{self._connections.port}"
         self.grpc_address = f"{shown_host}:{grpc_port}"
         application = RestApi(services, max_bytes, seconds).application
-        self._guard = Guard(application, self._connections, host, 2 * seconds)
+        self._guard = Guard(application, self._traffic, self._connections, host, 2 * seconds)
         self._drained = threading.Event()
         self._thread = threading.Thread(target=self._serve_rest, name="rest", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """Refuses new requests, gives those under way time to end, and returns."""
-        self._guard.draining = True
-        stopped = self._grpc.stop(_GRACE_SECONDS)
-        end = time.monotonic() + _GRACE_SECONDS
-        while self._guard.in_flight and time.monotonic() < end:
-            time.sleep(0.02)
+        self._traffic.drain(_GRACE_SECONDS)
+        stopped = self._grpc.stop(1.0)
         self._drained.set()
         self._thread.join()
         stopped.wait()

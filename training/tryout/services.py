@@ -19,6 +19,7 @@ from tensorflow_serving.apis import (
 )
 from tfp_lcma.training.tryout.errors import RequestError, shown
 from tfp_lcma.training.tryout.model import ServedModel
+from tfp_lcma.training.tryout.traffic import Traffic
 
 # Where a message holds values of a type; those of other types come as bytes.
 _FIELDS = dict.fromkeys(("int8", "uint8", "int16", "uint16", "int32"), "int_val") | {
@@ -117,7 +118,12 @@ class Services(
 
 
 def start_grpc(
-    services: Services, host: str, port: int, max_bytes: int, max_connections: int
+    services: Services,
+    traffic: Traffic,
+    host: str,
+    port: int,
+    max_bytes: int,
+    max_connections: int,
 ) -> tuple[grpc.Server, int]:
     """Starts to serve; returns the server and the port it listens on.
 
@@ -126,7 +132,7 @@ def start_grpc(
     """
     server = grpc.server(
         futures.ThreadPoolExecutor(8, thread_name_prefix="grpc"),
-        interceptors=[_Errors()],
+        interceptors=[_Errors(traffic)],
         maximum_concurrent_rpcs=64,
         options=[
             ("grpc.max_receive_message_length", max_bytes),
@@ -150,6 +156,9 @@ def start_grpc(
 class _Errors(grpc.ServerInterceptor):
     """Turns the services' errors into gRPC's codes; what is unforeseen is only logged."""
 
+    def __init__(self, traffic):
+        self._traffic = traffic
+
     def intercept_service(self, continuation, details):
         handler = continuation(details)
         if handler is None:
@@ -157,7 +166,8 @@ class _Errors(grpc.ServerInterceptor):
 
         def answer(request, context):
             try:
-                return handler.unary_unary(request, context)
+                with self._traffic.request():
+                    return handler.unary_unary(request, context)
             except RequestError as error:
                 context.abort(error.code, str(error))
             except NotImplementedError:

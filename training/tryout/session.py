@@ -6,30 +6,11 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 from google.protobuf import message
+from tensorflow_serving.apis import prediction_log_pb2
 
 WARM_UP = "assets.extra/tf_serving_warmup_requests"
 # What TensorFlow lists among the signatures but nobody may ask.
 _OWN = "__saved_model"
-
-
-def latest_version(directory: Path) -> Path:
-    """Returns the folder of the largest version, as TensorFlow Serving chooses it.
-
-    Args:
-        directory: A model's folder, `<name>/`, whose numeric subfolders are its versions.
-
-    Raises:
-        ValueError: If there is no version in it.
-    """
-    versions = []
-    if directory.is_dir():
-        versions = [path for path in directory.iterdir() if path.name.isdecimal() and path.is_dir()]
-    if not versions:
-        raise ValueError(
-            f"{directory} must hold versions of an exported model, like {directory}/1; "
-            f"{'it holds none' if directory.is_dir() else 'it is not a folder'}."
-        )
-    return max(versions, key=lambda path: int(path.name))
 
 
 def warm_up_requests(version: Path) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
@@ -41,8 +22,6 @@ def warm_up_requests(version: Path) -> Iterator[tuple[str, dict[str, np.ndarray]
     """
     if not (version / WARM_UP).exists():
         return
-    from tensorflow_serving.apis import prediction_log_pb2
-
     for record in tf.data.TFRecordDataset(str(version / WARM_UP)).as_numpy_iterator():
         try:
             request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request

@@ -88,7 +88,7 @@ def test_the_page_says_what_it_serves_and_asks_nothing_of_other_hosts(browser, s
     ]
     assert len(asked) > 5
     # The last: of the browser's own empty page, which may still be loading.
-    here = (f"http://{server.rest_address}/", "data:", "chrome://")
+    here = (f"http://{server.rest_address}/", "data:", "chrome")
     assert [url for url in asked if not url.startswith(here)] == []
     assert browser.complaints() == []
 

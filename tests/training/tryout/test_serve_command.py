@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from tfp_lcma.training.cli.serve import serve
 from tfp_lcma.training.tryout.model import ServedModel
 from tfp_lcma.training.tryout.server import TryOutServer
-from tfp_lcma.training.tryout.session import latest_version
+from tfp_lcma.training.tryout.versions import latest_version
 
 from tests.training.tryout.clients import Rest
 
