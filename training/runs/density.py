@@ -78,7 +78,7 @@ def load_density(folder: Path) -> Density:
         run = load_run(folder)
         return DensityOfRun(run.model, _pixels(run.settings, run.model.event_shape, run.model.bins))
     from tfp_lcma.training.runs.density_of_export import DensityOfExport
-    from tfp_lcma.training.tryout.session import latest_version
+    from tfp_lcma.training.tryout.versions import latest_version
 
     version = folder if (folder / "saved_model.pb").is_file() else latest_version(folder)
     path = version / "assets.extra" / "model.json"

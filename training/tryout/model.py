@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from grpc import StatusCode
 from tensorflow.core.protobuf import meta_graph_pb2
-from tfp_lcma.training.data.pixels import CHANNELS, PixelSettings
+from tfp_lcma.training.data.pixels import PixelSettings
 from tfp_lcma.training.tryout.checks import check_inputs
 from tfp_lcma.training.tryout.errors import RequestError, shown
 from tfp_lcma.training.tryout.session import Served, first_line, warm_up_requests
@@ -105,8 +105,7 @@ def _read_card(path: Path) -> tuple[dict[str, Any] | None, PixelSettings | None]
         return None, None
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
-        height, width, channels = card["event_shape"]
-        bins, _ = card["bins"], card["conditions"]
+        (_, _, _), _, _ = card["event_shape"], card["bins"], card["conditions"]
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(
             f"{path} must be a model card with event_shape, bins and conditions; "
@@ -114,5 +113,4 @@ def _read_card(path: Path) -> tuple[dict[str, Any] | None, PixelSettings | None]
         ) from error
     if card.get("pixels"):
         return card, PixelSettings.from_config(card["pixels"])
-    # A training that read no files says nothing of them.
-    return card, PixelSettings(height, width, channels, bins) if channels in CHANNELS else None
+    return card, PixelSettings.usual(card["event_shape"], card["bins"])
