@@ -50,8 +50,7 @@ def build_tiny_flow(self, event_shape, factorization, **options):
 
 def make_small(patch) -> None:
     """Makes runs and studies do with small flows and without pictures, which have tests."""
-    from tfp_lcma.training.reports import run_pictures
-    from tfp_lcma.training.runs import callbacks
+    from tfp_lcma.training.runs import callbacks, run_pictures
     from tfp_lcma.training.studies.compare import report
 
     patch(Recipe, "build_flow", build_tiny_flow)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import keras
 from tfp_lcma.training.data import Dataset
-from tfp_lcma.training.reports import run_pictures
+from tfp_lcma.training.runs import run_pictures
 from tfp_lcma.training.runs.channel_log import ChannelLog
 from tfp_lcma.training.runs.evaluation import condition_of
 from tfp_lcma.training.runs.online_choices import ChoiceLog

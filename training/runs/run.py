@@ -8,8 +8,7 @@ from typing import Any
 from tfp_lcma.training.data import Dataset
 from tfp_lcma.training.recipes.recipe import Recipe
 from tfp_lcma.training.recipes.tables import write_recipe
-from tfp_lcma.training.reports import run_pictures
-from tfp_lcma.training.runs import evaluation, statistics
+from tfp_lcma.training.runs import evaluation, run_pictures, statistics
 from tfp_lcma.training.runs.callbacks import callbacks
 from tfp_lcma.training.runs.load_run import results_in, start_from
 from tfp_lcma.training.runs.progress import Progress

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from tfp_lcma.training.data import Dataset, Split
-from tfp_lcma.training.reports import run_pictures as report
+from tfp_lcma.training.runs import run_pictures as report
 
 import tfp_lcma as lcma
 from tests.toys import pictures, trained, trained_split
