@@ -33,6 +33,7 @@ def load(folder: Path, label: int | None) -> "Density":
         click.ClickException: If the folder cannot be loaded.
         click.UsageError: If the model has not this class, or none at all.
     """
+    click.echo(f"Loading {folder} ...", err=True)
     from tfp_lcma.training.runs.density import load_density
 
     try:

@@ -51,6 +51,7 @@ def sample(folder, number, output, temperature, label, seed):
     if density.conditions is not None:
         classes = np.arange(number) % density.conditions if label is None else label
         classes = np.broadcast_to(classes, number).astype(np.int32)
+    click.echo("Drawing ...", err=True)
     try:
         images = density.sample(number, classes, temperature, seed)
         _write(output, images, classes, density.bins)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from tfp_lcma.training.data.pixels import PixelSettings
-from tfp_lcma.training.runs.run_or_export import is_run
+from tfp_lcma.training.runs.run_or_export import exported_version, is_run
 
 from tfp_lcma import noise
 from tfp_lcma.validation import check_condition
@@ -78,9 +78,8 @@ def load_density(folder: Path) -> Density:
         run = load_run(folder)
         return DensityOfRun(run.model, _pixels(run.settings, run.model.event_shape, run.model.bins))
     from tfp_lcma.training.runs.density_of_export import DensityOfExport
-    from tfp_lcma.training.tryout.versions import latest_version
 
-    version = folder if (folder / "saved_model.pb").is_file() else latest_version(folder)
+    version = exported_version(folder)
     path = version / "assets.extra" / "model.json"
     try:
         card = json.loads(path.read_text(encoding="utf-8"))

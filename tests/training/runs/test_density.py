@@ -98,7 +98,6 @@ def test_a_version_of_an_export_is_an_export_too(export, densities):
 
 def test_the_kind_of_a_folder_is_seen_from_its_files(run, export, tmp_path):
     assert is_run(run) and not is_run(export) and not is_run(export / "1")
-    (tmp_path / "1").mkdir()
     for folder in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(ValueError, match=r"of a run, .* or of an export"):
             is_run(folder)
