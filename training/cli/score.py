@@ -43,7 +43,10 @@ def score(folder, images, output, maps, draws, label):
     complexity-corrected score, which is the bits less those of a PNG file; its rank by that, 1 the
     most anomalous; and, of a file that cannot be read, why.
     """
-    files = list(_found(images))
+    try:
+        files = list(_found(images))
+    except OSError as error:
+        raise click.ClickException(str(error)) from error
     if not files:
         raise click.UsageError(f"IMAGES must hold image files; found none in {_listed(images)}.")
     density = load(folder, label)

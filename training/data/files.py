@@ -37,9 +37,12 @@ def find_images(folder: str | os.PathLike[str]) -> Found:
     """Searches a folder and its subfolders; what is hidden, or linked to as a folder, is left out.
 
     The order is that of the names in their composed form (NFC), the same on every machine.
+
+    Raises:
+        OSError: If a folder cannot be read.
     """
     found = Found([], [])
-    for place, folders, files in os.walk(folder):
+    for place, folders, files in os.walk(folder, onerror=_raise):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
             suffix = os.path.splitext(name)[1].lower()
@@ -50,6 +53,10 @@ def find_images(folder: str | os.PathLike[str]) -> Found:
     for names in found:
         names.sort(key=composed)
     return found
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def composed(name: str) -> bytes:

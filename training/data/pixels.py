@@ -13,7 +13,6 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 # What Pillow may open; some of its other readers start programs.
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 _MODES = {1: "L", 3: "RGB"}
-CHANNELS = tuple(_MODES)
 
 
 class UnreadableImageError(ValueError):
@@ -70,7 +69,7 @@ class PixelSettings:
     def usual(cls, event_shape: tuple[int, int, int], bins: int) -> "PixelSettings | None":
         """Returns what is made of files for images of a shape; None if they are not grey or RGB."""
         height, width, channels = event_shape
-        return cls(height, width, channels, bins) if channels in CHANNELS else None
+        return cls(height, width, channels, bins) if channels in _MODES else None
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "PixelSettings":

@@ -4,6 +4,7 @@ import os
 import unicodedata
 
 import numpy as np
+import pytest
 from PIL import Image
 from tfp_lcma.training.data.files import find_images, read_files
 from tfp_lcma.training.data.pixels import PixelSettings, UnreadableImageError
@@ -26,6 +27,11 @@ def test_images_are_found_in_all_subfolders_but_hidden_ones(tmp_path):
 def test_images_of_other_kinds_are_told_apart_from_what_is_no_image(tmp_path):
     write(tmp_path, "a.png", "b.tiff", "IMG_1.HEIC", "notes.txt")
     assert find_images(tmp_path) == (["a.png"], ["IMG_1.HEIC", "b.tiff"])
+
+
+def test_a_folder_that_cannot_be_read_is_no_empty_one(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        find_images(tmp_path / "nowhere")
 
 
 def test_the_order_is_one_for_composed_and_decomposed_accents(tmp_path):
