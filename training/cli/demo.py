@@ -35,6 +35,7 @@ def demo(steps, pretrain_steps, run_dir, seed):
     """Train two flows on digits, compare their splits, draw and export: a few minutes."""
     check_folder("--run-dir", run_dir)
     from tfp_lcma.training.runs.run import Run
+    from tfp_lcma.training.runs.trainer import TrainingFailedError
 
     began = time.monotonic()
     recipe = load_recipe("digits", steps=steps, pretrain_steps=pretrain_steps)
@@ -45,7 +46,10 @@ def demo(steps, pretrain_steps, run_dir, seed):
         "checkerboard (RealNVP)": Run(total, "checkerboard", seed, run_dir / "digits-checkerboard"),
         "likelihood contribution (LCMA)": Run(recipe, "lcma", seed, run_dir / "digits", _EXPORT),
     }
-    results = {name: run.execute(dataset) for name, run in runs.items()}
+    try:
+        results = {name: run.execute(dataset) for name, run in runs.items()}
+    except (ValueError, OSError, TrainingFailedError) as error:
+        raise click.ClickException(str(error)) from error
     click.echo(f"\n{'factorization':32}{'test bits/dim':>20}{'steps':>14}{'seconds':>10}")
     for name, result in results.items():
         phases = [phase for phase in (result["pretraining"], result["training"]) if phase]

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import click
+from tfp_lcma.training.cli.paths import check_folder
 
 
 @click.command(epilog="Example: tfp-lcma export runs/digits --warm-up-rows 1 --warm-up-rows 16")
@@ -12,7 +13,7 @@ import click
 @click.option(
     "--export-dir",
     type=click.Path(path_type=Path),
-    help="Where the SavedModel's versions go.  [default: saved_models/DATA-MODEL]",
+    help="Where the SavedModel's versions go.  [default: saved_models/NAME, of the run]",
 )
 @click.option(
     "--network-dtype",
@@ -25,7 +26,6 @@ import click
     type=click.IntRange(1),
     multiple=True,
     default=[1],
-    show_default=True,
     help="Rows of the warm-up requests; several times for several numbers.",
 )
 @click.option(
@@ -39,13 +39,16 @@ def export(folder, export_dir, network_dtype, jit_compile, warm_up_rows, serving
     Takes the weights of the best validation, and puts the run's recipe and results on the model
     card. `tfp-lcma check` checks the version.
     """
+    if not (folder / "config.json").exists():
+        raise click.UsageError(f"RUN must be the folder of a run; {folder} has no config.json.")
+    name = folder.resolve().name
+    directory = check_folder("--export-dir", export_dir or Path("saved_models") / name)
     from tfp_lcma.training.runs.load_run import load_run
 
     import tfp_lcma as lcma
 
     try:
         trained = load_run(folder)
-        directory = export_dir or Path("saved_models") / trained.settings["name"]
         version = lcma.export_saved_model(
             trained.model,
             directory,

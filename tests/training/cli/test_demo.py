@@ -29,3 +29,12 @@ def test_both_factorizations_get_the_same_number_of_steps(tmp_path, monkeypatch)
     assert "1.2500 ± 0.5000" in result.output
     assert "12 + 30" in result.output
     assert "somewhere/1" in result.output
+
+
+def test_a_folder_with_other_settings_is_named(tmp_path):
+    (tmp_path / "digits-checkerboard").mkdir()
+    (tmp_path / "digits-checkerboard" / "config.json").write_text('{"steps": 7}')
+    result = CliRunner().invoke(demo, ["--run-dir", str(tmp_path), "--steps", "30"])
+    assert result.exit_code == 1
+    assert "was made with other settings (" in result.output
+    assert "--steps is 7 there, 330 here" in result.output

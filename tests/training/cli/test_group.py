@@ -76,6 +76,7 @@ print(json.dumps([codes, sorted(heavy & set(sys.modules))]))
         ["train", "--data", "digits", "--threads", "0"],
         ["demo", "--steps", "0"],
         ["export", str(tmp_path / "nowhere")],
+        ["export", str(tmp_path)],
     ]
     process = fresh(code, json.dumps([*right, *wrong]))
     assert process.returncode == 0, process.stderr
