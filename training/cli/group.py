@@ -1,6 +1,7 @@
 """The command line: commands in groups, each imported when it is called."""
 
 import click
+from click.shell_completion import CompletionItem
 
 from tfp_lcma.registry import load, nearest_first
 from tfp_lcma.version import __version__
@@ -54,13 +55,15 @@ class LazyGroup(click.Group):
             with formatter.section(heading):
                 formatter.write_dl([(name, text) for name, (_, text) in commands.items()])
 
-    def shell_complete(self, context: click.Context, incomplete: str):
+    def shell_complete(self, context: click.Context, incomplete: str) -> list[CompletionItem]:
         """Completes names without importing any command."""
-        return [
-            click.shell_completion.CompletionItem(name, help=text)
+        names = [
+            CompletionItem(name, help=text)
             for name, (_, text) in COMMANDS.items()
             if name.startswith(incomplete)
         ]
+        # Its options, without what a group adds: that would import every command.
+        return names + click.Command.shell_complete(self, context, incomplete)
 
 
 @click.command(

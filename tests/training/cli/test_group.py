@@ -112,6 +112,8 @@ def test_the_shell_completes_names(monkeypatch):
     monkeypatch.setenv("_TFP_LCMA_COMPLETE", "bash_complete")
     for words, expected in {
         "tfp-lcma tr": {"train"},
+        "tfp-lcma --v": {"--version"},
+        "tfp-lcma train --fac": {"--factorization"},
         "tfp-lcma train --model gl": {"glow"},
         "tfp-lcma train --paper cifar10-g": {"cifar10-glow"},
         "tfp-lcma train --factorization haar-": {"haar-vertical", "haar-diagonal"},
