@@ -1,4 +1,4 @@
-"""The connections of the REST server: only so many, and none that is idle for the sake of all."""
+"""The connections of the REST server: a limited number, in which idle ones give way."""
 
 import asyncio
 import contextlib
@@ -42,20 +42,17 @@ class Connections:
 
     async def serve(self, app: ASGIApp, until: Awaitable) -> None:
         """Serves an application until something has happened, then closes all that is idle."""
-        loop, context, wrapped = (
-            asyncio.get_running_loop(),
-            WorkerContext(None),
-            wrap_app(app, 0, "asgi"),
-        )
+        loop, context = asyncio.get_running_loop(), WorkerContext(None)
+        asgi = wrap_app(app, 0, "asgi")
 
         async def connected(reader, writer):
-            client, task = writer.get_extra_info("peername")[:2], asyncio.current_task()
             if not self._has_room():
                 writer.transport.abort()
                 return
-            self._open[client] = (task, writer.transport)
+            client = writer.get_extra_info("peername")[:2]
+            self._open[client] = (asyncio.current_task(), writer.transport)
             try:
-                await TCPServer(wrapped, loop, _CONFIG, context, {}, reader, writer)
+                await TCPServer(asgi, loop, _CONFIG, context, {}, reader, writer)
             except asyncio.CancelledError:
                 pass  # it made room
             finally:
@@ -63,7 +60,7 @@ class Connections:
                 self._used.pop(client, None)
 
         server = await asyncio.start_server(connected, sock=self._socket, backlog=8)
-        self._socket.listen(socket.SOMAXCONN)  # may wait; the event loop takes eight at a time
+        self._socket.listen(socket.SOMAXCONN)  # wait; the event loop takes eight at a time
         await until
         await context.terminated.set()
         server.close()

@@ -154,7 +154,8 @@ def _read_string(kind: type[_String], value: Any) -> _String:
     if isinstance(value, str):
         return kind(value.encode())
     if isinstance(value, dict) and value.keys() == {"b64"} and isinstance(value["b64"], str):
-        return kind(base64.b64decode(value["b64"], validate=True))
+        padding = "=" * (-len(value["b64"]) % 4)  # which may be left out
+        return kind(base64.b64decode(value["b64"] + padding, validate=True))
     raise ValueError('Expected a string, or binary data as {"b64": "..."} in base64')
 
 
@@ -169,15 +170,18 @@ def _array(key: str, value: Any, dtype: tf.DType) -> np.ndarray:
 def _to_json(key: str, array: np.ndarray) -> Any:
     """Returns an array as nested lists; strings of a name that ends in `_bytes` are binary."""
     if array.dtype == object:
-        read = (
-            _to_base64 if key.endswith("_bytes") else lambda text: text.decode("utf-8", "replace")
-        )
+        read = _to_base64 if key.endswith("_bytes") else lambda text: text.decode(errors="replace")
         return np.frompyfunc(read, 1, 1)(array).tolist()
     if array.dtype == np.float32:
-        # The shortest digits that read back as the same float32, not those of a float64.
-        return array.astype(str).astype(np.float64).tolist()
+        # By rows: as text, numbers take thirty times their memory.
+        return [_shortest(row) for row in array] if array.ndim > 1 else _shortest(array)
     return array.tolist()
 
 
 def _to_base64(content: bytes) -> dict[str, str]:
     return {"b64": base64.b64encode(content).decode()}
+
+
+def _shortest(array: np.ndarray) -> Any:
+    """Returns numbers of the fewest digits that read back as the same float32."""
+    return array.astype(str).astype(np.float64).tolist()

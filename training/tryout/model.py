@@ -48,7 +48,9 @@ class ServedModel:
             for name, inputs in warm_up_requests(export):
                 self._served.ask(name, inputs)
         except (OSError, RuntimeError, ValueError, tf.errors.OpError) as error:
-            raise ValueError(f"{export} cannot be loaded as a SavedModel: {error}") from error
+            raise ValueError(
+                f"{export} cannot be loaded as a SavedModel: {first_line(error)}"
+            ) from error
         self.signatures = self._served.signatures
 
     def signature(self, name: str) -> meta_graph_pb2.SignatureDef:

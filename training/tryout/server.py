@@ -49,7 +49,8 @@ class TryOutServer:
         """
         services, self._traffic = Services(model, max_bytes, seconds), Traffic()
         # Each may have a quarter of the files that the process may open.
-        most = min(256, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4)
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        most = 256 if files == resource.RLIM_INFINITY else min(256, files // 4)
         self._connections = Connections(host, rest_port, most)
         try:
             self._grpc, grpc_port = start_grpc(

@@ -94,7 +94,9 @@ class Served:
             )
         feed = {definition.inputs[key].name: value for key, value in inputs.items()}
         outputs = {key: info.name for key, info in definition.outputs.items()}
-        options = seconds and tf.compat.v1.RunOptions(timeout_in_ms=max(1, int(1000 * seconds)))
+        options = None
+        if seconds is not None:
+            options = tf.compat.v1.RunOptions(timeout_in_ms=max(1, int(1000 * seconds)))
         return self._session.run(outputs, feed, options)
 
     def prepared(self, name: str, given: str, wanted: str) -> Callable[[np.ndarray], np.ndarray]:

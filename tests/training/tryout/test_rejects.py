@@ -216,3 +216,15 @@ def test_grpc_requests_that_do_not_fit(name, over_grpc):
     assert expected in details
     assert len(details.encode()) < 500 and "Traceback" not in details
     assert over_grpc.outputs("log_prob", images=BATCH)["log_prob"].shape == (1,)
+
+
+def test_an_error_of_the_servers_own_is_answered_without_its_trace(rest, over_grpc, monkeypatch):
+    def fail(*_):
+        raise KeyError("secret")
+
+    monkeypatch.setattr("tfp_lcma.training.tryout.model.ServedModel.predict", fail)
+    assert rest.predict({"instances": [IMAGE]}) == (500, {"error": "the server failed."})
+    with pytest.raises(grpc.RpcError) as caught:
+        over_grpc.predict(inputs={"images": BATCH})
+    assert caught.value.code().name == "INTERNAL"
+    assert caught.value.details() == "the server failed; its log says how."
