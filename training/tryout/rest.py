@@ -15,17 +15,11 @@ from google.protobuf import json_format
 from PIL import Image
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from tensorflow_serving.apis import (
-    classification_pb2,
-    get_model_metadata_pb2,
-    get_model_status_pb2,
-    model_pb2,
-    regression_pb2,
-)
-from tfp_lcma.training.data.pixels import UnreadableImageError, read_pixels
+from tensorflow_serving.apis import get_model_metadata_pb2, model_pb2
+from tfp_lcma.training.data.pixels import FORMATS, UnreadableImageError, read_pixels
 from tfp_lcma.training.tryout.errors import RequestError, shown
 from tfp_lcma.training.tryout.json_requests import read_request, request_inputs, response
 from tfp_lcma.training.tryout.services import Services
@@ -37,12 +31,12 @@ _PATHS = {
     "GET": re.compile(_MODEL + "(?:/(metadata))?"),
     "HEAD": re.compile(_MODEL + "(?:/(metadata))?"),
 }
-# What answers the rest of a path, and with which request.
+# What answers the rest of a path.
 _METHODS = {
-    "classify": ("Classify", classification_pb2.ClassificationRequest),
-    "regress": ("Regress", regression_pb2.RegressionRequest),
-    "metadata": ("GetModelMetadata", get_model_metadata_pb2.GetModelMetadataRequest),
-    None: ("GetModelStatus", get_model_status_pb2.GetModelStatusRequest),
+    "classify": "Classify",
+    "regress": "Regress",
+    "metadata": "GetModelMetadata",
+    None: "GetModelStatus",
 }
 
 
@@ -86,7 +80,7 @@ class RestApi:
         """Answers with what the page needs to know of the model."""
         model = self._model
         facts = {"signatures": sorted(model.signatures), "card": model.card}
-        return JSONResponse({"name": model.name, "version": model.version, **facts})
+        return _as_json({"name": model.name, "version": model.version, **facts})
 
     async def _read_image(self, request: Request) -> Response:
         """Answers an image file with the model's pixels of it, and the file's own size."""
@@ -97,8 +91,8 @@ class RestApi:
             pixels = await self._in_thread(read_pixels, file, self._model.pixels)
         except UnreadableImageError as error:
             raise RequestError(str(error)) from error
-        width, height = Image.open(io.BytesIO(file)).size
-        return JSONResponse({"pixels": pixels.tolist(), "size": [height, width]})
+        width, height = Image.open(io.BytesIO(file), formats=FORMATS).size
+        return _as_json({"pixels": pixels.tolist(), "size": [height, width]})
 
     async def _body(self, request: Request) -> bytes:
         """Reads a body. What is too long is read, too: a client that sends reads no answer."""
@@ -120,10 +114,13 @@ class RestApi:
 
     def _answer(self, name, version, label, what, body, deadline):
         spec = model_pb2.ModelSpec(name=unquote(name))
-        if version:
-            spec.version.value = min(int(version), 2**63 - 1)
-        elif label:
+        if label:
             spec.version_label = unquote(label)
+        elif version:
+            try:
+                spec.version.value = int(version)
+            except ValueError as error:
+                raise RequestError("a version is a whole number of 64 bits.") from error
         if what in ("predict", "classify", "regress"):
             request = read_request(body)
             spec.signature_name = request.signature_name
@@ -132,15 +129,20 @@ class RestApi:
             inputs = request_inputs(request, self._model.signature(signature))
             outputs = self._model.predict(signature, inputs, (), deadline - time.monotonic())
             return response(outputs, in_rows=request.inputs is msgspec.UNSET)
-        method, proto = _METHODS[what]
-        proto = proto(model_spec=spec)
-        if what == "metadata":
-            proto.metadata_field.append("signature_def")
+        # This request has the fields that any of the methods reads.
+        request = get_model_metadata_pb2.GetModelMetadataRequest(
+            model_spec=spec, metadata_field=["signature_def"]
+        )
         answer = json_format.MessageToDict(
-            getattr(self._services, method)(proto, None),
+            getattr(self._services, _METHODS[what])(request, None),
             preserving_proto_field_name=True,
             always_print_fields_with_no_presence=True,
         )
         if what == "metadata":
             del answer["metadata"]["signature_def"]["@type"]
         return json.dumps(answer).encode()
+
+
+def _as_json(value: dict) -> Response:
+    # A card may say NaN, which starlette's own response of JSON refuses.
+    return Response(json.dumps(value), media_type="application/json")

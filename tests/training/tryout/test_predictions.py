@@ -123,6 +123,12 @@ def test_metadata_lists_the_signatures_with_their_types(rest, over_grpc):
     assert set(unpacked.signature_def) == set(signatures)
 
 
+def test_a_card_with_a_result_that_is_no_number_is_shown(rest, model, monkeypatch):
+    monkeypatch.setitem(model.card["metrics"]["test"], "bits_per_dimension", np.nan)
+    status, answer = rest.request("GET", "/model.json")
+    assert status == 200 and np.isnan(answer["card"]["metrics"]["test"]["bits_per_dimension"])
+
+
 def test_a_connection_serves_many_requests(rest, requests):
     rest.request("GET", "/v1/models/digits")
     first = rest.connection.sock

@@ -37,7 +37,8 @@ def named(signature, **inputs):
 REST = {
     "an unknown model": ("letters", None, 404, "'letters', version 10, is not served"),
     "an unknown version": ("digits/versions/3", None, 404, "version 3, is not served"),
-    "a vast version": (f"digits/versions/{'9' * 40}", None, 404, "is not served"),
+    "a vast version": (f"digits/versions/{'9' * 40}", None, 400, "64 bits"),
+    "a longer one": (f"digits/versions/{'9' * 5000}", None, 400, "64 bits"),
     "a version that is no number": ("digits/versions/x", None, 400, "malformed request"),
     "a label": ("digits/labels/stable", None, 400, "no labels"),
     "metadata of an unknown model": ("letters/metadata", None, 404, "is not served"),
