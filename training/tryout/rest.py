@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from tensorflow_serving.apis import get_model_metadata_pb2, model_pb2
-from tfp_lcma.training.data.pixels import FORMATS, UnreadableImageError, read_pixels
+from tfp_lcma.training.data.pixels import UnreadableImageError, read_pixels
 from tfp_lcma.training.tryout.errors import RequestError, shown
 from tfp_lcma.training.tryout.json_requests import read_request, request_inputs, response
 from tfp_lcma.training.tryout.services import Services
@@ -91,7 +91,7 @@ class RestApi:
             pixels = await self._in_thread(read_pixels, file, self._model.pixels)
         except UnreadableImageError as error:
             raise RequestError(str(error)) from error
-        width, height = Image.open(io.BytesIO(file), formats=FORMATS).size
+        width, height = Image.open(io.BytesIO(file)).size
         return _as_json({"pixels": pixels.tolist(), "size": [height, width]})
 
     async def _body(self, request: Request) -> bytes:
