@@ -55,7 +55,8 @@ def given_recipe(
             tables.pop("run", None)
         elif paper is not None:
             checked_name("--paper", paper, paper_names())
-            name, tables = paper, published(paper)
+            # Not the name of the data set's own settings for small flows.
+            name, tables = f"{paper}-paper", published(paper)
         else:
             if data is None:
                 raise click.UsageError("--data is missing.")

@@ -74,6 +74,13 @@ def test_other_data_are_refused_by_name(here, given, message):
         data_source(given)
 
 
+def test_published_settings_and_those_for_small_flows_are_told_apart():
+    published = given_recipe(None, None, "cifar10-glow", None)
+    small = given_recipe("cifar10", "glow", None, None)
+    assert (published.name, small.name) == ("cifar10-glow-paper", "cifar10-glow")
+    assert published.flow["width"] > small.flow["width"]
+
+
 def test_settings_are_read_as_numbers_lists_truth_and_texts():
     assignments = (
         "training.learning_rate=1e-3", "training.decay=false", "training.optimizer=adamax",
