@@ -46,8 +46,12 @@ class Services(
 
     def Predict(self, request, context):  # noqa: N802
         name = self.requested(request.model_spec)
-        self.model.signature(name)
-        inputs = {key: self._to_array(key, tensor) for key, tensor in request.inputs.items()}
+        known = self.model.signature(name).inputs
+        inputs = {
+            # Others are refused by their names.
+            key: self._to_array(key, tensor) if key in known else np.empty(0)
+            for key, tensor in request.inputs.items()
+        }
         seconds = min(self._seconds, context.time_remaining() or math.inf)
         outputs = self.model.predict(name, inputs, request.output_filter, seconds)
         protos = {key: _to_proto(value) for key, value in outputs.items()}

@@ -144,6 +144,9 @@ GRPC = {
     "a wider type": (predict("sample", seed=SEED.astype(np.int64)), INVALID, "got int64"),
     "text": (predict(images=np.array(["x"], object)), INVALID, "got object"),
     "an unknown input": (predict(images=BATCH, mask=BATCH), INVALID, "['images', 'mask']"),
+    "vast unknown inputs": (
+        predict(**{f"x{n}": message((10**6,), int_val=[1]) for n in range(5000)}), INVALID, "'x0'",
+    ),
     "another input": (predict(image=BATCH), INVALID, "got ['image']"),
     "no input": (predict(), INVALID, "got []"),
     "a missing input": (predict("log_prob_with_seed", images=BATCH), INVALID, "images, seed"),
