@@ -1,8 +1,8 @@
 """`tfp-lcma` and `python -m tfp_lcma`: the command line, or which extra it needs."""
 
+import importlib.abc
 import os
 import sys
-import warnings
 
 
 def main() -> None:
@@ -10,8 +10,8 @@ def main() -> None:
     # Which processor TensorFlow's library found, and which it missed, is nobody's question here;
     # what goes wrong in Python is an exception.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # A sentence, without the line of code that it comes from.
-    warnings.formatwarning = lambda message, *_: f"Warning: {message}\n"
+    if "tensorflow" not in sys.modules:
+        sys.meta_path.insert(0, _Announcer())
     try:
         from tfp_lcma.training.cli.group import group
 
@@ -23,6 +23,16 @@ def main() -> None:
             f"tfp-lcma needs the package {error.name}, which comes with the extra 'training': "
             'pip install "tfp_lcma[training]"'
         )
+
+
+class _Announcer(importlib.abc.MetaPathFinder):
+    """Finds nothing, but says that TensorFlow is being imported: that takes seconds."""
+
+    def find_spec(self, name, path, target=None):
+        if name == "tensorflow":
+            sys.meta_path.remove(self)
+            print("importing TensorFlow ...", file=sys.stderr, flush=True)
+        return None
 
 
 if __name__ == "__main__":
