@@ -44,21 +44,24 @@ def export(folder, export_dir, network_dtype, jit_compile, warm_up_rows, serving
     name = folder.resolve().name
     directory = check_folder("--export-dir", export_dir or Path("saved_models") / name)
     from tfp_lcma.training.runs.load_run import load_run
+    from tfp_lcma.training.runs.progress import Progress
 
     import tfp_lcma as lcma
 
     try:
-        trained = load_run(folder)
-        version = lcma.export_saved_model(
-            trained.model,
-            directory,
-            network_dtype=network_dtype,
-            jit_compile=jit_compile,
-            warm_up_rows=warm_up_rows,
-            recipe=trained.settings,
-            metrics=trained.metrics,
-            pixels=trained.settings.get("pixels"),
-        )
+        with Progress().doing("loading the run"):
+            trained = load_run(folder)
+        with Progress().doing("exporting"):
+            version = lcma.export_saved_model(
+                trained.model,
+                directory,
+                network_dtype=network_dtype,
+                jit_compile=jit_compile,
+                warm_up_rows=warm_up_rows,
+                recipe=trained.settings,
+                metrics=trained.metrics,
+                pixels=trained.settings.get("pixels"),
+            )
         click.echo(f"{folder} is exported to {version}.")
         if serving_config:
             paths = lcma.serving.write_serving_config(directory.parent)
