@@ -59,7 +59,9 @@ def test_every_row_is_of_an_arm_that_there_is(path):
     assert arms <= set(ARMS)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "docs").rglob("*.md")), ids=named)
+@pytest.mark.parametrize(
+    "path", [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))], ids=named
+)
 def test_pages_show_commands_that_there_are_with_options_that_they_have(path):
     # What documents do not wrap: in a code block or in backquotes, up to a comment.
     text = re.sub(r"\\\n", " ", path.read_text(encoding="utf-8"))
