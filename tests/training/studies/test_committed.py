@@ -65,9 +65,9 @@ def test_every_row_is_of_an_arm_that_there_is(path):
 def test_pages_show_commands_that_there_are_with_options_that_they_have(path):
     # What documents do not wrap: in a code block or in backquotes, up to a comment.
     text = re.sub(r"\\\n", " ", path.read_text(encoding="utf-8"))
-    for command in re.findall(r"(?:^|`)(tfp-lcma [^`#]*?)(?=`|#|\n(?!\s*--)|$)", text, re.M):
+    for command in re.findall(r"(?:^|`)(tfp-lcma [a-z][^`#]*?)(?=`|#|\n(?!\s*--)|$)", text, re.M):
         name, *words = shlex.split(command.replace("...", ""))[1:]
         known = group.get_command(None, name)
         assert known, command
-        options = {option for parameter in known.params for option in parameter.opts}
+        options = {"--help"} | {option for given in known.params for option in given.opts}
         assert {word for word in words if re.match(r"--?[a-z]", word)} <= options, command
