@@ -81,14 +81,15 @@ def overridden(tables: Tables, assignments: Mapping[str, Any]) -> Tables:
     for name, value in assignments.items():
         table, dot, key = name.partition(".")
         if not dot or table not in TABLES:
-            listed = ", ".join(nearest_first(name, setting_names(tables["model"]["name"])))
+            names = setting_names(tables.get("model", {}).get("name"))
+            listed = ", ".join(nearest_first(name, names))
             raise SettingError(name, f"is no setting; there are {listed}.")
         new.setdefault(table, {})[key] = value
     return new
 
 
-def setting_names(model: str) -> list[str]:
-    """Returns the names of all settings of a recipe with a model, `table.key`."""
+def setting_names(model: str | None) -> list[str]:
+    """Returns the names of all settings of a recipe with a model, if any, `table.key`."""
     options = model_options(model) if model in MODELS else []
     return [*map(dotted, KINDS), *(f"model.{name}" for name in options)]
 
@@ -132,13 +133,18 @@ def read_toml(path: Path) -> tuple[str, Tables]:
     """Returns the name and the settings in a file.
 
     Raises:
-        ValueError: the file cannot be read.
+        ValueError: the file cannot be read, or a setting stands in no table.
     """
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
-    return str(tables.pop("name", path.stem)), tables
+    name = str(tables.pop("name", path.stem))
+    for key, value in tables.items():
+        if not isinstance(value, dict):
+            listed = ", ".join(f"[{table}]" for table in TABLES)
+            raise ValueError(f"{path}: {key} must stand in one of the tables {listed}.")
+    return name, tables
 
 
 def _toml(value: Any) -> str:

@@ -113,6 +113,25 @@ def test_a_damaged_file_is_named(here):
     assert "recipe.toml: " in result.output
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("steps = 3", "steps must stand in one of the tables [data], [model]"),
+        ("[model]\nlevels = 2", "model.name must be given"),
+        (
+            "[model]\nname = 'glow'\n[modle]\nwidth = 3",
+            "modle is no table of a recipe; it has model, data",
+        ),
+        ("[data]\nsource = 'digits'\n[model]\nname = 'glow'", "must be given"),
+    ],
+)
+def test_a_file_that_is_no_recipe_is_answered_with_what_is_missing(here, text, message):
+    (here / "mine.toml").write_text(text)
+    result = CliRunner().invoke(show, ["--config", "mine.toml"])
+    assert result.exit_code == 2
+    assert message in result.output
+
+
 def test_the_command_is_told_without_where_the_data_lie(here):
     line = call("--data", "holiday", "--data-dir", here, "--set", "model.width=3", "--quiet")[1]
     assert line == "show --data FOLDER --set model.width=3 --data-dir DIR --quiet"
