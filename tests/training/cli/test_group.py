@@ -66,7 +66,8 @@ for arguments in json.loads(sys.argv[1]):
 heavy = {"numpy", "tensorflow", "keras", "tensorflow_probability", "matplotlib", "PIL"}
 print(json.dumps([codes, sorted(heavy & set(sys.modules))]))
 """
-    right = [["--help"], ["train", "--help"], ["recipes"], ["recipes", "show", "--data", "digits"]]
+    right = [["--help"], ["recipes"], ["recipes", "show", "--data", "digits"]]
+    right += [[name, "--help"] for name in COMMANDS]
     wrong = [
         ["train", "--data", "digits", "--model", "glwo"],
         ["train", "--data", "digits", "--factorization", "lmca"],
@@ -77,11 +78,19 @@ print(json.dumps([codes, sorted(heavy & set(sys.modules))]))
         ["demo", "--steps", "0"],
         ["export", str(tmp_path / "nowhere")],
         ["export", str(tmp_path)],
+        ["sample", str(tmp_path)],
+        ["compare", "--data", "digits", "--arms", "lmca"],
+        ["anomaly", "--data", "digits", "--seeds", "0"],
+        ["benchmark", "--cases", "glwo"],
+        ["serve", str(tmp_path / "nowhere")],
+        ["check", str(tmp_path / "nowhere")],
     ]
     process = fresh(code, json.dumps([*right, *wrong]))
     assert process.returncode == 0, process.stderr
     codes, heavy = json.loads(process.stdout.splitlines()[-1])
-    assert codes == [0] * len(right) + [2] * len(wrong)
+    assert codes[: len(right)] == [0] * len(right)
+    assert all(code in (1, 2) for code in codes[len(right) :])
+    assert len(codes) == len(right) + len(wrong)
     assert heavy == []
 
 
