@@ -143,6 +143,7 @@ def start_grpc(
             ("grpc.max_send_message_length", -1),
             ("grpc.max_allowed_incoming_connections", max_connections),
             ("grpc.server_handshake_timeout_ms", 2_000),  # of connections that send nothing
+            ("grpc.max_connection_idle_ms", 20_000),  # clients connect again by themselves
             # Without this a second server on the same port would start, and take half the calls.
             ("grpc.so_reuseport", 0),
         ],
