@@ -29,8 +29,8 @@ pytestmark = pytest.mark.skipif(
 )
 FLAGS = [
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-dev-shm-usage", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--window-size=900,1600",
+    "--disable-dev-shm-usage", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync", "--window-size=900,1600",
 ]  # fmt: skip
 
 
