@@ -81,7 +81,6 @@ print(json.dumps([codes, sorted(heavy & set(sys.modules))]))
         ["sample", str(tmp_path)],
         ["compare", "--data", "digits", "--arms", "lmca"],
         ["anomaly", "--data", "digits", "--seeds", "0"],
-        ["benchmark", "--cases", "glwo"],
         ["serve", str(tmp_path / "nowhere")],
         ["check", str(tmp_path / "nowhere")],
     ]

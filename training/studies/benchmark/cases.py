@@ -1,10 +1,8 @@
 """What is timed: architectures and batches that every implementation builds alike."""
 
 import dataclasses
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,14 +35,12 @@ class Case:
         """Height, width and channels of an image."""
         return self.side, self.side, self.channels
 
-    def images(self) -> "np.ndarray":
+    def images(self) -> np.ndarray:
         """Returns the batch, `[batch, height, width, channels]`, in the flows' own domain.
 
         Standard normal numbers: no flow learns anything from them, and none runs away.
         """
         shape = (self.batch, *self.event_shape)
-        import numpy as np
-
         return np.random.default_rng(0).standard_normal(shape, np.float32)
 
     def level_shapes(self) -> list[tuple[int, int, int]]:
