@@ -3,6 +3,7 @@
 import importlib.abc
 import os
 import sys
+import warnings
 
 
 def main() -> None:
@@ -10,6 +11,8 @@ def main() -> None:
     # Which processor TensorFlow's library found, and which it missed, is nobody's question here;
     # what goes wrong in Python is an exception.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # A sentence, without the line of code that it comes from.
+    warnings.formatwarning = lambda message, *_: f"Warning: {message}\n"
     if "tensorflow" not in sys.modules:
         sys.meta_path.insert(0, _Announcer())
     try:
