@@ -42,7 +42,7 @@ from tfp_lcma.training.tryout.versions import latest_version
 def serve(directory, rest_port, grpc_port, host, max_request_bytes, timeout):
     """Serve the largest version in DIRECTORY, like saved_models/digits, to be tried out.
 
-    For trying out, not for production: nobody is asked who they are, nothing is encrypted, and
+    For trying out, not for production: there are no accounts, nothing is encrypted, and
     requests are not gathered into batches. What it speaks is TensorFlow Serving's API, so clients
     written against it work with TensorFlow Serving. The model's name is the folder's.
     """

@@ -55,7 +55,7 @@ def read_card(version: Path) -> dict[str, Any]:
     """Returns the model card.
 
     Raises:
-        ValueError: If it is missing, no JSON, or lacks what the check goes by.
+        ValueError: If it is missing, no JSON, or lacks what is checked.
     """
     try:
         card = json.loads((version / CARD).read_text(encoding="utf-8"))

@@ -32,7 +32,7 @@ class Guard:
         Args:
             app: The application.
             traffic: Counts the requests.
-            connections: Are told which of them are in use.
+            connections: Learn which of them are in use.
             host: Address of the server, which requests may name.
             seconds: After that time, a client that does not read its answer is given up.
         """

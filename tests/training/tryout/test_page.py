@@ -241,8 +241,8 @@ def test_colour_classes_and_samples_that_did_not_converge(browser, colour):
     assert image.shape == (1, 16, 12, 3)
     assert image[..., 0].max() == BINS - 1 and image[..., 1:].max() == 0
     Select(browser.find("condition")).select_by_value("3")
-    told = np.array([3], np.int32)
-    expected = session.outputs("log_prob", images=image, condition=told)["bits_per_dimension"][0]
+    third = np.array([3], np.int32)
+    expected = session.outputs("log_prob", images=image, condition=third)["bits_per_dimension"][0]
     assert abs(expected - first) > 0.1
     browser.until(lambda: shown_bits(browser) == pytest.approx(expected, abs=0.006))
     browser.find("again").click()

@@ -73,7 +73,7 @@ def test_a_damaged_model_card_is_refused(tmp_path):
         ServedModel(tmp_path)
 
 
-def test_a_stopped_server_answers_nobody_not_even_on_a_connection_that_was_kept(model):
+def test_a_stopped_server_does_not_answer_even_on_a_connection_that_was_kept(model):
     with TryOutServer(model, rest_port=0, grpc_port=0) as server:
         kept = Rest(server.rest_address)
         assert kept.request("GET", "/v1/models/digits")[0] == 200
