@@ -51,12 +51,9 @@ def serve(directory, rest_port, grpc_port, host, max_request_bytes, timeout):
     except ValueError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"Loading {directory} ...")
-    import tensorflow as tf
     from tfp_lcma.training.tryout.model import ServedModel
     from tfp_lcma.training.tryout.server import TryOutServer
 
-    # The loader of TensorFlow 1 is what is wanted, and says that it is old.
-    tf.get_logger().setLevel("ERROR")
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -1,5 +1,6 @@
 """An exported version in a plain TensorFlow session, which is what TensorFlow Serving runs."""
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -40,6 +41,18 @@ def first_line(error: Exception) -> str:
     return text or type(error).__name__
 
 
+@contextlib.contextmanager
+def _without_warnings():
+    """The loader of TensorFlow 1 is what is wanted, and says that it is old."""
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel("ERROR")
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
 class Served:
     """Loads a SavedModel without any of the Python objects it was made of.
 
@@ -50,7 +63,7 @@ class Served:
     def __init__(self, version: Path):
         """Loads the version in a folder; `close` gives its memory back."""
         self._session = tf.compat.v1.Session(graph=tf.Graph())
-        with self._session.graph.as_default():
+        with self._session.graph.as_default(), _without_warnings():
             loaded = tf.compat.v1.saved_model.loader.load(
                 self._session, [tf.saved_model.SERVING], str(version)
             )
