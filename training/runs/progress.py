@@ -3,7 +3,6 @@
 import contextlib
 import sys
 import threading
-import time
 from collections.abc import Iterator
 
 import click
@@ -58,7 +57,7 @@ class Steps(keras.callbacks.Callback):
         super().__init__()
         self._progress, self._phase, self._course, self._steps = progress, phase, course, steps
         self._start, self._estimated = course.step, False
-        self._first: float | None = None
+        self._built = False
         self._bar = None
 
     @contextlib.contextmanager
@@ -68,15 +67,15 @@ class Steps(keras.callbacks.Callback):
             yield self
 
     def on_train_batch_begin(self, batch, logs=None):
-        if self._first is None:
+        if not self._built:
             self._building.enter_context(
                 self._progress.doing(f"{self._phase}: building the graph, the first step")
             )
 
     def on_train_batch_end(self, batch, logs=None):
-        if self._first is None:
+        if not self._built:
             self._building.close()
-            self._first = time.monotonic()
+            self._built = True
             if sys.stdout.isatty() and not self._progress.quiet:
                 bar = click.progressbar(
                     length=self._steps - self._start,
@@ -107,21 +106,20 @@ class Steps(keras.callbacks.Callback):
         self._estimate()
 
     def _estimate(self):
-        """Says once how long the rest will take at most, and how much memory there has to be."""
-        done = self._course.step - self._start - 1
-        if self._estimated or done < 1:
+        """Says once how long the other steps will take, and how much memory it took so far."""
+        left = self._steps - self._course.step
+        # The first step, which builds the graph, does not move the median.
+        seconds = self._course.step_seconds * left
+        if self._estimated or seconds < _SOON:
             return
         self._estimated = True
-        left = self._steps - self._course.step
-        seconds = (time.monotonic() - self._first) / done * left
-        if seconds < _SOON:
-            return
         peak = peak_megabytes()
         memory = "" if peak is None else f"; {peak:,.0f} MB of memory at the peak so far"
         if self._bar is not None:
             click.echo("\r\x1b[2K", nl=False)
         self._progress.say(
-            f"{self._phase}: at most {duration(seconds)} for {left:,} more steps{memory}"
+            f"{self._phase}: about {duration(seconds)} for at most {left:,} more steps, "
+            f"looks at validation images aside{memory}"
         )
 
 
