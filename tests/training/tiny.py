@@ -61,12 +61,10 @@ def make_small(patch) -> None:
 
 
 def do_both(folder: Path) -> None:
-    """Runs a run and a study of two arms, the second with a pre-training."""
+    """Runs a run, and a study of an arm with a pre-training."""
     dataset = tiny_dataset()
-    tiny_run(folder / "run", checkpoint_every=2).execute(dataset)
-    tiny_study(folder / "study", dataset, steps=40, pretrain_steps=20).run(
-        ["checkerboard", "lcma"], [0]
-    )
+    tiny_run(folder / "run", "checkerboard", checkpoint_every=2).execute(dataset)
+    tiny_study(folder / "study", dataset, steps=40, pretrain_steps=20).run(["lcma"], [0])
 
 
 if __name__ == "__main__":

@@ -17,20 +17,6 @@ from tests.training.tiny import make_small, tiny_dataset, tiny_recipe, tiny_run
 from tfp_lcma.keras_model.online_split import variable_orders
 
 
-@pytest.fixture(scope="module")
-def dataset():
-    return tiny_dataset()
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory, dataset):
-    """A finished run and its metrics; tests must not change its folder."""
-    run = tiny_run(tmp_path_factory.mktemp("undisturbed"))
-    with pytest.MonkeyPatch.context() as patch:
-        make_small(patch.setattr)
-        return run, run.execute(dataset)
-
-
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     make_small(monkeypatch.setattr)
@@ -50,7 +36,7 @@ def assert_close(mine, theirs):
 
 
 def test_a_run_stopped_in_mid_epoch_and_in_mid_checkpoint_ends_the_same(
-    tmp_path, dataset, undisturbed, monkeypatch
+    tmp_path, dataset, finished, monkeypatch
 ):
     on_train_batch_end, save = Course.on_train_batch_end, Course.save
 
@@ -70,24 +56,22 @@ def test_a_run_stopped_in_mid_epoch_and_in_mid_checkpoint_ends_the_same(
         with monkeypatch.context() as patch, pytest.raises(Killed):
             patch.setattr(Course, name, stop)
             run.execute(dataset)
-    metrics, expected = run.execute(dataset), undisturbed[1]
+    metrics, expected = run.execute(dataset), finished[1]
     for phase in ("pretraining", "training"):
         assert metrics[phase]["steps"] == expected[phase]["steps"] == 10
         assert [row["step"] for row in metrics[phase]["history"]] == [4, 8, 10]
-    assert_close(weights(run.folder), weights(undisturbed[0].folder))
+    assert_close(weights(run.folder), weights(finished[0].folder))
 
 
-def test_a_finished_run_is_not_run_again(undisturbed, dataset, monkeypatch):
-    run, metrics = undisturbed
+def test_a_finished_run_is_not_run_again(finished, dataset, monkeypatch):
+    run, metrics = finished
     monkeypatch.setattr(Run, "_train", None)
     assert run.execute(dataset) == metrics
     assert np.isfinite(metrics["test"]["bits_per_dimension"])
 
 
-def test_a_finished_run_goes_on_where_it_ended_when_it_gets_more_steps(
-    tmp_path, dataset, undisturbed
-):
-    run, before = undisturbed
+def test_a_finished_run_goes_on_where_it_ended_when_it_gets_more_steps(tmp_path, dataset, finished):
+    run, before = finished
     folder = shutil.copytree(run.folder, tmp_path / "longer")
     longer = tiny_run(folder, changes={"steps": 14})
     metrics = longer.execute(dataset)
@@ -101,9 +85,9 @@ def test_a_finished_run_goes_on_where_it_ended_when_it_gets_more_steps(
 
 
 def test_another_run_starts_from_the_best_weights_and_the_split_of_the_first(
-    tmp_path, dataset, undisturbed
+    tmp_path, dataset, finished
 ):
-    first = undisturbed[0].folder
+    first = finished[0].folder
     run = tiny_run(tmp_path / "next", init_from=first, changes={"steps": 1, "learning_rate": 1e-9})
     metrics = run.execute(dataset)
     assert metrics["pretraining"] is None and metrics["training"]["steps"] == 1
@@ -131,8 +115,8 @@ def test_the_learning_rate_rises_over_a_tenth_of_the_steps_at_most():
     assert float(rate) == pytest.approx(2e-3)
 
 
-def test_damaged_files_of_a_run_are_named(tmp_path, dataset, undisturbed):
-    folder = shutil.copytree(undisturbed[0].folder, tmp_path / "run")
+def test_damaged_files_of_a_run_are_named(tmp_path, dataset, finished):
+    folder = shutil.copytree(finished[0].folder, tmp_path / "run")
     (folder / "metrics.json").unlink()
     run = tiny_run(folder)
 
