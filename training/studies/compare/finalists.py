@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 from tfp_lcma.training.data import Split
 from tfp_lcma.training.runs import evaluation
+from tfp_lcma.training.runs.run_lock import run_lock
 from tfp_lcma.training.studies.results import ResultsFile, find
 
 
@@ -29,20 +30,22 @@ def read_test(
         say: called with every line of progress.
 
     Raises:
-        ValueError: a finalist has no finished run, or a file is damaged.
+        ValueError: a finalist has no finished run, another process has the folder, or a file is
+            damaged.
     """
-    rows = ResultsFile(folder / "results.jsonl").rows()
-    tested = ResultsFile(folder / "test.jsonl")
-    known = tested.rows()
-    finished = [row for row in rows if row["arm"] in finalists and "failed" not in row]
-    for name in finalists:
-        if name not in {row["arm"] for row in finished}:
-            raise ValueError(f"finalists must have finished runs; {name!r} has none.")
-    for row in finished:
-        name, seed = row["arm"], row["seed"]
-        if find(known, name, seed):
-            continue
-        model = keras.saving.load_model(folder / row["model"])
-        bits = evaluation.test_bits(model, test, draws, seed)
-        tested.append({"arm": name, "seed": seed, "command": command, "test": bits})
-        say(f"seed {seed}, {name}: test {bits['bits_per_dimension']:.4f} bits/dim")
+    with run_lock(folder):
+        rows = ResultsFile(folder / "results.jsonl").rows()
+        tested = ResultsFile(folder / "test.jsonl")
+        known = tested.rows()
+        finished = [row for row in rows if row["arm"] in finalists and "failed" not in row]
+        for name in finalists:
+            if name not in {row["arm"] for row in finished}:
+                raise ValueError(f"--finalists must have finished runs; {name!r} has none.")
+        for row in finished:
+            name, seed = row["arm"], row["seed"]
+            if find(known, name, seed):
+                continue
+            model = keras.saving.load_model(folder / row["model"])
+            bits = evaluation.test_bits(model, test, draws, seed)
+            tested.append({"arm": name, "seed": seed, "command": command, "test": bits})
+            say(f"seed {seed}, {name}: test {bits['bits_per_dimension']:.4f} bits/dim")

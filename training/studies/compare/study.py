@@ -69,6 +69,11 @@ class Study:
         missing = [(seed, [name for name in arms if not find(rows, name, seed)]) for seed in seeds]
         if not any(names for _, names in missing):
             return
+        if self.recipe.warmup_steps > self.recipe.steps // 10:
+            self.progress.say(
+                f"The learning rate rises over {self.recipe.warmup_steps:,} steps, as set, of "
+                f"{self.recipe.steps:,}; --set training.warmup_steps=... changes that."
+            )
         extractor = self._extractor()
         for seed, names in missing:
             done = {row["arm"]: row for row in rows if row["seed"] == seed}
