@@ -68,6 +68,7 @@ def anomaly(
     report = check_folder("--report-dir", report_dir or folder / "report")
     recipe = recipe.replaced(steps=steps, pretrain_steps=steps)
 
+    from tfp_lcma.training.runs.many_models import expect_many_models
     from tfp_lcma.training.runs.progress import Progress
     from tfp_lcma.training.runs.threads import use_threads
     from tfp_lcma.training.runs.trainer import TrainingFailedError
@@ -75,6 +76,7 @@ def anomaly(
     from tfp_lcma.training.studies.anomaly.study import Study
 
     use_threads(threads)
+    expect_many_models()
     try:
         study = Study(
             recipe=recipe,

@@ -152,11 +152,13 @@ def _overheads(say, threads, cases, rounds, data, model, assignments, limit, dat
     if rounds < 4:
         raise click.UsageError(f"--rounds must be at least 4 with --overheads; got {rounds}.")
 
+    from tfp_lcma.training.runs.many_models import expect_many_models
     from tfp_lcma.training.runs.threads import use_threads
     from tfp_lcma.training.studies.overheads import PARTS, overheads
 
     parts = _names("--cases", cases, PARTS, list(PARTS))
     use_threads(threads)
+    expect_many_models()
     dataset = recipe.load_dataset(data_dir=data_dir, limit=limit)
     click.echo(overheads(recipe, dataset, parts, rounds, say))
 

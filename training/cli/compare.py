@@ -101,6 +101,7 @@ def compare(
     except ValueError as error:
         raise click.UsageError(str(error)) from error
 
+    from tfp_lcma.training.runs.many_models import expect_many_models
     from tfp_lcma.training.runs.progress import Progress
     from tfp_lcma.training.runs.threads import use_threads
     from tfp_lcma.training.studies.compare.finalists import read_test
@@ -108,6 +109,7 @@ def compare(
     from tfp_lcma.training.studies.compare.study import Study
 
     use_threads(threads)
+    expect_many_models()
     try:
         if not report_only:
             dataset = recipe.load_dataset(data_dir=data_dir, limit=limit)

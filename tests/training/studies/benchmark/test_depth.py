@@ -1,10 +1,12 @@
 """Memory and start against depth: measured in processes of their own, and drawn."""
 
 import json
+import time
 
 import pytest
 from tfp_lcma.training.studies.benchmark import depth
 from tfp_lcma.training.studies.benchmark.depth_worker import measure
+from tfp_lcma.training.studies.benchmark.implementations import Implementation
 
 SETTINGS = {"batch": 2, "width": 4, "side": 8, "threads": 1}
 
@@ -37,12 +39,29 @@ def test_what_is_missing_is_measured_once_and_drawn(tmp_path, monkeypatch):
     assert (tmp_path / "depth.png").stat().st_size > 1000
 
 
-def test_a_worker_measures_one_depth():
-    sizes = {name: SETTINGS[name] for name in ("batch", "width", "side")}
-    row = measure(2, "ours-looped-invert", 1, None, **sizes)
-    json.dumps(row)
-    assert (row["implementation"], row["steps"]) == ("ours-looped-invert", 2)
-    assert min(row["first_step_seconds"], row["step_seconds"], row["parameter_megabytes"]) > 0
+def test_a_worker_measures_the_first_step_apart_from_the_others(monkeypatch):
+    class Contender:
+        parameters, steps = 2**20, 0
+
+        def train_step(self):
+            time.sleep(0.1 if self.steps == 0 else 0.001)
+            self.steps += 1
+
+    built = []
+
+    def build(self, case, threads):
+        built.append((case, threads, Contender()))
+        return built[-1][-1]
+
+    monkeypatch.setattr(Implementation, "load", lambda self: None)
+    monkeypatch.setattr(Implementation, "build", build)
+    row = measure(2, "ours-looped", 3, 1, batch=2, width=4, side=8)
+    ((case, threads, contender),) = built
+    assert (case.steps, case.batch, case.width, case.side, threads) == (2, 2, 4, 8, 1)
+    assert contender.steps == 4
+    assert row["first_step_seconds"] > row["step_seconds"] > 0
+    assert row["parameter_megabytes"] == 4.0
+    assert json.loads(json.dumps(row))["implementation"] == "ours-looped"
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from tfp_lcma.training.studies.benchmark import ours
 from tfp_lcma.training.studies.benchmark.cases import ALL_CASES
 from tfp_lcma.training.studies.benchmark.implementations import IMPLEMENTATIONS
 
-CASE = dataclasses.replace(ALL_CASES["tiny-glow"], steps=2)
+CASE = dataclasses.replace(ALL_CASES["tiny-glow"], steps=2, levels=1, side=4)
 
 
 def losses(name):

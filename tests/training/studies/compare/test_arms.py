@@ -8,14 +8,14 @@ from tfp_lcma.training.studies.compare.arms import ARMS, PRETRAININGS
 from tfp_lcma.training.studies.compare.comparisons import COMPARISONS
 from tfp_lcma.training.studies.compare.splits import split_bijectors
 
-import tfp_lcma as lcma
-from tests.toys import SHAPE, pictures, trained
+from tests import fields
+from tests.toys import SHAPE
 from tfp_lcma.factorizations import Factorization
 
 
 @pytest.fixture(scope="module")
 def statistics():
-    return lcma.LogDetCollector().collect(trained(), pictures(64))
+    return fields.statistics(SHAPE, levels=2)
 
 
 @pytest.mark.parametrize("name", ARMS)

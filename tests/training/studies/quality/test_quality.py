@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from tfp_lcma.training.data import Dataset, Split, load
 from tfp_lcma.training.studies.quality import (
     classifier,
@@ -28,7 +29,11 @@ def extractor(digits, tmp_path_factory):
 
 @pytest.fixture
 def short_training(monkeypatch):
+    """Two steps, for which no graph is worth its while."""
     monkeypatch.setattr(classifier, "_STEPS", 2)
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 def toy_dataset(shape=(8, 8, 1), bins=256, **classes):
