@@ -10,8 +10,17 @@ from tfp_lcma.training.recipes.recipe import KINDS, dotted, flag_of
 from tfp_lcma.files import written_whole
 
 _FILE = "config.json"
-# What no setting of a recipe is.
-_NAMES = {"bins": "intensities", "event_shape": "image shape"}
+# What follows from the data, the machine or an option of another name.
+_NAMES = {
+    "bins": "number of intensities",
+    "classes": "number of classes",
+    "clusters": "number of clusters a side",
+    "comparison": "--compare",
+    "event_shape": "shape of an image",
+    "images": "number of images a side",
+    "pixels": "preparation of files",
+    **{name: name for name in ("name", "processor", "processors", "python")},
+}
 
 
 def keep_settings(folder: Path, settings: Mapping[str, Any]) -> None:
