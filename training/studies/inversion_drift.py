@@ -30,15 +30,14 @@ class LevelDrift(NamedTuple):
 @recipe_options
 @click.option(
     "--keras-file",
-    "model",
-    type=click.Path(path_type=Path),
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
     required=True,
     help="Keras file of a model that was trained on the recipe's images.",
 )
 @click.option("--batch", type=click.IntRange(1), default=64, help="Validation images.")
 @data_options
 @threads_option
-def main(recipe, model, batch, data_dir, limit, threads):
+def main(recipe, keras_file, batch, data_dir, limit, threads):
     """Compares the gradients of both memory settings on validation images."""
     from tfp_lcma.training.runs.threads import use_threads
 
@@ -49,10 +48,11 @@ def main(recipe, model, batch, data_dir, limit, threads):
 
     try:
         dataset = recipe.load_dataset(data_dir=data_dir, limit=limit)
-        found = inversion_drift(keras.models.load_model(model), dataset.validation.images[:batch])
+        model = keras.models.load_model(keras_file)
+        found = inversion_drift(model, dataset.validation.images[:batch])
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"{model}, {batch} validation images")
+    click.echo(f"{keras_file}, {batch} validation images")
     for level, drift in enumerate(found):
         click.echo(f"  level {level}: input {drift.input:.1e}, gradient {drift.gradient:.1e}")
 

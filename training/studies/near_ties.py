@@ -1,7 +1,6 @@
 """How often rounding decides what is factored out: near-ties of a trained model's shuffles.
 
-python -m tfp_lcma.training.studies.near_ties --data fashion_mnist \
-    --model eiw_flow --keras-file runs/fashion_mnist_eiw/model.keras
+python -m tfp_lcma.training.studies.near_ties --data digits --keras-file runs/NAME/model.keras
 """
 
 from pathlib import Path
@@ -17,8 +16,7 @@ _BATCH = 250
 @recipe_options
 @click.option(
     "--keras-file",
-    "model",
-    type=click.Path(path_type=Path),
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
     required=True,
     help="Keras file of a model that was trained on the recipe's images.",
 )
@@ -28,7 +26,7 @@ _BATCH = 250
 )
 @data_options
 @threads_option
-def main(recipe, model, count, one_by_one, data_dir, limit, threads):
+def main(recipe, keras_file, count, one_by_one, data_dir, limit, threads):
     """Counts the images of which decoding factors out other channels than encoding.
 
     And those of which other channels are factored out alone than in a batch.
@@ -40,12 +38,12 @@ def main(recipe, model, count, one_by_one, data_dir, limit, threads):
 
     try:
         dataset = recipe.load_dataset(data_dir=data_dir, limit=limit)
-        flow_model = keras.models.load_model(model)
+        flow_model = keras.models.load_model(keras_file)
         shown = dataset.train.images[:count]
         decoded, worst, alone = near_ties(flow_model, shown, min(one_by_one, len(shown)))
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"{model}, {len(shown):,} images:")
+    click.echo(f"{keras_file}, {len(shown):,} images:")
     click.echo(f"  other channels are factored out in decoding: {decoded:,}")
     click.echo(f"  largest error of encoding and decoding, of the range: {worst:.2g}")
     if one_by_one:

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from tfp_lcma.training.cli.group import group
 from tfp_lcma.training.recipes import Recipe
+from tfp_lcma.training.runs import threads
 from tfp_lcma.training.studies.compare.arms import ARMS
 from tfp_lcma.training.studies.results import ResultsFile
 
@@ -32,6 +33,8 @@ def asked(monkeypatch):
         raise Asked
 
     monkeypatch.setattr(Recipe, "load_dataset", load_dataset)
+    # Threads are a process' own; this one has run TensorFlow already.
+    monkeypatch.setattr(threads, "use_threads", lambda count: None)
     return recipes
 
 

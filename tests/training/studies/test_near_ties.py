@@ -73,5 +73,5 @@ def test_command_says_what_it_found_and_names_a_missing_file(model, tmp_path):
     result = CliRunner().invoke(
         main, ["--data", "digits", "--model", "eiw_flow", "--keras-file", "nowhere.keras"]
     )
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "nowhere.keras" in result.output
