@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 from tfp_lcma.training.data.pixels import PixelSettings
 from tfp_lcma.training.runs.density import Density
+from tfp_lcma.training.tryout.quiet import quiet
 
 from tfp_lcma import noise
 from tfp_lcma.density.dequantization import DRAW_STRIDE
@@ -34,7 +35,9 @@ class DensityOfExport(Density):
         self.event_shape, self.bins, self.conditions = event_shape, bins, conditions
         self.pixels = pixels
         try:
-            self._loaded = tf.saved_model.load(str(version))
+            # Nobody asks it for gradients, which it says were not saved.
+            with quiet("absl"):
+                self._loaded = tf.saved_model.load(str(version))
         except (OSError, RuntimeError, ValueError, tf.errors.OpError) as error:
             raise ValueError(f"{str(version)!r} cannot be loaded: {error}") from error
 

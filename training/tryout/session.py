@@ -1,6 +1,5 @@
 """An exported version in a plain TensorFlow session, which is what TensorFlow Serving runs."""
 
-import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf import message
 from tensorflow_serving.apis import prediction_log_pb2
+from tfp_lcma.training.tryout.quiet import quiet
 
 WARM_UP = "assets.extra/tf_serving_warmup_requests"
 # What TensorFlow lists among the signatures but nobody may ask.
@@ -41,18 +41,6 @@ def first_line(error: Exception) -> str:
     return text or type(error).__name__
 
 
-@contextlib.contextmanager
-def _without_warnings():
-    """The loader of TensorFlow 1 is what is wanted, and says that it is old."""
-    logger = tf.get_logger()
-    level = logger.level
-    logger.setLevel("ERROR")
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-
-
 class Served:
     """Loads a SavedModel without any of the Python objects it was made of.
 
@@ -63,7 +51,8 @@ class Served:
     def __init__(self, version: Path):
         """Loads the version in a folder; `close` gives its memory back."""
         self._session = tf.compat.v1.Session(graph=tf.Graph())
-        with self._session.graph.as_default(), _without_warnings():
+        # The loader of TensorFlow 1 is what is wanted, and says that it is old.
+        with self._session.graph.as_default(), quiet("tensorflow"):
             loaded = tf.compat.v1.saved_model.loader.load(
                 self._session, [tf.saved_model.SERVING], str(version)
             )
