@@ -1,8 +1,17 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 from tfp_lcma.training.studies.inversion_drift import inversion_drift
 
 import tfp_lcma as lcma
+
+
+@pytest.fixture(autouse=True)
+def eager():
+    """For so few calls no graph is worth its while."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 def model(**arguments):

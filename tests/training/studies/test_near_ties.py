@@ -13,6 +13,14 @@ from tfp_lcma.factorizations.entropy_shuffles import InvariantShuffle
 SHAPE = (8, 8, 1)
 
 
+@pytest.fixture(autouse=True)
+def eager():
+    """For so few calls no graph is worth its while."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.fixture(scope="module")
 def model():
     keras.utils.set_random_seed(0)
@@ -20,8 +28,7 @@ def model():
     flow_model = lcma.FlowModel(
         flow, preprocessing=lcma.bijectors.LogitPreprocessing(SHAPE, bins=17)
     )
-    flow_model.compile(optimizer="adam")
-    flow_model.fit(pictures(32, SHAPE, bins=17), batch_size=16, verbose=0)
+    flow_model.initialize(pictures(32, SHAPE, bins=17))
     return flow_model
 
 
