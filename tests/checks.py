@@ -5,6 +5,7 @@ flows that they must reject.
 """
 
 import contextlib
+import functools
 import json
 
 import keras
@@ -542,36 +543,27 @@ def check_gradient_by_inversion(flow):
     """Eagerly, a gradient by inversion is the plain one, and state changes once, as it does."""
     x = data(flow, 3)
     flow, context = in_training(flow, x)
-    got = step_and_state(by_inversion, flow, x, context)
-    check_same_step(got, step_and_state(plainly, flow, x, context))
+    plain, inverting = (
+        functools.partial(step, kinds=(EventLogDet,)) for step in (plainly, by_inversion)
+    )
+    got = step_and_state(inverting, flow, x, context)
+    check_same_step(got, step_and_state(plain, flow, x, context))
 
 
 def check_traced_gradient_by_inversion(flow):
-    """In a graph a gradient by inversion is the plain one too.
-
-    Under both kinds of log-det where a loop carries it. Multi-scale flows that are
-    built to keep activations are left out: their levels are of the kinds that are
-    checked by themselves.
-    """
+    """In a graph a gradient by inversion is the plain one too, under both kinds of log-det."""
     x = data(flow, 3)
     flow, context = in_training(flow, x)
-    if getattr(flow, "memory", "invert") == "keep":
-        return
-    looped = any(isinstance(part, Repeated) and part.unroll is False for part in flow.parts)
-    kinds = (SummedLogDet, EventLogDet) if looped else (EventLogDet,)
 
     @tf.function(autograph=False)
     def graph(x, tensors):
-        return by_inversion(flow, x, context.replace(**tensors), kinds=kinds)
+        return by_inversion(flow, x, context.replace(**tensors))
 
     def traced(flow, x, context):
         return graph(x, context.tensors())
 
-    def plain(flow, x, context):
-        return plainly(flow, x, context, kinds=kinds)
-
     got = step_and_state(traced, flow, x, context)
-    check_same_step(got, step_and_state(plain, flow, x, context))
+    check_same_step(got, step_and_state(plainly, flow, x, context))
 
 
 def check_no_second_derivative(flow, carry=carry_inverse_by_inversion):
@@ -662,7 +654,7 @@ def check_steps_one_by_one(flow, steps):
     graph = tf.function(lambda x, z: repeated_step(flow, x, z), autograph=False)
     ways = [("in a graph", lambda flow, x, z: graph(x, z))]
     if not flow.unroll:  # eagerly it is the same, in a loop or not
-        ways.append(("eagerly", repeated_step))
+        ways.insert(0, ("eagerly", repeated_step))
     for way, function in ways:
         with restored(flow):
             got = {n: v.numpy() for n, v in function(flow, x, z).items()}
@@ -722,16 +714,15 @@ CHECKS = {
         check_configuration,
     )
 }
-# Of what the base class derives once from the one-pass methods, or parts pass on as they are.
-PASSED_ON = (
+# Asked of every flow, the others of every class of flow at least once;
+EXACTNESS = ("round_trips", "log_det", "conditions", "gradients", "gradient_by_inversion")
+# but for what the base class makes of the two methods that a flow writes.
+DERIVED = (
     "tfp_methods",
     "batch_shapes",
-    "batches",
-    "finite",
-    "moves",
-    "carry",
     "never_stale",
     "no_second_derivative",
+    "traced_gradient_by_inversion",
 )
 # Those in which it counts whether a graph repeats steps in a loop: eagerly none does.
 TRACING_CHECKS = ("eager_equals_graph", "one_pass")

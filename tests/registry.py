@@ -255,9 +255,8 @@ def chain(dtype, shape=SHAPE):
 def nested_chain(dtype):
     """A chain of chains whose latent has another shape than the image."""
     inner = FlowChain([Squeeze(SHAPE), coupling(ChannelHalf((2, 2, 8)), dtype), Unsqueeze(SHAPE)])
-    return FlowChain(
-        [chain(dtype), FlowChain([inner, ActNorm(SHAPE, dtype=dtype)]), Squeeze(SHAPE)]
-    )
+    move = Permutation(shuffled(SHAPE, within_channels=False))
+    return FlowChain([move, FlowChain([inner, ActNorm(SHAPE, dtype=dtype)]), Squeeze(SHAPE)])
 
 
 def residual_block(dtype, shape=(3, 4, 2), log_det="exact", **options):
@@ -406,7 +405,7 @@ FLOWS = {
     "a user's flow": lambda dtype: Leaky(SHAPE, dtype),
     "GaussianExit (nothing stays)": lambda dtype: GaussianExit(SHAPE, None, dtype=dtype),
     "ChannelAutoregressiveExit (nothing stays)": lambda dtype: ChannelAutoregressiveExit(
-        (3, 4, 3), None, hidden=4, dilation=2, dtype=dtype
+        (2, 3, 3), None, hidden=2, dilation=2, dtype=dtype
     ),
     "Squeeze": lambda dtype: Squeeze(SHAPE),
     "Unsqueeze": lambda dtype: Unsqueeze(SHAPE),
@@ -535,16 +534,53 @@ FLOWS = {
         [0.5, -1.0],
     ),
 }
-# Whole models, put together from parts that are in the list too; but for three of them.
-WHOLE = {
+LOOPED = {f"Repeated ({name})": name for name in STEPS}
+FLOWS |= {of: functools.partial(repeated, name) for of, name in LOOPED.items()}
+# Unrolled, a graph is traced as steps run eagerly: those with weights, state and probes suffice.
+UNROLLED = {
+    f"Repeated ({name}, unrolled)": name
+    for name in ("Glow step", "checkerboards and batch norms", "residual blocks")
+}
+FLOWS |= {of: functools.partial(repeated, name, unroll=True) for of, name in UNROLLED.items()}
+# Of these exactness is asked, no more: every class that they hold stands elsewhere in the list.
+ARRANGEMENTS = {
     name
     for name in FLOWS
     if name.startswith(("MultiScale", "Glow", "EIW", "mAR", "RealNVP", "residual flow"))
-} - {"MultiScale (checkerboard, by inversion)", "Glow (of two numbers)", "Glow"}
-LOOPED = {f"Repeated ({name})": name for name in STEPS}
-FLOWS |= {of: functools.partial(repeated, name) for of, name in LOOPED.items()}
-UNROLLED = {f"Repeated ({name}, unrolled)": name for name in STEPS}
-FLOWS |= {of: functools.partial(repeated, name, unroll=True) for of, name in UNROLLED.items()}
+} - {
+    "Glow (of two numbers)",
+    "MultiScale (a user's parts)",
+    "MultiScale (checkerboard, by inversion)",
+}
+ARRANGEMENTS |= {
+    "Coupling (arbitrary mask)",
+    "Coupling (channel)",
+    "Coupling (mixture of logistics, checkerboard)",
+    "FlowChain",
+    "Repeated (in a chain of another shape)",
+    "Repeated (a user's step)",
+    "Repeated (checkerboards and actnorms)",
+    "Repeated (exchanging halves)",
+    "Repeated (permutations)",
+}
+# One of every way through the base class: without variables, with them, with state, a condition,
+# a search, an order that depends on the image, another shape or domain, parts, loops.
+WAYS = {
+    "a user's flow",
+    "ActNorm",
+    "BatchNorm",
+    "Coupling (a user's network, of two numbers)",
+    "Coupling (checkerboard)",
+    "FlowChain (nested)",
+    "InvariantShuffle",
+    "LogitPreprocessing",
+    "MultiScale (checkerboard, by inversion)",
+    "Permutation (anywhere)",
+    "Repeated (checkerboards and batch norms)",
+    "Repeated (Glow step)",
+    "ResidualBlock",
+    "Squeeze",
+}
 
 
 @functools.cache

@@ -4,20 +4,26 @@ import pytest
 
 from tests.checks import (
     CHECKS,
-    PASSED_ON,
+    DERIVED,
+    EXACTNESS,
     REPEATED_CHECKS,
     TRACING_CHECKS,
     check_finite,
     check_round_trips,
 )
-from tests.registry import FLOWS, LOOPED, UNROLLED, WHOLE, built, steps_of
+from tests.registry import ARRANGEMENTS, FLOWS, LOOPED, UNROLLED, WAYS, built, steps_of
+from tfp_lcma.bijectors import Coupling
+
+CLASSES = [name for name in FLOWS if name not in ARRANGEMENTS | set(UNROLLED)]
 
 
 def checks_of(name):
     """The checks that may tell a flow from those that are checked elsewhere."""
     if name in UNROLLED:
         return TRACING_CHECKS
-    return [check for check in CHECKS if name not in WHOLE or check not in PASSED_ON]
+    if name in ARRANGEMENTS:
+        return EXACTNESS
+    return [check for check in CHECKS if name in WAYS or check not in DERIVED]
 
 
 CASES = [(name, check) for name in FLOWS for check in checks_of(name)]
@@ -29,7 +35,7 @@ def test_flow_keeps_the_contract(name, check):
 
 
 @pytest.mark.parametrize("check", [check_round_trips, check_finite])
-@pytest.mark.parametrize("name", [name for name in FLOWS if name not in WHOLE | set(UNROLLED)])
+@pytest.mark.parametrize("name", CLASSES)
 def test_flow_keeps_the_contract_in_float32(name, check):
     check(built(name, "float32"))
 
@@ -39,3 +45,18 @@ def test_flow_keeps_the_contract_in_float32(name, check):
 def test_repeated_steps_are_the_steps(name, check):
     flow = built(name, "float64")
     REPEATED_CHECKS[check](flow, steps_of(flow, (LOOPED | UNROLLED)[name]))
+
+
+def classes(names):
+    """The classes of all that flows of these names are made of."""
+    found = set()
+    for part in (part for name in names for part in built(name, "float64").kinds):
+        found |= {type(part), *map(type, part.layers)}
+        if isinstance(part, Coupling):
+            found |= {type(part.partition), type(part.transform)}
+    return found
+
+
+def test_every_class_is_held_to_all_that_is_its_own_somewhere():
+    assert classes(FLOWS) == classes(CLASSES)
+    assert set(CLASSES) >= WAYS
