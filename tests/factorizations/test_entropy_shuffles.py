@@ -185,14 +185,19 @@ def test_the_loss_trains_routers_to_rank_channels_by_entropy(kind):
         router.offset.assign(np.linspace(-1, 1, router.channels))
     variables = [v for layer in flow.layers for v in layer.trainable_variables]
     optimizer = keras.optimizers.Adam(0.05)
-    for step in range(150):
+    optimizer.build(variables)
+
+    @tf.function(autograph=False)
+    def train(x):
         with tf.GradientTape() as tape:
-            flow.inverse_and_event_log_det(of_known_entropy(64, step), context=TRAINING)
+            flow.inverse_and_event_log_det(x, context=TRAINING)
             loss = tf.add_n([sum(layer.losses) for layer in flow.layers])
-        gradients = tape.gradient(loss, [v.value for v in variables])
-        optimizer.apply(gradients, variables)
+        optimizer.apply(tape.gradient(loss, [v.value for v in variables]), variables)
         for layer in flow.layers:
             layer._clear_losses()
+
+    for step in range(150):
+        train(tf.constant(of_known_entropy(64, step)))
     x = of_known_entropy(200, 999)
     if kind is InvariantShuffle:
         scores = flow.scores(x).numpy().mean(axis=0)

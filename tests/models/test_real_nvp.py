@@ -71,8 +71,9 @@ def masks(run):
 PUBLISHED = [
     # event shape, levels, width, blocks, millions of parameters with widths doubling / constant
     ((32, 32, 3), 2, 64, 8, 19.61, 6.37),
-    ((32, 32, 3), 4, 32, 4, 46.2, 1.94),
-    ((64, 64, 3), 5, 32, 2, 96.4, 1.52),
+    # Seconds to build.
+    pytest.param((32, 32, 3), 4, 32, 4, 46.2, 1.94, marks=pytest.mark.slow),
+    pytest.param((64, 64, 3), 5, 32, 2, 96.4, 1.52, marks=pytest.mark.slow),
 ]
 
 
