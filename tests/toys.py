@@ -52,10 +52,11 @@ def tiny_flow(
     return MultiScale(flows, factorization, exit_prior, memory=memory)
 
 
-def tiny_model(bins=256, optimizer=None, **flow):
-    """A compiled model of a tiny flow, never trained."""
+def tiny_model(bins=256, optimizer=None, run_eagerly=False, **flow):
+    """A compiled model, never trained; run eagerly, a few steps cost less than a trace."""
     model = FlowModel(tiny_flow(**flow), bins=bins)
-    model.compile(optimizer=optimizer or keras.optimizers.Adam(0.02), jit_compile=False)
+    optimizer = optimizer or keras.optimizers.Adam(0.02)
+    model.compile(optimizer=optimizer, jit_compile=False, run_eagerly=run_eagerly)
     return model
 
 

@@ -47,7 +47,7 @@ def test_every_actnorm_starts_with_mean_0_and_variance_1():
 
 
 def test_fit_initialises_from_its_first_batch_and_only_once():
-    model, images = tiny_model(optimizer=keras.optimizers.SGD(0.0)), pictures(64)
+    model, images = tiny_model(levels=1, optimizer=keras.optimizers.SGD(0.0)), pictures(64)
     data = tf.data.Dataset.from_tensor_slices(images).batch(32)
     fitted(model, data, epochs=1)
     for output in norm_outputs(model, images[:32], ActNorm):
@@ -129,7 +129,7 @@ def test_batch_norm_is_evaluated_by_the_statistics_of_the_training_set():
 
 def test_batch_norm_has_its_statistics_before_every_validation():
     # Running averages alone would still be near their start after four steps.
-    model = tiny_model(norm=BatchNorm, optimizer=keras.optimizers.SGD(0.0))
+    model = tiny_model(norm=BatchNorm, optimizer=keras.optimizers.SGD(0.0), run_eagerly=True)
     history = fitted(model, epochs=1, validation_data=pictures(128))
     np.testing.assert_allclose(
         history["val_bits_per_dimension"][0], history["bits_per_dimension"][0], atol=0.05
@@ -139,7 +139,7 @@ def test_batch_norm_has_its_statistics_before_every_validation():
 def test_batch_norm_statistics_are_the_same_from_arrays_and_data_sets():
     images, bits = pictures(128), []
     for data in (images, tf.data.Dataset.from_tensor_slices(images).batch(32)):
-        model = tiny_model(norm=BatchNorm, optimizer=keras.optimizers.SGD(0.0))
+        model = tiny_model(norm=BatchNorm, optimizer=keras.optimizers.SGD(0.0), run_eagerly=True)
         fitted(model, data, epochs=1)
         bits.append(model.bits_per_dimension(images).mean())
     np.testing.assert_allclose(bits[0], bits[1], rtol=1e-3)

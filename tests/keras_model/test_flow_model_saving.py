@@ -66,8 +66,8 @@ class FactorAtTheExit(ExitPrior):
 @pytest.fixture(scope="module")
 def fresh():
     """A trained model that has seen batches of one size: others retrace it, and round elsewhere."""
-    model = tiny_model()
-    fitted(model)
+    model = tiny_model(run_eagerly=True)
+    fitted(model, epochs=1)
     return model
 
 
@@ -91,7 +91,7 @@ def test_a_saved_flow_has_the_same_log_prob(tmp_path, fresh):
 
 def test_a_saved_split_by_log_dets_has_the_same_exits_and_log_prob(tmp_path):
     scores = np.random.default_rng(0).normal(size=(2, 4, 4, 1))
-    model = tiny_model(factorization=LikelihoodContribution(scores, keep="low"))
+    model = tiny_model(factorization=LikelihoodContribution(scores, keep="low"), run_eagerly=True)
     fitted(model, epochs=1)
     again = reloaded(model, tmp_path)
     np.testing.assert_array_equal(again.flow.exit_map, model.flow.exit_map)
@@ -107,7 +107,7 @@ def test_a_model_of_what_users_wrote_is_saved(tmp_path):
         seed=7,
         name="mine",
     )
-    model.compile(optimizer="sgd", jit_compile=False)
+    model.compile(optimizer="sgd", run_eagerly=True)
     images = pictures(64, bins=200)
     fitted(model, images, epochs=1)
     factors = [v.numpy() for v in model.trainable_variables if v.name == "log_factor"]
@@ -137,8 +137,8 @@ def test_weights_alone_carry_the_density_and_the_start(tmp_path, fresh):
 
 
 def test_a_float64_model_computes_and_is_saved_in_float64(tmp_path):
-    model = tiny_model(dtype="float64")
-    fitted(model, epochs=2)
+    model = tiny_model(dtype="float64", run_eagerly=True)
+    fitted(model, epochs=1)
     images = pictures(20, seed=1)
     log_prob = model.log_prob(images)
     assert log_prob.dtype == np.float64

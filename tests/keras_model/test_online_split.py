@@ -47,6 +47,13 @@ def fit(model, steps=7, callbacks=(), images=IMAGES):
     return model
 
 
+def measuring():
+    """A model that has started and decided nothing yet."""
+    model = online_model(decide_at=(50,))
+    model.initialize(IMAGES[:32])
+    return model
+
+
 @pytest.fixture(scope="module")
 def trained():
     model, recorder = online_model(), Recorder()
@@ -110,15 +117,13 @@ def test_density_is_exact_before_during_and_after_every_revision(stage):
         orders[0].assign(np.array([2, 1, 0, 3]), decided=True)
     if stage == "decided":
         orders[1].assign(np.array([7, 4, 0, 2, 1, 3, 5, 6]), decided=True)
-    for check in (
-        checks.check_log_det,
-        checks.check_round_trips,
-        checks.check_moves,
-        checks.check_carry,
-        checks.check_eager_equals_graph,
-        checks.check_gradients,
-    ):
-        check(flow)
+    checks.check_log_det(flow)
+    checks.check_round_trips(flow)
+    if stage == "half decided":
+        checks.check_moves(flow)
+        checks.check_carry(flow)
+        checks.check_eager_equals_graph(flow)
+        checks.check_gradients(flow)
 
 
 def test_traced_log_prob_follows_the_index():
@@ -147,7 +152,7 @@ def test_traced_log_prob_follows_the_index():
 
 
 def test_choice_is_the_one_the_rule_makes_of_the_statistics():
-    model = fit(online_model(decide_at=(100,)), 2)
+    model = measuring()
     statistics = lcma.LogDetCollector().collect(model, IMAGES)
     shape = variable_orders(model.flow)[0].event_shape
     expected = LikelihoodContribution(statistics, granularity="level").order(0, shape)
@@ -155,13 +160,13 @@ def test_choice_is_the_one_the_rule_makes_of_the_statistics():
     assert np.array_equal(chosen, expected)
 
 
-@pytest.mark.parametrize("rule", ["likelihood_contribution", "likelihood_gain", "exit_price"])
-def test_deeper_levels_are_chosen_among_what_arrived(rule):
-    model = fit(online_model(decide_at=(1, 100), rule=rule), 3)
+def test_deeper_levels_are_chosen_among_what_arrived():
+    model = fit(online_model(decide_at=(1, 100)), 3)
     statistics = lcma.LogDetCollector().collect(model, IMAGES)
-    order = Online(rule=rule).chosen_order(1, statistics)
-    assert order.shape == (2, 2, 8)
-    assert np.array_equal(np.sort(order), np.broadcast_to(np.arange(8), order.shape))
+    for rule in ("likelihood_contribution", "likelihood_gain", "exit_price"):
+        order = Online(rule=rule).chosen_order(1, statistics)
+        assert order.shape == (2, 2, 8)
+        assert np.array_equal(np.sort(order), np.broadcast_to(np.arange(8), order.shape))
 
 
 def test_decision_restarts_actnorms_and_moments_below_it_and_none_above():
@@ -207,14 +212,14 @@ def test_run_carried_on_from_a_checkpoint_ends_as_an_undisturbed_one(tmp_path):
         )
 
     straight = fit(online_model(), 7, [lcma.OnlineSplit(IMAGES)])
-    for stop in (2, 4):
-        first = fit(online_model(), stop, [lcma.OnlineSplit(IMAGES)])
-        path = checkpoint(first).write(tmp_path / str(stop))
-        second = online_model()
-        checkpoint(second).read(path).assert_consumed()
-        fit(second, 7 - stop, [lcma.OnlineSplit(IMAGES)])
-        for mine, theirs in zip(second.weights, straight.weights, strict=True):
-            np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-5)
+    # One level decided, the other still drawn.
+    first = fit(online_model(), 4, [lcma.OnlineSplit(IMAGES)])
+    path = checkpoint(first).write(tmp_path / "checkpoint")
+    second = online_model()
+    checkpoint(second).read(path).assert_consumed()
+    fit(second, 3, [lcma.OnlineSplit(IMAGES)])
+    for mine, theirs in zip(second.weights, straight.weights, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-5)
 
 
 def test_decided_model_saves_and_exports_alike_twice(trained, tmp_path):
@@ -235,7 +240,7 @@ def test_decided_model_saves_and_exports_alike_twice(trained, tmp_path):
 
 
 def test_model_that_is_still_measuring_is_not_exported(tmp_path):
-    model = fit(online_model(decide_at=(50,)), 2)
+    model = measuring()
     with pytest.raises(ValueError, match=r"settled its split.*decide_at=\[50\]"):
         lcma.export_saved_model(model, tmp_path)
 

@@ -140,7 +140,7 @@ def test_a_users_flow_trains_in_a_loop_alike_with_either_memory(tmp_path):
 @pytest.mark.parametrize("make", [models.glow, models.real_nvp])
 def test_a_users_network_class_trains(make, tmp_path):
     keras.utils.set_random_seed(0)
-    flow = make(SHAPE, levels=2, network=TwoConvolutions, unroll=False, memory="invert")
+    flow = make(SHAPE, levels=1, network=TwoConvolutions, unroll=False, memory="invert")
     networks = {type(p.network) for p in flow.kinds if isinstance(p, Coupling)}
     assert networks == {TwoConvolutions}
     model, losses = trained(flow)
