@@ -1,9 +1,9 @@
 """Asks exported models in a process that knows neither TFP nor this package.
 
-python outside.py FOLDER
+python outside.py FOLDER SIGNATURES...
 
 In the folder, `models.json` names versions and `NAME.npz` holds requests to each; this writes
-`NAME_answers.npz`, and what saved_model_cli says of the first of them.
+`NAME_answers.npz`, and what saved_model_cli says of the first of them and of these signatures.
 """
 
 import contextlib
@@ -53,10 +53,10 @@ def command_line(*arguments):
     return printed.getvalue()
 
 
-def run_each(version, requests, folder):
-    """Runs every signature by saved_model_cli, on files; returns the answers."""
+def run_each(version, names, requests, folder):
+    """Runs signatures by saved_model_cli, on files; returns the answers."""
     answers = {}
-    for name in sorted({path.split("/")[0] for path in requests}):
+    for name in names:
         inputs = []
         for path, value in requests.items():
             if path.startswith(f"{name}/"):
@@ -75,7 +75,7 @@ def run_each(version, requests, folder):
 
 
 def main():
-    folder = Path(sys.argv[1])
+    folder, names = Path(sys.argv[1]), sys.argv[2:]
     models = json.loads((folder / "models.json").read_text())
     for position, (name, version) in enumerate(models.items()):
         with np.load(folder / f"{name}.npz", allow_pickle=True) as file:
@@ -87,7 +87,7 @@ def main():
                 "scan": command_line("scan", "--dir", version),
             }
             (folder / "said.json").write_text(json.dumps(said))
-            answers |= run_each(version, requests, folder)
+            answers |= run_each(version, names, requests, folder)
         np.savez(folder / f"{name}_answers.npz", **answers)
     # TensorFlow imports Keras by itself.
     foreign = {"tensorflow_probability", "tf_keras", "tfp_lcma"} & set(sys.modules)

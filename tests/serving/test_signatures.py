@@ -9,7 +9,6 @@ from PIL import Image
 
 from tests.serving.examples import (
     BINS,
-    FLOWS,
     NAMES,
     SHAPE,
     SIGNATURES,
@@ -213,8 +212,9 @@ def test_every_numeric_signature_compiles_and_answers_alike(signatures):
         assert_alike(ask(compiled[name], **request), ask(signatures["toy"][name], **request))
 
 
-@pytest.mark.parametrize("model", FLOWS)
-def test_the_passes_of_every_flow_compile_and_answer_alike(model, signatures):
+# With conditions and exits, and by iteration; others are compiled where they are tested.
+@pytest.mark.parametrize("model", ["glow_with_classes", "residual_flow"])
+def test_the_passes_of_a_flow_compile_and_answer_alike(model, signatures):
     compiled = {s.name: s for s in build_signatures(example(model), jit_compile=True)}
     for name in ("log_prob", "decode"):
         request = requests(example(model))[name]
