@@ -1,11 +1,11 @@
 # make demo   train on digits, compare, draw and export: a few minutes on two cores
-# make test   lint, types and tests
+# make test   lint, types and tests; make test-fast: part of them, in less than two minutes
 PYTHON ?= $(shell for p in python3.11 python3.12 python3; do $$p -c pass 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-slow test-install format clean
+.PHONY: demo test test-fast test-slow test-install format clean
 
 demo: $(INSTALLED)
 	$(BIN)/tfp-lcma demo
@@ -15,6 +15,14 @@ test: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+# What one changes all day: parts and how they fit together, without training and serving.
+FAST := bijectors density factorizations multi_scale networks priors
+
+test-fast: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(FAST:%=tests/%) \
+		-k "not keeps_the_contract or round_trips or log_det"
 
 # Paper-sized models: one real training step of each.
 test-slow: $(INSTALLED)
