@@ -229,14 +229,27 @@ def test_traces_are_freed_with_their_model():
     assert live_graphs() <= before + 2
 
 
-def test_models_are_freed():
-    def live_flows():
-        gc.collect()
-        kind = tfp.bijectors.Bijector
-        return sum(issubclass(type(thing), kind) for thing in gc.get_objects())
+def live_flows():
+    gc.collect()
+    kind = tfp.bijectors.Bijector
+    return sum(issubclass(type(thing), kind) for thing in gc.get_objects())
 
+
+def test_models_are_freed():
     before = live_flows()
     flow = multi_scale("float32", Checkerboard(), levels=2, memory="invert")
     assert live_flows() > before
     del flow
+    assert live_flows() <= before
+
+
+def test_models_that_were_fitted_are_freed():
+    """Keras keeps the graph of a training step for ever; it must not keep the flow."""
+    before = live_flows()
+    half = lcma.bijectors.ChannelHalf((1, 2, 2))
+    coupling = lcma.bijectors.Coupling(half, Ours)
+    model = lcma.FlowModel(lcma.multi_scale.MultiScale([coupling], None, memory="invert"))
+    model.compile(optimizer="sgd", jit_compile=False)
+    model.fit(np.zeros((2, 1, 2, 2), np.uint8), verbose=0)
+    del model, coupling, half
     assert live_flows() <= before
