@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import tfp_lcma as lcma
 from tests.checks import close
 from tests.registry import SHAPE, Ours, built, coupling, data, latents
 from tfp_lcma.bijectors import ChannelHalf, Context, Coupling, Mask, checkerboard
@@ -145,14 +146,45 @@ def test_other_networks_are_refused():
         Coupling(ChannelHalf(SHAPE), int)
 
 
-def test_network_with_raw_variables_is_refused_and_they_are_named():
+def in_a_module():
+    module = tf.Module()
+    module.inner = tf.Variable(0.0)
+    return module
+
+
+@pytest.mark.parametrize(
+    "made",
+    [lambda: tf.Variable(0.0), lambda: [tf.Variable(0.0)], in_a_module],
+    ids=["attribute", "list", "module"],
+)
+def test_network_with_raw_variables_is_refused_and_they_are_named(made):
     class Raw(Ours):
         def build(self, input_shape):
-            self.raw = tf.Variable(tf.zeros(()))
+            self.raw = made()
             super().build(input_shape)
 
     with pytest.raises(ValueError, match=r"by add_weight\(\).*raw tf.Variables Raw.raw"):
         Coupling(ChannelHalf(SHAPE), Raw)
+
+
+def test_network_of_other_sides_is_refused():
+    with pytest.raises(ValueError, match=r"network must keep height and width, \(4, 4\); got \(2"):
+        Coupling(ChannelHalf(SHAPE), lambda outputs: keras.layers.Conv2D(outputs, 1, strides=2))
+
+
+def test_network_gets_the_policy_of_the_flow_unless_it_asks_for_another():
+    before = keras.config.dtype_policy()
+    for asked, expected in ({}, "bfloat16"), ({"dtype": "float32"}, "float32"):
+        network = functools.partial(keras.layers.Conv2D, kernel_size=1, **asked)
+        flow = lcma.models.glow(
+            (4, 4, 1), levels=1, steps=1, dtype="mixed_bfloat16", network=network
+        )
+        assert {layer.compute_dtype for layer in networks_of(flow)} == {expected}
+    assert keras.config.dtype_policy() == before
+
+
+def networks_of(flow):
+    return [kind.network for kind in flow.kinds if isinstance(kind, Coupling)]
 
 
 def test_training_reaches_the_network():

@@ -179,6 +179,17 @@ def test_step_that_is_no_flow_is_refused():
         Repeated(lambda: 3, 2)
 
 
+@pytest.mark.parametrize("variable", [tf.Variable, keras.Variable])
+def test_step_with_variables_of_its_own_outside_layers_is_refused(variable):
+    class Raw(Leaky):
+        def __init__(self):
+            super().__init__(SHAPE)
+            self.scale = variable(1.0)
+
+    with pytest.raises(ValueError, match=r"step must hold its variables in Keras .* Raw.scale"):
+        Repeated(Raw, 2)
+
+
 @pytest.mark.parametrize(
     "steps",
     [

@@ -225,7 +225,7 @@ def test_a_share_that_rounds_to_a_whole_number_is_one():
     assert Channel(retained=1 / 3).staying(0, (1, 1, 12)) == 4
 
 
-@pytest.mark.parametrize("retained", [0, -1, 0.0, 1.0, -0.5, 1.5, True, float("nan")])
+@pytest.mark.parametrize("retained", [0, -1, 0.0, 1.0, -0.5, 1.5, True, float("nan"), "half", None])
 def test_what_is_neither_a_share_nor_a_number_is_refused(retained):
     message = rf"retained must be a share between 0 and 1 or a whole number .*; got {retained!r}"
     with pytest.raises(ValueError, match=message):

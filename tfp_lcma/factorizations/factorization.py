@@ -1,5 +1,6 @@
 """The protocol of a factorization: which dimensions are factored out, which stay."""
 
+import numbers
 from collections.abc import Sequence
 
 import numpy as np
@@ -31,13 +32,14 @@ class Factorization(Configurable):
         Raises:
             ValueError: If it is neither.
         """
-        whole = isinstance(retained, int) and not isinstance(retained, bool)
-        if not (retained >= 1 if whole else 0 < retained < 1):
+        real = isinstance(retained, numbers.Real) and not isinstance(retained, bool)
+        whole = isinstance(retained, numbers.Integral)
+        if not real or not (retained >= 1 if whole else 0 < retained < 1):
             raise ValueError(
                 "retained must be a share between 0 and 1 or a whole number of entries >= 1; got "
                 f"{retained!r}."
             )
-        self.retained = retained
+        self.retained = int(retained) if whole else float(retained)
 
     def get_config(self) -> dict:
         return {"retained": self.retained}

@@ -43,8 +43,13 @@ class Linearization(NamedTuple):
         """Returns the same with every input's row `times` over, copies side by side."""
         if times == 1:
             return self
-        slopes = tuple(tf.repeat(slope, times, axis=0) for slope in self.slopes)
-        return Linearization(tf.repeat(self.value, times, axis=0), self.kernels, slopes)
+
+        def copies(rows):
+            # As `tf.repeat`, whose gradient XLA does not compile in a loop.
+            return tf.reshape(tf.stack([rows] * times, axis=1), (-1, *rows.shape[1:]))
+
+        slopes = tuple(copies(slope) for slope in self.slopes)
+        return Linearization(copies(self.value), self.kernels, slopes)
 
     def frozen(self) -> "Linearization":
         """Returns the same without its gradients."""

@@ -64,10 +64,12 @@ def built_network(
         input_shape: `(height, width, channels)` of its input, maps included.
         maps: How many of its input channels, the last ones, are constant maps.
         conditions: What it is conditioned on; None if unconditional.
-        dtype: Keras policy of a specified network that has none of its own.
+        dtype: Keras policy of a network that asks for none of its own; a layer that is there
+            keeps what it has.
 
     Raises:
-        ValueError: If it returns another number of channels, or holds raw variables.
+        ValueError: If it returns another number of channels or other sides, or holds raw
+            variables.
     """
     if isinstance(network, Specification):
         policy = getattr(network, "dtype", None) or dtype
@@ -75,7 +77,7 @@ def built_network(
     elif isinstance(network, keras.layers.Layer):
         layer = network
     elif callable(network):
-        layer = network(outputs)
+        layer = _made(network, outputs, dtype)
     else:
         raise ValueError(
             "network must be a specification, a Keras layer or its class; got "
@@ -90,17 +92,42 @@ def built_network(
         f"{type(inner).__name__}.{name}"
         for inner in layer._flatten_layers()
         for name, value in vars(inner).items()
-        if isinstance(value, tf.Variable)
+        if not name.startswith("_self_") and _has_raw_variable(value)
     )
     if raw:
         raise ValueError(
             "network must hold its variables by add_weight(), which Keras saves and trains; got "
             f"raw tf.Variables {', '.join(raw)}."
         )
-    got = layer.compute_output_shape(batched)[-1]
+    *sides, got = layer.compute_output_shape(batched)[1:]
+    if tuple(sides) != tuple(input_shape[:2]):
+        raise ValueError(
+            f"network must keep height and width, {input_shape[:2]}; got {tuple(sides)}."
+        )
     if got != outputs:
         raise ValueError(
             f"network must return {outputs} channels, a number for every parameter of every "
             f"moved channel; got {got}."
         )
     return layer
+
+
+def _made(network, outputs, dtype) -> keras.layers.Layer:
+    """Calls a class or function; what it makes has the policy `dtype` if it asks for no other."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(keras.dtype_policies.get(dtype))
+    try:
+        return network(outputs)
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _has_raw_variable(value) -> bool:
+    """Whether an attribute of a layer is or holds a `tf.Variable` of which Keras does not know."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        return any(map(_has_raw_variable, value))
+    if isinstance(value, tf.Module):
+        return bool(value.variables)
+    return isinstance(value, tf.Variable)

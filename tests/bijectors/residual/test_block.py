@@ -18,7 +18,7 @@ from tests.checks import (
     total,
 )
 from tests.contractions import SHAPE, inputs, strong_block
-from tests.registry import ShiftedExits, move_weights, residual_step
+from tests.registry import ShiftedExits, data, move_weights, residual_step
 from tfp_lcma.bijectors import (
     ActNorm,
     Context,
@@ -275,6 +275,21 @@ def test_xla_compiles_density_sample_and_gradient_to_the_same_numbers():
     for got, expected in zip(compiled[:3], eager[:3], strict=True):
         close(got, expected, 1e-10, "under XLA")
     assert np.all(compiled[3])
+
+
+def test_xla_compiles_the_gradient_of_a_loop_over_blocks():
+    steps = iter([residual_step("float64", seed, "roulette") for seed in range(2)])
+    flow = Repeated(steps.__next__, 2, unroll=False)
+    x = data(flow, 2)
+
+    def gradient(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            log_prob = distribution(flow).log_prob(x)
+        return tape.gradient(log_prob, x)
+
+    compiled = tf.function(gradient, jit_compile=True, autograph=False)(x)
+    close(compiled, gradient(x), 1e-9, "under XLA")
 
 
 # --- gradients by inversion ---
