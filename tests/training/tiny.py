@@ -6,12 +6,11 @@
 import sys
 from pathlib import Path
 
+from tests.toys import pictures, tiny_flow
 from tfp_lcma.training.data import Dataset, Split
 from tfp_lcma.training.recipes import Recipe, load_recipe
 from tfp_lcma.training.runs.progress import Progress
 from tfp_lcma.training.runs.run import Run
-
-from tests.toys import pictures, tiny_flow
 
 SETTINGS = {
     "steps": 10, "pretrain_steps": 10, "batch_size": 8, "validate_every": 4, "patience": 100,

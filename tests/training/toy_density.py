@@ -3,10 +3,10 @@
 import json
 
 import numpy as np
-from tfp_lcma.training.data.pixels import PixelSettings
-from tfp_lcma.training.runs.density import Density
 
 import tfp_lcma as lcma
+from tfp_lcma.training.data.pixels import PixelSettings
+from tfp_lcma.training.runs.density import Density
 
 
 class ToyDensity(Density):

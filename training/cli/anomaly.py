@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import click
+
 from tfp_lcma.training.cli.given import command_given
 from tfp_lcma.training.cli.options import (
     data_options,

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import click
 from click.core import ParameterSource
+
+from tfp_lcma.registry import check_name
 from tfp_lcma.training.cli.given import given_recipe
 from tfp_lcma.training.cli.options import (
     data_options,
     threads_option,
 )
 from tfp_lcma.training.cli.paths import check_folder
-
-from tfp_lcma.registry import check_name
 
 _DEPTHS = "4,8,16,32,64"
 # Options that go with one kind of benchmark, by that kind's flag; without a flag: "".

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import click
+
 from tfp_lcma.training.tryout.versions import latest_version
 
 

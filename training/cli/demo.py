@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import click
+
 from tfp_lcma.training.cli.paths import check_folder
 from tfp_lcma.training.recipes import load_recipe
 

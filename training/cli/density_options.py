@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
 from tfp_lcma.training.runs.run_or_export import is_run
 
 if TYPE_CHECKING:

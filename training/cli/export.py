@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import click
+
 from tfp_lcma.training.cli.paths import check_folder
 
 
@@ -43,10 +44,9 @@ def export(folder, export_dir, network_dtype, jit_compile, warm_up_rows, serving
         raise click.UsageError(f"RUN must be the folder of a run; {folder} has no config.json.")
     name = folder.resolve().name
     directory = check_folder("--export-dir", export_dir or Path("saved_models") / name)
+    import tfp_lcma as lcma
     from tfp_lcma.training.runs.load_run import load_run
     from tfp_lcma.training.runs.progress import Progress
-
-    import tfp_lcma as lcma
 
     try:
         with Progress().doing("loading the run"):

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import click
+
+from tfp_lcma.registry import check_name, nearest_first
 from tfp_lcma.training.recipes.checks import SettingError
 from tfp_lcma.training.recipes.compose import (
     Tables,
@@ -20,8 +22,6 @@ from tfp_lcma.training.recipes.compose import (
 )
 from tfp_lcma.training.recipes.recipe import Recipe, flag_of
 from tfp_lcma.training.recipes.tables import from_tables, overridden, read_toml, recipe_name
-
-from tfp_lcma.registry import check_name, nearest_first
 
 DEFAULT_MODEL = "real_nvp"
 

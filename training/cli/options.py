@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import click
-from tfp_lcma.training.cli.given import DEFAULT_MODEL, checked_name, given_recipe, read_config
-from tfp_lcma.training.recipes.compose import data_names, model_names, paper_names
 
 from tfp_lcma.registry import FACTORIZATIONS
+from tfp_lcma.training.cli.given import DEFAULT_MODEL, checked_name, given_recipe, read_config
+from tfp_lcma.training.recipes.compose import data_names, model_names, paper_names
 
 
 def recipe_options(command: Callable) -> Callable:

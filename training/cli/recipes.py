@@ -1,12 +1,12 @@
 """`tfp-lcma recipes`: what there is to train on what, and with which settings."""
 
 import click
+
+from tfp_lcma.registry import FACTORIZATIONS, FLOW, IMAGES, NOTHING, SEED, TRAINING
 from tfp_lcma.training.cli.options import recipe_options
 from tfp_lcma.training.recipes.compose import data_names, description, model_names, paper_names
 from tfp_lcma.training.recipes.recipe import Recipe
 from tfp_lcma.training.recipes.tables import to_tables, to_toml
-
-from tfp_lcma.registry import FACTORIZATIONS, FLOW, IMAGES, NOTHING, SEED, TRAINING
 
 _CHOSEN = {
     NOTHING: "Factorizations that look at no data",

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import click
+
 from tfp_lcma.training.cli.density_options import density_argument, load
 
 
@@ -63,10 +64,10 @@ def sample(folder, number, output, temperature, label, seed):
 def _write(output: Path, images, classes, bins: int) -> None:
     import numpy as np
     from PIL import Image
-    from tfp_lcma.training.reports.pictures import save_image_grid
-    from tfp_lcma.training.reports.pictures.canvas import to_bytes
 
     from tfp_lcma.files import written_whole
+    from tfp_lcma.training.reports.pictures import save_image_grid
+    from tfp_lcma.training.reports.pictures.canvas import to_bytes
 
     if output.suffix.lower() == ".png":
         save_image_grid(output, images, bins=bins)

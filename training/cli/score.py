@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import click
+
 from tfp_lcma.training.cli.density_options import density_argument, load
 
 # Files that the last line names.

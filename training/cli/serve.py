@@ -5,6 +5,7 @@ import threading
 from pathlib import Path
 
 import click
+
 from tfp_lcma.training.tryout.versions import latest_version
 
 

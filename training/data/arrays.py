@@ -4,6 +4,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+
 from tfp_lcma.training.data.split import Dataset, Split
 
 

@@ -1,6 +1,7 @@
 """Handwritten digits that scikit-learn brings along: small, real, and always there."""
 
 import numpy as np
+
 from tfp_lcma.training.data.sources import Request
 from tfp_lcma.training.data.split import Dataset, Split
 

@@ -8,6 +8,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+
 from tfp_lcma.training.data.files import read_all
 from tfp_lcma.training.data.pixels import PixelSettings
 from tfp_lcma.training.data.sources import Request

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from tfp_lcma.training.data.pixels import PixelSettings, UnreadableImageError, read_pixels
 from tqdm import tqdm
+
+from tfp_lcma.training.data.pixels import PixelSettings, UnreadableImageError, read_pixels
 
 ImageFile = str | os.PathLike[str] | bytes
 

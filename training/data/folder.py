@@ -5,6 +5,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+
 from tfp_lcma.training.data.files import SUFFIXES, composed, find_images, read_all
 from tfp_lcma.training.data.pixels import PixelSettings
 from tfp_lcma.training.data.split import Dataset, Split

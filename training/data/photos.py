@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+
 from tfp_lcma.training.data.sources import Request
 from tfp_lcma.training.data.split import Dataset, Split
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+
 from tfp_lcma.training.data.decoded import read_or_decode
 from tfp_lcma.training.data.sources import Request
 from tfp_lcma.training.data.split import Dataset, Split

@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+
 from tfp_lcma.training.data.pixels import PixelSettings
 
 

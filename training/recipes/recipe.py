@@ -5,16 +5,15 @@ import types
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tfp_lcma.training.recipes.checks import SettingError, check_at_least, check_kind, check_name
-
 from tfp_lcma import registry
+from tfp_lcma.training.recipes.checks import SettingError, check_at_least, check_kind, check_name
 
 if TYPE_CHECKING:
     import keras
-    from tfp_lcma.training.data import Dataset
 
     import tfp_lcma as lcma
     from tfp_lcma.multi_scale import MultiScale
+    from tfp_lcma.training.data import Dataset
 
 # Options of a model that a recipe may name by a string.
 _NAMED_OPTIONS = {

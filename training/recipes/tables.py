@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tfp_lcma.files import written_whole
+from tfp_lcma.registry import MODELS, check_name, nearest_first
 from tfp_lcma.training.recipes.checks import SettingError
 from tfp_lcma.training.recipes.compose import TABLES, Tables, composed, model_names
 from tfp_lcma.training.recipes.recipe import KINDS, TABLE_OF, Recipe, dotted, model_options
-
-from tfp_lcma.files import written_whole
-from tfp_lcma.registry import MODELS, check_name, nearest_first
 
 
 def load_recipe(data: str, model: str = "real_nvp", **changes) -> Recipe:

@@ -3,6 +3,10 @@
 from pathlib import Path
 
 import keras
+
+import tfp_lcma as lcma
+from tfp_lcma.factorizations import EntropyInformed
+from tfp_lcma.keras_model.online_split import variable_orders
 from tfp_lcma.training.data import Dataset
 from tfp_lcma.training.runs import run_pictures
 from tfp_lcma.training.runs.channel_log import ChannelLog
@@ -10,10 +14,6 @@ from tfp_lcma.training.runs.evaluation import condition_of
 from tfp_lcma.training.runs.online_choices import ChoiceLog
 from tfp_lcma.training.runs.statistics import measured_rows
 from tfp_lcma.training.runs.trainer import Trainer
-
-import tfp_lcma as lcma
-from tfp_lcma.factorizations import EntropyInformed
-from tfp_lcma.keras_model.online_split import variable_orders
 
 _LOOKS_PER_PICTURE = 4
 _WATCHES, _WATCHED_IMAGES = 8, 512

@@ -5,10 +5,10 @@ import json
 from pathlib import Path
 
 import numpy as np
-from tfp_lcma.training.data.pixels import PixelSettings
-from tfp_lcma.training.runs.run_or_export import exported_version, is_run
 
 from tfp_lcma import noise
+from tfp_lcma.training.data.pixels import PixelSettings
+from tfp_lcma.training.runs.run_or_export import exported_version, is_run
 from tfp_lcma.validation import check_condition
 
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from tfp_lcma.training.data.pixels import PixelSettings
-from tfp_lcma.training.runs.density import Density
-from tfp_lcma.training.tryout.quiet import quiet
 
 from tfp_lcma import noise
 from tfp_lcma.density.dequantization import DRAW_STRIDE
+from tfp_lcma.training.data.pixels import PixelSettings
+from tfp_lcma.training.runs.density import Density
+from tfp_lcma.training.tryout.quiet import quiet
 from tfp_lcma.validation import check_condition, check_images
 
 # Rows in one request.

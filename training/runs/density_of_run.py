@@ -1,10 +1,9 @@
 """The density of a model in this process."""
 
-from tfp_lcma.training.data.pixels import PixelSettings
-from tfp_lcma.training.runs.density import Density
-
 import tfp_lcma as lcma
 from tfp_lcma import noise
+from tfp_lcma.training.data.pixels import PixelSettings
+from tfp_lcma.training.runs.density import Density
 
 
 class DensityOfRun(Density):

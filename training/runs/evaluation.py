@@ -2,9 +2,9 @@
 
 import numpy as np
 import tensorflow as tf
-from tfp_lcma.training.data import Split
 
 import tfp_lcma as lcma
+from tfp_lcma.training.data import Split
 
 # Images that are classified: each takes a pass for every class.
 _CLASSIFIED = 2000

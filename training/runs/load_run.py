@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
-from tfp_lcma.training.recipes.recipe import Recipe
-from tfp_lcma.training.runs import statistics
-from tfp_lcma.training.runs.course import Course
 
 import tfp_lcma as lcma
 from tfp_lcma import registry
+from tfp_lcma.training.recipes.recipe import Recipe
+from tfp_lcma.training.runs import statistics
+from tfp_lcma.training.runs.course import Course
 
 # What `metrics.json` holds beside results.
 _COURSE = ("pretraining", "training", "export")

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import numpy as np
-from tfp_lcma.training.reports.kept_pairs import kept_pairs
 
 from tfp_lcma.files import written_whole
+from tfp_lcma.training.reports.kept_pairs import kept_pairs
 
 
 class ChoiceLog:

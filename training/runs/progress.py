@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import click
 import keras
+
 from tfp_lcma.training.runs.course import Course
 from tfp_lcma.training.runs.memory import peak_megabytes
 

@@ -5,6 +5,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import tfp_lcma as lcma
+from tfp_lcma import registry
+from tfp_lcma.files import written_whole
 from tfp_lcma.training.data import Dataset
 from tfp_lcma.training.recipes.recipe import Recipe
 from tfp_lcma.training.recipes.tables import write_recipe
@@ -16,10 +19,6 @@ from tfp_lcma.training.runs.run_lock import run_lock
 from tfp_lcma.training.runs.save_model import save_model
 from tfp_lcma.training.runs.settings import keep_or_extend
 from tfp_lcma.training.runs.trainer import Trainer, TrainingFailedError, fresh_model
-
-import tfp_lcma as lcma
-from tfp_lcma import registry
-from tfp_lcma.files import written_whole
 
 _ROUND_TRIP_IMAGES = 256
 # The learning rate rises over at most one of so many steps of a phase.

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+
+import tfp_lcma as lcma
+from tfp_lcma.factorizations import PAIRS, LogDetStatistics
 from tfp_lcma.training.data import Dataset
 from tfp_lcma.training.reports import pictures
 from tfp_lcma.training.runs.channel_log import ChannelLog
 from tfp_lcma.training.runs.evaluation import condition_of
 from tfp_lcma.training.runs.online_choices import ChoiceLog
-
-import tfp_lcma as lcma
-from tfp_lcma.factorizations import PAIRS, LogDetStatistics
 
 _SAMPLES, _ROWS, _STEPS, _MAPS = 64, 6, 9, 8
 _OF_A_CLASS = 8

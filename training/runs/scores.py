@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from tfp_lcma.training.data.files import read_files
-from tfp_lcma.training.data.pixels import UnreadableImageError
-from tfp_lcma.training.runs.density import Density
 
 from tfp_lcma import anomaly
 from tfp_lcma.files import written_whole
+from tfp_lcma.training.data.files import read_files
+from tfp_lcma.training.data.pixels import UnreadableImageError
+from tfp_lcma.training.runs.density import Density
 
 # Images that are read and scored together.
 _CHUNK = 128

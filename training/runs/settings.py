@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tfp_lcma.training.recipes.recipe import KINDS, dotted, flag_of
-
 from tfp_lcma.files import written_whole
+from tfp_lcma.training.recipes.recipe import KINDS, dotted, flag_of
 
 _FILE = "config.json"
 # What follows from the data, the machine or an option of another name.

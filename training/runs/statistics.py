@@ -4,11 +4,11 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-from tfp_lcma.training.data import Dataset
 
 import tfp_lcma as lcma
 from tfp_lcma.factorizations import LogDetStatistics
 from tfp_lcma.files import written_whole
+from tfp_lcma.training.data import Dataset
 
 _FILE, _IMAGES = "statistics.npz", 2048
 

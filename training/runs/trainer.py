@@ -6,14 +6,14 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+
+import tfp_lcma as lcma
+from tfp_lcma.factorizations import Factorization
 from tfp_lcma.training.data import Dataset
 from tfp_lcma.training.data.batches import batches
 from tfp_lcma.training.recipes.recipe import Recipe
 from tfp_lcma.training.runs.course import Course
 from tfp_lcma.training.runs.progress import Progress, Steps
-
-import tfp_lcma as lcma
-from tfp_lcma.factorizations import Factorization
 
 _VALIDATION_IMAGES = 2000
 

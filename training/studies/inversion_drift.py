@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import click
 import numpy as np
+
 from tfp_lcma.training.cli.options import data_options, recipe_options, threads_option
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 import numpy as np
+
 from tfp_lcma.training.cli.options import data_options, recipe_options, threads_option
 
 _BATCH = 250

@@ -10,12 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
-from tfp_lcma.training.data import Dataset
-from tfp_lcma.training.data.batches import batches
-from tfp_lcma.training.recipes.recipe import Recipe
-from tfp_lcma.training.reports.tables import markdown
-from tfp_lcma.training.studies.timing import Calls, collecting, ratios, ready_model
-from tfp_lcma.training.tryout.session import Served
 
 import tfp_lcma as lcma
 from tfp_lcma.factorizations import (
@@ -26,6 +20,12 @@ from tfp_lcma.factorizations import (
     RandomInBlock,
 )
 from tfp_lcma.priors import ChannelAutoregressive, ConditionalGaussian, ExitPrior
+from tfp_lcma.training.data import Dataset
+from tfp_lcma.training.data.batches import batches
+from tfp_lcma.training.recipes.recipe import Recipe
+from tfp_lcma.training.reports.tables import markdown
+from tfp_lcma.training.studies.timing import Calls, collecting, ratios, ready_model
+from tfp_lcma.training.tryout.session import Served
 from tfp_lcma.validation import check_images
 
 _AGAIN = "the same again (noise)"

@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+
+import tfp_lcma as lcma
+from tfp_lcma.factorizations import Factorization
 from tfp_lcma.training.data import Dataset
 from tfp_lcma.training.recipes.recipe import Recipe
 from tfp_lcma.training.runs.statistics import measured_rows
 from tfp_lcma.training.runs.trainer import fresh_model
-
-import tfp_lcma as lcma
-from tfp_lcma.factorizations import Factorization
 
 Calls = Mapping[str, Callable[[], Any]]
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+
 from tfp_lcma.training.tryout.session import WARM_UP, Served, first_line, warm_up_requests
 
 CARD, CHECKSUMS = "assets.extra/model.json", "assets.extra/SHA256SUMS"

@@ -8,6 +8,7 @@ import tensorflow as tf
 from grpc import StatusCode
 from PIL import Image
 from tensorflow.core.protobuf import meta_graph_pb2
+
 from tfp_lcma.training.tryout.errors import RequestError, shown
 
 # Rows of one request. A sample's row is eight bytes and may take seconds.

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
 from tfp_lcma.training.tryout.connections import Connections
 from tfp_lcma.training.tryout.errors import RequestError, shown
 from tfp_lcma.training.tryout.traffic import Traffic

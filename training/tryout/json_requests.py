@@ -20,6 +20,7 @@ import msgspec
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
+
 from tfp_lcma.training.tryout.checks import MAX_ROWS
 from tfp_lcma.training.tryout.errors import RequestError
 

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from grpc import StatusCode
 from tensorflow.core.protobuf import meta_graph_pb2
+
 from tfp_lcma.training.data.pixels import PixelSettings
 from tfp_lcma.training.tryout.checks import check_inputs
 from tfp_lcma.training.tryout.errors import RequestError, shown

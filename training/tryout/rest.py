@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from tensorflow_serving.apis import get_model_metadata_pb2, model_pb2
+
 from tfp_lcma.training.data.pixels import UnreadableImageError, read_pixels
 from tfp_lcma.training.tryout.errors import RequestError, shown
 from tfp_lcma.training.tryout.json_requests import read_request, request_inputs, response

@@ -17,6 +17,7 @@ from tensorflow_serving.apis import (
     predict_pb2,
     prediction_service_pb2_grpc,
 )
+
 from tfp_lcma.training.tryout.errors import RequestError, shown
 from tfp_lcma.training.tryout.model import ServedModel
 from tfp_lcma.training.tryout.traffic import Traffic

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf import message
 from tensorflow_serving.apis import prediction_log_pb2
+
 from tfp_lcma.training.tryout.quiet import quiet
 
 WARM_UP = "assets.extra/tf_serving_warmup_requests"

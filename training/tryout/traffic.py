@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 
 from grpc import StatusCode
+
 from tfp_lcma.training.tryout.errors import RequestError
 
 

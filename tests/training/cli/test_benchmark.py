@@ -4,11 +4,11 @@ import json
 
 import pytest
 from click.testing import CliRunner
+
+from tests.training.studies.benchmark.made_up import measured
 from tfp_lcma.training.cli.benchmark import benchmark
 from tfp_lcma.training.studies import overheads as overheads_study
 from tfp_lcma.training.studies.benchmark import run as running
-
-from tests.training.studies.benchmark.made_up import measured
 
 
 def call(*arguments):

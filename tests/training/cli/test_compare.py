@@ -3,6 +3,7 @@
 import click
 import pytest
 from click.testing import CliRunner
+
 from tfp_lcma.training.cli.compare import compare, parse_seeds
 from tfp_lcma.training.studies.compare import report, study
 

@@ -1,6 +1,7 @@
 """The demonstration compares at the same total budget and says so."""
 
 from click.testing import CliRunner
+
 from tfp_lcma.training.cli.demo import demo
 from tfp_lcma.training.runs.run import Run
 

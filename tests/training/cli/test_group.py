@@ -8,9 +8,9 @@ import warnings
 import click
 import pytest
 from click.testing import CliRunner
-from tfp_lcma.training.cli.group import COMMANDS, SECTIONS, group
 
 from tfp_lcma.__main__ import main
+from tfp_lcma.training.cli.group import COMMANDS, SECTIONS, group
 
 
 def call(*arguments):

@@ -3,6 +3,7 @@
 import click
 import pytest
 from click.testing import CliRunner
+
 from tfp_lcma.training.cli.given import command_given, data_source, given_recipe
 from tfp_lcma.training.cli.options import (
     data_options,

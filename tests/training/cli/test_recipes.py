@@ -1,12 +1,12 @@
 """`recipes` lists all there is and shows what `--config` takes."""
 
 from click.testing import CliRunner
+
+from tfp_lcma.registry import FACTORIZATIONS
 from tfp_lcma.training.cli.given import given_recipe
 from tfp_lcma.training.cli.recipes import recipes
 from tfp_lcma.training.recipes import load_recipe
 from tfp_lcma.training.recipes.compose import data_names, model_names, paper_names
-
-from tfp_lcma.registry import FACTORIZATIONS
 
 
 def call(*arguments):

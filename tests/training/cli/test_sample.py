@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
-from tfp_lcma.training.cli.sample import sample
-from tfp_lcma.training.runs import density
 
 from tests.training.toy_density import ToyDensity
+from tfp_lcma.training.cli.sample import sample
+from tfp_lcma.training.runs import density
 
 
 @pytest.fixture

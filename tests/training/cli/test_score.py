@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
-from tfp_lcma.training.cli.score import score
-from tfp_lcma.training.data.pixels import PixelSettings, read_pixels
-from tfp_lcma.training.runs import density
 
 from tests.toys import trained
 from tests.training.toy_density import ToyDensity, write_export, write_run
+from tfp_lcma.training.cli.score import score
+from tfp_lcma.training.data.pixels import PixelSettings, read_pixels
+from tfp_lcma.training.runs import density
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
-from tfp_lcma.training.cli.train import train
-from tfp_lcma.training.runs.load_run import load_run
 
 from tfp_lcma.factorizations import LogDetStatistics
+from tfp_lcma.training.cli.train import train
+from tfp_lcma.training.runs.load_run import load_run
 
 
 def call(*arguments):

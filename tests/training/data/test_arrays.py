@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from tfp_lcma.training.data import load
 
 from tests.training.data.sides import noise, rows, sides
+from tfp_lcma.training.data import load
 
 
 def save(path, **arrays):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from tfp_lcma.training.data.batches import batches
 
 IMAGES = np.arange(10, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 1), np.uint8)

@@ -1,9 +1,9 @@
 """Handwritten digits: every image once, with its label."""
 
 import numpy as np
-from tfp_lcma.training.data import load
 
 from tests.training.data.sides import sides
+from tfp_lcma.training.data import load
 
 
 def test_digits_hold_every_image_once_with_17_intensities():

@@ -7,10 +7,10 @@ import tarfile
 import numpy as np
 import pytest
 from PIL import Image
-from tfp_lcma.training.data import load
-from tfp_lcma.training.data.emoji import ARCHIVE, PACKAGE, group_of
 
 from tests.training.data.sides import sides
+from tfp_lcma.training.data import load
+from tfp_lcma.training.data.emoji import ARCHIVE, PACKAGE, group_of
 
 FLAGS = [
     "1f1e6-1f1e8",

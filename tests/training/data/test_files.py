@@ -6,6 +6,7 @@ import unicodedata
 import numpy as np
 import pytest
 from PIL import Image
+
 from tfp_lcma.training.data.files import find_images, read_files
 from tfp_lcma.training.data.pixels import PixelSettings, UnreadableImageError
 

@@ -7,9 +7,9 @@ import unicodedata
 import numpy as np
 import pytest
 from PIL import Image
-from tfp_lcma.training.data import load
 
 from tests.training.data.sides import sides
+from tfp_lcma.training.data import load
 
 
 def write_images(folder, n, first=0):

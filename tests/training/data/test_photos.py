@@ -4,9 +4,9 @@ import functools
 
 import numpy as np
 import pytest
-from tfp_lcma.training.data import load
 
 from tests.training.data.sides import rows, sides
+from tfp_lcma.training.data import load
 
 
 @functools.cache

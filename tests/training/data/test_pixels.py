@@ -8,6 +8,7 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image
+
 from tfp_lcma.training.data import Dataset, Split
 from tfp_lcma.training.data.pixels import PixelSettings, UnreadableImageError, read_pixels
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
-from tfp_lcma.training.data import decoded, load, prepared
 
 from tests.training.data.sides import SIDES, noise, rows, sides
+from tfp_lcma.training.data import decoded, load, prepared
 
 
 def png(array):

@@ -5,10 +5,10 @@ import sys
 
 import numpy as np
 import pytest
-from tfp_lcma.training.data import find, load, names
-from tfp_lcma.training.data.sources import Request
 
 from tests.training.data.sides import noise
+from tfp_lcma.training.data import find, load, names
+from tfp_lcma.training.data.sources import Request
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from tfp_lcma.training.data import Dataset, Split
 
 

@@ -6,6 +6,8 @@ import json
 import keras
 import numpy as np
 import pytest
+
+import tfp_lcma as lcma
 from tfp_lcma.training.data import names
 from tfp_lcma.training.recipes import compose, load_recipe
 from tfp_lcma.training.recipes.recipe import Recipe
@@ -17,8 +19,6 @@ from tfp_lcma.training.recipes.tables import (
     to_toml,
 )
 from tfp_lcma.training.runs.memory import PeakMemory
-
-import tfp_lcma as lcma
 
 PAPER_SIZES = {"cifar10": 32, "imagenet32": 32, "imagenet64": 64, "celeba": 64}
 PAIRS = [*itertools.product(compose.data_names(), compose.model_names())]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+
 from tfp_lcma.training.reports.pictures import save_block_maps, save_shares
 
 GREEN = (44, 160, 44)

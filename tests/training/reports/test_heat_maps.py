@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+
 from tfp_lcma.training.reports.pictures import save_heat_map
 
 IMAGE = np.arange(16, dtype=np.uint8).reshape(4, 4, 1)

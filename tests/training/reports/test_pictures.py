@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
+
 from tfp_lcma.training.reports.pictures import (
     save_event_log_prob,
     save_exit_map,

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 from PIL import Image
-from tfp_lcma.training.reports import pictures
-from tfp_lcma.training.runs.channel_log import ChannelLog, from_json, to_json
 
 from tfp_lcma import ChannelChoices
+from tfp_lcma.training.reports import pictures
+from tfp_lcma.training.runs.channel_log import ChannelLog, from_json, to_json
 
 RED = (214, 39, 40)
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from tfp_lcma.training.runs.course import Course
 
 from tests.toys import tiny_model
+from tfp_lcma.training.runs.course import Course
 
 SHAPE = (4, 4, 1)
 

@@ -5,13 +5,13 @@ import shutil
 
 import numpy as np
 import pytest
-from tfp_lcma.training.data.pixels import PixelSettings
-from tfp_lcma.training.runs.density import load_density
-from tfp_lcma.training.runs.run_or_export import is_run
 
 import tfp_lcma as lcma
 from tests.toys import pictures
 from tests.training.toy_density import write_export, write_run
+from tfp_lcma.training.data.pixels import PixelSettings
+from tfp_lcma.training.runs.density import load_density
+from tfp_lcma.training.runs.run_or_export import is_run
 
 SHAPE, BINS, CLASSES = (4, 4, 1), 17, 3
 PIXELS = PixelSettings(*SHAPE, BINS)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from tfp_lcma.training.data import Split
 from tfp_lcma.training.runs.evaluation import accuracy
 from tfp_lcma.training.runs.evaluation import test_bits as bits_of_split

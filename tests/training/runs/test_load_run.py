@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from tfp_lcma.training.cli.export import export
-from tfp_lcma.training.runs.course import Course
-from tfp_lcma.training.runs.load_run import load_run
 
 from tests.toys import pictures
 from tests.training.tiny import make_small, tiny_run
+from tfp_lcma.training.cli.export import export
+from tfp_lcma.training.runs.course import Course
+from tfp_lcma.training.runs.load_run import load_run
 
 
 @pytest.fixture(autouse=True)

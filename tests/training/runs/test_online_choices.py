@@ -1,10 +1,10 @@
 """The log of what an online split would choose, and the counts of pairs it is made of."""
 
 import numpy as np
-from tfp_lcma.training.reports.kept_pairs import kept_pairs
-from tfp_lcma.training.runs.online_choices import ChoiceLog
 
 from tfp_lcma.factorizations import Checkerboard, Random, RandomInBlock
+from tfp_lcma.training.reports.kept_pairs import kept_pairs
+from tfp_lcma.training.runs.online_choices import ChoiceLog
 
 
 def index(factorization, shape):

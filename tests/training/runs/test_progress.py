@@ -4,6 +4,7 @@ import sys
 import time
 
 import pytest
+
 from tfp_lcma.training.runs.progress import Progress, Steps, duration
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from tfp_lcma.training.runs.course import Course
-from tfp_lcma.training.runs.load_run import load_run
-from tfp_lcma.training.runs.run import Run, with_short_warmup
-from tfp_lcma.training.runs.trainer import TrainingFailedError
 
 import tfp_lcma as lcma
 from tests.training.tiny import make_small, tiny_dataset, tiny_recipe, tiny_run
 from tfp_lcma.keras_model.online_split import variable_orders
+from tfp_lcma.training.runs.course import Course
+from tfp_lcma.training.runs.load_run import load_run
+from tfp_lcma.training.runs.run import Run, with_short_warmup
+from tfp_lcma.training.runs.trainer import TrainingFailedError
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+
 from tfp_lcma.training.runs.run_lock import run_lock
 
 # The module alone: the package need not be imported to hold a lock.

@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 from PIL import Image
-from tfp_lcma.training.data import Dataset, Split
-from tfp_lcma.training.runs import run_pictures as report
 
 import tfp_lcma as lcma
 from tests.toys import pictures, trained, trained_split
+from tfp_lcma.training.data import Dataset, Split
+from tfp_lcma.training.runs import run_pictures as report
 
 EXPECTED = {
     "samples.png", "interpolations.png", "reconstructions.png", "event_log_prob.png",

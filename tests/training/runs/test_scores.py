@@ -5,11 +5,11 @@ import csv
 import numpy as np
 import pytest
 from PIL import Image
-from tfp_lcma.training.runs import scores as module
-from tfp_lcma.training.runs.scores import Score, ranks, score_files, write_scores
 
 from tests.training.toy_density import ToyDensity
 from tfp_lcma import anomaly
+from tfp_lcma.training.runs import scores as module
+from tfp_lcma.training.runs.scores import Score, ranks, score_files, write_scores
 
 
 @pytest.fixture

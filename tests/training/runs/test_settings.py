@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from tfp_lcma.training.runs.settings import keep_or_extend, keep_settings
 
 SETTINGS = {"steps": 5, "pretrain_steps": 4, "shape": (8, 8, 1), "flow": {"width": 8}}

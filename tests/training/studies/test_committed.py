@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+
 from tfp_lcma.training.cli.group import group
 from tfp_lcma.training.recipes import Recipe
 from tfp_lcma.training.runs import threads

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from tfp_lcma.training.studies.inversion_drift import inversion_drift
 
 import tfp_lcma as lcma
+from tfp_lcma.training.studies.inversion_drift import inversion_drift
 
 
 @pytest.fixture(autouse=True)

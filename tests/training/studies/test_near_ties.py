@@ -4,11 +4,11 @@ import keras
 import pytest
 import tensorflow as tf
 from click.testing import CliRunner
-from tfp_lcma.training.studies.near_ties import main, near_ties
 
 import tfp_lcma as lcma
 from tests.toys import pictures
 from tfp_lcma.factorizations.entropy_shuffles import InvariantShuffle
+from tfp_lcma.training.studies.near_ties import main, near_ties
 
 SHAPE = (8, 8, 1)
 

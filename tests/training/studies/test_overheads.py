@@ -2,12 +2,12 @@
 
 import pytest
 import tensorflow as tf
-from tfp_lcma.training.recipes import Recipe
-from tfp_lcma.training.studies import overheads as study
-from tfp_lcma.training.studies.timing import Ratio
 
 from tests.toys import tiny_flow
 from tests.training.tiny import tiny_dataset, tiny_recipe
+from tfp_lcma.training.recipes import Recipe
+from tfp_lcma.training.studies import overheads as study
+from tfp_lcma.training.studies.timing import Ratio
 
 
 @pytest.fixture

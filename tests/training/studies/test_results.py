@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from tfp_lcma.training.studies.results import ResultsFile
 
 ROWS = [{"arm": "a", "seed": 0}, {"arm": "b", "seed": 0}, {"arm": "a", "seed": 1}]

@@ -1,6 +1,7 @@
 """Times taken in turn, as ratios."""
 
 import numpy as np
+
 from tfp_lcma.training.studies import timing
 
 

@@ -5,11 +5,11 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
-from tfp_lcma.training.tryout.model import ServedModel
-from tfp_lcma.training.tryout.server import TryOutServer
 
 from tests.training.tryout.clients import Grpc, Rest, Session
 from tests.training.tryout.toy_export import BINS, write_export
+from tfp_lcma.training.tryout.model import ServedModel
+from tfp_lcma.training.tryout.server import TryOutServer
 
 
 @pytest.fixture(scope="session")

@@ -11,12 +11,12 @@ import pytest
 import tensorflow as tf
 from click.testing import CliRunner
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
-from tfp_lcma.training.cli.check import check as command
-from tfp_lcma.training.tryout.check_export import check_signatures, check_warm_up, read_card
-from tfp_lcma.training.tryout.session import Served
 
 from tests.serving.examples import example
 from tfp_lcma import export_saved_model
+from tfp_lcma.training.cli.check import check as command
+from tfp_lcma.training.tryout.check_export import check_signatures, check_warm_up, read_card
+from tfp_lcma.training.tryout.session import Served
 
 ROOT = Path(__file__).parents[3]
 CARD = "assets.extra/model.json"

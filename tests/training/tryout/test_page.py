@@ -7,13 +7,13 @@ import urllib.request
 
 import numpy as np
 import pytest
-from tfp_lcma.training.data.pixels import read_pixels
-from tfp_lcma.training.tryout.model import ServedModel
-from tfp_lcma.training.tryout.server import TryOutServer
 
 from tests.training.tryout.clients import Rest, Session
 from tests.training.tryout.conftest import png
 from tests.training.tryout.toy_export import BINS, write_export
+from tfp_lcma.training.data.pixels import read_pixels
+from tfp_lcma.training.tryout.model import ServedModel
+from tfp_lcma.training.tryout.server import TryOutServer
 
 selenium = pytest.importorskip("selenium", reason='selenium is not installed: pip install ".[dev]"')
 from selenium import webdriver  # noqa: E402

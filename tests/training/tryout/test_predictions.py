@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2, prediction_log_pb2
+
 from tfp_lcma.training.tryout.model import ServedModel
 from tfp_lcma.training.tryout.session import WARM_UP
 

@@ -5,12 +5,12 @@ import socket
 
 import pytest
 from click.testing import CliRunner
+
+from tests.training.tryout.clients import Rest
 from tfp_lcma.training.cli.serve import serve
 from tfp_lcma.training.tryout.model import ServedModel
 from tfp_lcma.training.tryout.server import TryOutServer
 from tfp_lcma.training.tryout.versions import latest_version
-
-from tests.training.tryout.clients import Rest
 
 
 @pytest.fixture

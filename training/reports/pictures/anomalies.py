@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.patches import Rectangle
+
 from tfp_lcma.training.reports.pictures.canvas import (
     check_intensities,
     check_shape,

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from tfp_lcma.training.reports.pictures.canvas import new_figure, save_figure
 
 from tfp_lcma import ChannelChoices
+from tfp_lcma.training.reports.pictures.canvas import new_figure, save_figure
 
 
 def save_channel_choices(path: str | os.PathLike, levels: Sequence[ChannelChoices]) -> None:

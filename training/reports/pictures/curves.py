@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+
 from tfp_lcma.training.reports.pictures.canvas import new_figure, save_figure
 
 

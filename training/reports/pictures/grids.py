@@ -4,6 +4,7 @@ import math
 import os
 
 import numpy as np
+
 from tfp_lcma.training.reports.pictures.canvas import (
     check_intensities,
     check_shape,

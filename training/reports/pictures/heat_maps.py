@@ -5,9 +5,9 @@ import os
 import matplotlib
 import numpy as np
 from PIL import Image
-from tfp_lcma.training.reports.pictures.canvas import check_shape, enlarge, to_bytes, to_rgb
 
 from tfp_lcma.files import written_whole
+from tfp_lcma.training.reports.pictures.canvas import check_shape, enlarge, to_bytes, to_rgb
 
 _SIDE = 128
 

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.patches import Patch
+
 from tfp_lcma.training.reports.pictures.canvas import (
     check_intensities,
     check_shape,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import scipy.ndimage
 import tensorflow as tf
+
 from tfp_lcma.training.data import Dataset, load
 
 _OTHERS = ("digits", "photos", "mnist", "fashion_mnist")

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+
+from tfp_lcma.files import written_whole
 from tfp_lcma.training.reports import pictures
 from tfp_lcma.training.reports.tables import markdown
 from tfp_lcma.training.studies.anomaly.patches import patch_side
@@ -12,8 +14,6 @@ from tfp_lcma.training.studies.anomaly.roc import roc_auc
 from tfp_lcma.training.studies.anomaly.scoring import SCORES, map_name
 from tfp_lcma.training.studies.anomaly.summary import mean_of, outlier_areas, patch_areas
 from tfp_lcma.training.studies.results import ResultsFile
-
-from tfp_lcma.files import written_whole
 
 # What the histograms show, as far as it is there: other data, and one of each sort of the rest.
 _DRAWN = (

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import keras
 import numpy as np
+
+from tfp_lcma.files import written_whole
 from tfp_lcma.training.data import Dataset
 from tfp_lcma.training.recipes.recipe import Recipe
 from tfp_lcma.training.runs.progress import Progress
@@ -16,8 +18,6 @@ from tfp_lcma.training.studies.anomaly.patches import Pasted, paste
 from tfp_lcma.training.studies.anomaly.roc import roc_auc
 from tfp_lcma.training.studies.anomaly.scoring import SCORES, Scorer
 from tfp_lcma.training.studies.results import ResultsFile
-
-from tfp_lcma.files import written_whole
 
 # What is kept of every set, and of every kind of patch, for the pictures.
 _SHOWN_IMAGES, _SHOWN_PATCHES = 12, 2

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 import numpy as np
+
 from tfp_lcma.training.studies.benchmark.cases import Case
 
 # The methods that are timed, in this order.

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from tfp_lcma.files import written_whole
 from tfp_lcma.training.reports.pictures.canvas import new_figure, save_figure
 from tfp_lcma.training.reports.tables import markdown
 from tfp_lcma.training.runs.run_lock import run_lock
@@ -17,8 +18,6 @@ from tfp_lcma.training.runs.settings import keep_settings
 from tfp_lcma.training.studies.benchmark.implementations import IMPLEMENTATIONS
 from tfp_lcma.training.studies.benchmark.run import processor
 from tfp_lcma.training.studies.results import ResultsFile
-
-from tfp_lcma.files import written_whole
 
 COMPARED = ("ours-looped", "ours-looped-invert", "ours-unrolled", "normflows")
 # Unrolled, a flow of more steps takes minutes to trace: the loop is there for it.

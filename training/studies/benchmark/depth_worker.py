@@ -10,6 +10,7 @@ import statistics
 import time
 
 import click
+
 from tfp_lcma.training.runs.memory import PeakMemory
 from tfp_lcma.training.studies.benchmark.cases import CASES, CENTRE
 from tfp_lcma.training.studies.benchmark.implementations import IMPLEMENTATIONS

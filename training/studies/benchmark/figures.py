@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib import colormaps
+
 from tfp_lcma.training.reports.pictures.canvas import new_figure, save_figure
 from tfp_lcma.training.studies.benchmark.cases import ALL_CASES, CASES, CENTRE
 from tfp_lcma.training.studies.benchmark.contender import TASKS

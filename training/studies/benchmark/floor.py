@@ -9,6 +9,7 @@ implementations have; Glow's exit priors, which some lack, are not.
 import dataclasses
 
 import numpy as np
+
 from tfp_lcma.training.studies.benchmark.cases import Case
 
 

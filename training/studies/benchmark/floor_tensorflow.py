@@ -2,6 +2,7 @@
 
 import numpy as np
 import tensorflow as tf
+
 from tfp_lcma.training.runs.threads import use_threads
 from tfp_lcma.training.studies.benchmark.cases import Case
 from tfp_lcma.training.studies.benchmark.contender import Contender

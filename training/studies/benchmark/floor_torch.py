@@ -1,6 +1,7 @@
 """The convolutions of a case alone, in PyTorch."""
 
 import torch
+
 from tfp_lcma.training.studies.benchmark.cases import Case
 from tfp_lcma.training.studies.benchmark.contender import Contender
 from tfp_lcma.training.studies.benchmark.floor import convolutions

@@ -12,6 +12,7 @@ from nflows.transforms import (
     OneByOneConvolution,
     SqueezeTransform,
 )
+
 from tfp_lcma.training.studies.benchmark.cases import Case
 from tfp_lcma.training.studies.benchmark.contender import Contender
 from tfp_lcma.training.studies.benchmark.nflows_checkerboard import CheckerboardCoupling

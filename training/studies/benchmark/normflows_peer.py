@@ -2,6 +2,7 @@
 
 import normflows
 import torch
+
 from tfp_lcma.training.studies.benchmark.cases import Case
 from tfp_lcma.training.studies.benchmark.contender import Contender
 from tfp_lcma.training.studies.benchmark.torch_contender import TorchContender, use_threads

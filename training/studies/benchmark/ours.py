@@ -2,14 +2,14 @@
 
 import keras
 import tensorflow as tf
-from tfp_lcma.training.runs.threads import use_threads
-from tfp_lcma.training.studies.benchmark.cases import Case
-from tfp_lcma.training.studies.benchmark.contender import LEARNING_RATE, Contender
-from tfp_lcma.training.studies.benchmark.tensorflow_contender import TensorFlowContender
 
 import tfp_lcma as lcma
 from tfp_lcma.bijectors import Context
 from tfp_lcma.multi_scale import MultiScale
+from tfp_lcma.training.runs.threads import use_threads
+from tfp_lcma.training.studies.benchmark.cases import Case
+from tfp_lcma.training.studies.benchmark.contender import LEARNING_RATE, Contender
+from tfp_lcma.training.studies.benchmark.tensorflow_contender import TensorFlowContender
 
 
 def build(

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+
+from tfp_lcma.files import written_whole
 from tfp_lcma.training.reports.tables import NOTHING, markdown
 from tfp_lcma.training.studies.benchmark.cases import ALL_CASES
 from tfp_lcma.training.studies.benchmark.contender import TASKS
@@ -21,8 +23,6 @@ from tfp_lcma.training.studies.benchmark.summary import (
     versions,
 )
 from tfp_lcma.training.studies.results import ResultsFile
-
-from tfp_lcma.files import written_whole
 
 # More of a processor than this, taken by others, and times say more about them.
 _QUIET = 0.2

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
+
 from tfp_lcma.training.studies.benchmark.implementations import IMPLEMENTATIONS
 
 

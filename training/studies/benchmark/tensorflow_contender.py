@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
+
 from tfp_lcma.training.studies.benchmark.cases import Case
 
 

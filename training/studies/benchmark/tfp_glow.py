@@ -3,6 +3,7 @@
 import tensorflow as tf
 import tensorflow_probability as tfp
 import tf_keras
+
 from tfp_lcma.training.runs.threads import use_threads
 from tfp_lcma.training.studies.benchmark.cases import Case
 from tfp_lcma.training.studies.benchmark.contender import LEARNING_RATE, Contender

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+
 from tfp_lcma.training.studies.benchmark.cases import Case
 from tfp_lcma.training.studies.benchmark.contender import LEARNING_RATE
 

@@ -9,6 +9,7 @@ import json
 import time
 
 import click
+
 from tfp_lcma.training.runs.memory import PeakMemory
 from tfp_lcma.training.studies.benchmark.cases import ALL_CASES, Case
 from tfp_lcma.training.studies.benchmark.contender import (

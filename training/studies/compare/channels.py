@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+
 from tfp_lcma.training.reports import pictures
 from tfp_lcma.training.reports.tables import NOTHING, markdown
 from tfp_lcma.training.runs.channel_log import from_json

@@ -3,10 +3,9 @@
 import dataclasses
 from collections.abc import Sequence
 
+from tfp_lcma.registry import check_name
 from tfp_lcma.training.recipes.recipe import Recipe
 from tfp_lcma.training.studies.compare.arms import ARMS, EXIT_PRIORS, SHUFFLES, SPLITS
-
-from tfp_lcma.registry import check_name
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,13 +5,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from tfp_lcma.factorizations import Checkerboard
+from tfp_lcma.files import written_whole
 from tfp_lcma.training.data import Dataset
 from tfp_lcma.training.recipes.recipe import Recipe
 from tfp_lcma.training.studies.compare.arms import ARMS
 from tfp_lcma.training.studies.timing import Ratio, collecting, ratios, ready_model
-
-from tfp_lcma.factorizations import Checkerboard
-from tfp_lcma.files import written_whole
 
 _ROUNDS, _COLLECTINGS = 30, 5
 

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+
+from tfp_lcma.factorizations import PAIRS, ExitPrice, LogDetStatistics
+from tfp_lcma.files import written_whole
 from tfp_lcma.training.reports import pictures
 from tfp_lcma.training.runs.online_choices import ChoiceLog
 from tfp_lcma.training.studies.compare.comparisons import Comparison
 from tfp_lcma.training.studies.compare.questions import best
 from tfp_lcma.training.studies.compare.summary import Summary
 from tfp_lcma.training.studies.compare.tables import pair_name, pair_shares
-
-from tfp_lcma.factorizations import PAIRS, ExitPrice, LogDetStatistics
-from tfp_lcma.files import written_whole
 
 
 def showcase(summaries: Sequence[Summary], comparison: Comparison) -> list[Summary]:

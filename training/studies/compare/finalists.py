@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
+
 from tfp_lcma.training.data import Split
 from tfp_lcma.training.runs import evaluation
 from tfp_lcma.training.runs.run_lock import run_lock

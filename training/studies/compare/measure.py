@@ -4,6 +4,10 @@ import time
 from pathlib import Path
 
 import numpy as np
+
+import tfp_lcma as lcma
+from tfp_lcma.factorizations import Factorization
+from tfp_lcma.keras_model.online_split import variable_orders
 from tfp_lcma.training.data import Dataset
 from tfp_lcma.training.recipes.recipe import Recipe
 from tfp_lcma.training.reports import pictures
@@ -14,10 +18,6 @@ from tfp_lcma.training.runs.save_model import save_model
 from tfp_lcma.training.runs.trainer import Trainer, TrainingFailedError
 from tfp_lcma.training.studies.compare.splits import pair_counts
 from tfp_lcma.training.studies.quality import FeatureExtractor, sample_quality
-
-import tfp_lcma as lcma
-from tfp_lcma.factorizations import Factorization
-from tfp_lcma.keras_model.online_split import variable_orders
 
 _SAMPLES, _SHOWN = 2000, 36
 _SHOWN_LOGS = ("step", "bits_per_dimension", "val_bits_per_dimension")

@@ -6,15 +6,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import tfp_lcma as lcma
+from tfp_lcma.factorizations import LogDetStatistics
+from tfp_lcma.files import written_whole
 from tfp_lcma.training.data import Dataset
 from tfp_lcma.training.recipes.recipe import Recipe
 from tfp_lcma.training.runs.statistics import measured_rows
 from tfp_lcma.training.runs.trainer import Trainer, TrainingFailedError
 from tfp_lcma.training.studies.compare.arms import PRETRAININGS
-
-import tfp_lcma as lcma
-from tfp_lcma.factorizations import LogDetStatistics
-from tfp_lcma.files import written_whole
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from tfp_lcma.files import written_whole
 from tfp_lcma.training.reports.tables import NOTHING, markdown
 from tfp_lcma.training.studies.compare import tables
 from tfp_lcma.training.studies.compare.channels import ON_ENTROPIES, draw_channels, entropies_table
@@ -13,8 +14,6 @@ from tfp_lcma.training.studies.compare.questions import answers, best_sentences,
 from tfp_lcma.training.studies.compare.scores import ON_SCORES, scores_table
 from tfp_lcma.training.studies.compare.summary import Summary, summarize
 from tfp_lcma.training.studies.results import ResultsFile
-
-from tfp_lcma.files import written_whole
 
 
 def write_report(study: Path, report: Path) -> Path:

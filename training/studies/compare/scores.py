@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import numpy as np
-from tfp_lcma.training.reports.tables import markdown
 
 from tfp_lcma.factorizations import LogDetStatistics, view
+from tfp_lcma.training.reports.tables import markdown
 
 # Sub-positions 0 1 over 2 3: RealNVP's couplings transform 1 and 2 twice, 0 and 3 once.
 _TRANSFORMED_TWICE = np.array([0.0, 1.0, 1.0, 0.0])

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from tfp_lcma.training.reports.kept_pairs import kept_pairs
 
 from tfp_lcma.bijectors import FlowBijector, Permutation, VariablePermutation
 from tfp_lcma.bijectors.moves import squeezed_shape
 from tfp_lcma.factorizations import Factorization
 from tfp_lcma.multi_scale import level_shapes
+from tfp_lcma.training.reports.kept_pairs import kept_pairs
 
 
 def split_bijectors(

@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+from tfp_lcma.bijectors import FlowBijector
+from tfp_lcma.multi_scale import level_shapes
 from tfp_lcma.training.data import Dataset
 from tfp_lcma.training.recipes.recipe import Recipe
 from tfp_lcma.training.runs.progress import Progress
@@ -18,9 +20,6 @@ from tfp_lcma.training.studies.compare.pretraining import Pretraining
 from tfp_lcma.training.studies.compare.splits import same_splits, split_bijectors
 from tfp_lcma.training.studies.quality import FeatureExtractor, load_extractor, load_or_train
 from tfp_lcma.training.studies.results import ResultsFile, find
-
-from tfp_lcma.bijectors import FlowBijector
-from tfp_lcma.multi_scale import level_shapes
 
 
 @dataclasses.dataclass(frozen=True)

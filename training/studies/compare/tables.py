@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 import numpy as np
+
+from tfp_lcma.factorizations import PAIRS
 from tfp_lcma.training.reports.tables import NOTHING, markdown
 from tfp_lcma.training.studies.compare.arms import PRETRAININGS
 from tfp_lcma.training.studies.compare.paired import Mean, holm, mean_of
 from tfp_lcma.training.studies.compare.questions import Answer
 from tfp_lcma.training.studies.compare.summary import Summary
-
-from tfp_lcma.factorizations import PAIRS
 
 
 def results_table(

@@ -9,6 +9,7 @@ with the same extractor and equally many images, and with nothing else.
 """
 
 import numpy as np
+
 from tfp_lcma.training.studies.quality.classifier import load_or_train, train_classifier
 from tfp_lcma.training.studies.quality.distances import frechet_distance, kernel_distance
 from tfp_lcma.training.studies.quality.extractor import FeatureExtractor, features, load_extractor

@@ -6,6 +6,8 @@ import os
 import keras
 import numpy as np
 import tensorflow as tf
+
+from tfp_lcma.files import written_whole
 from tfp_lcma.training.data import Dataset, Split
 from tfp_lcma.training.studies.quality.extractor import (
     FeatureExtractor,
@@ -14,8 +16,6 @@ from tfp_lcma.training.studies.quality.extractor import (
     keras_path,
     read_model,
 )
-
-from tfp_lcma.files import written_whole
 
 _FEATURES = 64
 _IMAGES, _STEPS, _BATCH_SIZE = 20_000, 900, 64

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+
 from tfp_lcma.training.data import Dataset
 
 _CHUNK = 500

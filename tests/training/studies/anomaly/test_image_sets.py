@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from tfp_lcma.training.data import Dataset, Split, load
-from tfp_lcma.training.studies.anomaly import image_sets
 
 from tests.toys import pictures
+from tfp_lcma.training.data import Dataset, Split, load
+from tfp_lcma.training.studies.anomaly import image_sets
 
 IMAGES = pictures(20, (8, 8, 1), bins=17)
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from tfp_lcma.training.studies.anomaly.patches import paste, patch_side
 
 from tests.toys import pictures
+from tfp_lcma.training.studies.anomaly.patches import paste, patch_side
 
 IMAGES = pictures(200, (8, 8, 3))
 

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 from PIL import Image
+
+from tests.toys import pictures
 from tfp_lcma.training.reports.pictures import (
     save_labelled_rows,
     save_patch_maps,
     save_score_histograms,
 )
-
-from tests.toys import pictures
 
 IMAGES = pictures(3, (8, 8, 1))
 MASKS = np.zeros((3, 8, 8), bool)

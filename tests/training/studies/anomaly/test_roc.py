@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
+
 from tfp_lcma.training.studies.anomaly.roc import roc_auc
 
 

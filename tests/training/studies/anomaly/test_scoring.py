@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from tfp_lcma.training.studies.anomaly.scoring import WINDOWS, Scorer, map_name
 
 from tests.toys import pictures, trained
+from tfp_lcma.training.studies.anomaly.scoring import WINDOWS, Scorer, map_name
 
 
 @pytest.fixture(scope="module")

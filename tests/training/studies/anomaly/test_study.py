@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+
+from tests.training.tiny import make_small
 from tfp_lcma.training.cli.anomaly import anomaly
 from tfp_lcma.training.studies.anomaly.image_sets import CORRUPTIONS
 from tfp_lcma.training.studies.anomaly.scoring import SCORES, Scorer
 from tfp_lcma.training.studies.results import ResultsFile
-
-from tests.training.tiny import make_small
 
 SETTINGS = (
     "--data",

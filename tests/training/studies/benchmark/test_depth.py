@@ -4,6 +4,7 @@ import json
 import time
 
 import pytest
+
 from tfp_lcma.training.studies.benchmark import depth
 from tfp_lcma.training.studies.benchmark.depth_worker import measure
 from tfp_lcma.training.studies.benchmark.implementations import Implementation

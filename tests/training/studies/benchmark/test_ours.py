@@ -4,6 +4,7 @@ import dataclasses
 
 import keras
 import pytest
+
 from tfp_lcma.training.studies.benchmark import ours
 from tfp_lcma.training.studies.benchmark.cases import ALL_CASES
 from tfp_lcma.training.studies.benchmark.implementations import IMPLEMENTATIONS

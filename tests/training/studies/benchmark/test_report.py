@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from tfp_lcma.training.studies.benchmark.report import write_report
-from tfp_lcma.training.studies.results import ResultsFile
 
 from tests.training.studies.benchmark.made_up import measured, unmeasured
+from tfp_lcma.training.studies.benchmark.report import write_report
+from tfp_lcma.training.studies.results import ResultsFile
 
 SETTINGS = {"threads": 2, "repetitions": 3, "processor": "a processor", "processors": 2}
 

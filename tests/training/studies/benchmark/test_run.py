@@ -1,11 +1,11 @@
 """The benchmark carries on, alternates, and names what is missing or fails."""
 
 import pytest
+
+from tests.training.studies.benchmark.made_up import measured
 from tfp_lcma.training.studies.benchmark import run
 from tfp_lcma.training.studies.benchmark.implementations import Implementation
 from tfp_lcma.training.studies.benchmark.run import Benchmark, plan
-
-from tests.training.studies.benchmark.made_up import measured
 
 CASE = "tiny-glow"
 

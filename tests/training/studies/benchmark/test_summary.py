@@ -1,9 +1,9 @@
 """Medians, quartiles, and ratios that a slow round cannot bend."""
 
 import pytest
-from tfp_lcma.training.studies.benchmark.summary import disturbances, entries, fastest, ratio
 
 from tests.training.studies.benchmark.made_up import measured, unmeasured
+from tfp_lcma.training.studies.benchmark.summary import disturbances, entries, fastest, ratio
 
 CASE = "glow"
 

@@ -3,11 +3,11 @@
 import json
 
 import numpy as np
+
+from tfp_lcma.factorizations import LogDetStatistics
 from tfp_lcma.training.reports import pictures
 from tfp_lcma.training.runs.settings import keep_settings
 from tfp_lcma.training.studies.results import ResultsFile
-
-from tfp_lcma.factorizations import LogDetStatistics
 
 SETTINGS = {
     "name": "digits", "source": "digits", "model": "real_nvp",

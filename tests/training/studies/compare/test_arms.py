@@ -3,14 +3,14 @@
 import keras
 import numpy as np
 import pytest
-from tfp_lcma.training.recipes import load_recipe
-from tfp_lcma.training.studies.compare.arms import ARMS, PRETRAININGS
-from tfp_lcma.training.studies.compare.comparisons import COMPARISONS
-from tfp_lcma.training.studies.compare.splits import split_bijectors
 
 from tests import fields
 from tests.toys import SHAPE
 from tfp_lcma.factorizations import Factorization
+from tfp_lcma.training.recipes import load_recipe
+from tfp_lcma.training.studies.compare.arms import ARMS, PRETRAININGS
+from tfp_lcma.training.studies.compare.comparisons import COMPARISONS
+from tfp_lcma.training.studies.compare.splits import split_bijectors
 
 
 @pytest.fixture(scope="module")

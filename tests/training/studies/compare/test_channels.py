@@ -2,15 +2,15 @@
 
 import numpy as np
 import pytest
+
+from tests.training.studies.compare.study_folder import SETTINGS, result
+from tfp_lcma import ChannelChoices
+from tfp_lcma.factorizations import EntropyInformed
 from tfp_lcma.training.runs.channel_log import to_json
 from tfp_lcma.training.runs.settings import keep_settings
 from tfp_lcma.training.studies.compare.arms import ARMS
 from tfp_lcma.training.studies.compare.report import write_report
 from tfp_lcma.training.studies.results import ResultsFile
-
-from tests.training.studies.compare.study_folder import SETTINGS, result
-from tfp_lcma import ChannelChoices
-from tfp_lcma.factorizations import EntropyInformed
 
 
 def look(leaving_entropy, shares):

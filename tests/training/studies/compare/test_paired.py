@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+
 from tfp_lcma.training.studies.compare.paired import holm, mean_of, paired_difference
 
 P_VALUES = st.lists(st.floats(0, 1), max_size=8).map(

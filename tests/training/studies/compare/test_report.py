@@ -5,6 +5,8 @@ import re
 import numpy as np
 import pytest
 from PIL import Image
+
+from tests.training.studies.compare.study_folder import BITS, make_study, result
 from tfp_lcma.training.studies.compare import report as reporting
 from tfp_lcma.training.studies.compare.comparisons import COMPARISONS
 from tfp_lcma.training.studies.compare.figures import mean_curve, showcase
@@ -17,8 +19,6 @@ from tfp_lcma.training.studies.compare.questions import (
 from tfp_lcma.training.studies.compare.report import write_report
 from tfp_lcma.training.studies.compare.summary import summarize
 from tfp_lcma.training.studies.results import ResultsFile
-
-from tests.training.studies.compare.study_folder import BITS, make_study, result
 
 
 @pytest.fixture(scope="module")

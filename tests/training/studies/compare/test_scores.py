@@ -4,10 +4,10 @@ import dataclasses
 
 import numpy as np
 import pytest
-from tfp_lcma.training.studies.compare.scores import rank_correlation, scores_table
 
 from tests.fields import statistics
 from tfp_lcma.factorizations import view
+from tfp_lcma.training.studies.compare.scores import rank_correlation, scores_table
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from tfp_lcma.training.studies.compare.splits import pair_counts, same_splits, split_bijectors
 
 from tfp_lcma import factorizations as family
+from tfp_lcma.training.studies.compare.splits import pair_counts, same_splits, split_bijectors
 
 SHAPE = (8, 8, 3)
 

@@ -6,6 +6,9 @@ import json
 import keras
 import numpy as np
 import pytest
+
+from tests.fields import statistics
+from tests.training.tiny import make_small, tiny_dataset, tiny_study
 from tfp_lcma.training.runs.evaluation import test_bits as bits_of
 from tfp_lcma.training.runs.online_choices import ChoiceLog
 from tfp_lcma.training.runs.trainer import TrainingFailedError
@@ -17,9 +20,6 @@ from tfp_lcma.training.studies.compare.finalists import read_test
 from tfp_lcma.training.studies.compare.summary import summarize
 from tfp_lcma.training.studies.results import ResultsFile, find
 from tfp_lcma.training.studies.timing import Ratio
-
-from tests.fields import statistics
-from tests.training.tiny import make_small, tiny_dataset, tiny_study
 
 SPLITS = COMPARISONS["splits"]
 

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+
 from tfp_lcma.training.data import Dataset, Split, load
 from tfp_lcma.training.studies.quality import (
     classifier,
