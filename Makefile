@@ -17,12 +17,15 @@ test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 # What one changes all day: parts and how they fit together, without training and serving.
-FAST := bijectors density factorizations multi_scale networks priors
+FAST := bijectors factorizations multi_scale networks priors
+LONGER := bijectors/residual bijectors/test_contract_rejects.py bijectors/test_inversion.py \
+	networks/test_lipschitz.py
 
 test-fast: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(FAST:%=tests/%) \
-		-k "not keeps_the_contract or round_trips or log_det"
+		$(LONGER:%=--ignore=tests/%) \
+		-k "not (keeps_the_contract or repeated_steps) or round_trips or log_det"
 
 # Paper-sized models: one real training step of each.
 test-slow: $(INSTALLED)
