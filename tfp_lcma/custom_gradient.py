@@ -6,6 +6,7 @@ import tensorflow as tf
 
 # The tape's own hook: `tf.custom_gradient` stands on it too, but registers every trace for ever.
 from tensorflow.python.eager import record
+from tensorflow.python.ops import control_flow_util
 
 _OP_TYPE = "TfpLcmaCustomGradient"
 _KEPT_ON_GRAPH = "_tfp_lcma_gradients"
@@ -60,6 +61,12 @@ def with_gradient(
         return outputs
     record.record_operation(_OP_TYPE, everything, originals, pulled)
     return everything[: len(outputs)]
+
+
+def gradient_is_compiled() -> bool:
+    """Whether XLA will compile the function that is traced now, and a tape records it."""
+    graph = tf.compat.v1.get_default_graph()
+    return record.could_possibly_record() and control_flow_util.GraphOrParentsInXlaContext(graph)
 
 
 def without_second_gradient(tensors: Sequence[tf.Tensor | None], why: str) -> list:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import tfp_lcma as lcma
 from tests.checks import close
 from tests.registry import SHAPE, Leaky, board_step, built, coupling, data, glow_step, move_weights
 from tfp_lcma.bijectors import (
@@ -20,6 +21,7 @@ from tfp_lcma.bijectors import (
     checkerboard,
 )
 from tfp_lcma.bijectors.names import named_variables
+from tfp_lcma.bijectors.repeated import UNROLLED_STEPS
 from tfp_lcma.networks import Convolutional, Residual
 
 
@@ -150,6 +152,25 @@ def test_xla_compiles_a_loop_to_the_same_numbers():
     compiled = tf.function(flow.inverse_and_event_log_det, jit_compile=True, autograph=False)(x)
     for got, expected in zip(compiled, flow.inverse_and_event_log_det(x), strict=True):
         close(got, expected, 1e-5, "under XLA")
+
+
+@pytest.mark.parametrize("memory", ["keep", "invert"])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_gradient_that_xla_compiles_for_a_cpu_has_no_loop_unless_asked(memory, compiled):
+    half = ChannelHalf((1, 1, 2))
+    steps = Repeated(lambda: coupling(half, "float32"), UNROLLED_STEPS + 1)
+    flow = lcma.multi_scale.MultiScale([steps], None, memory=memory)
+
+    def gradient(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            total = tf.reduce_sum(flow.inverse_and_log_det(x)[1])
+        return tape.gradient(total, x)
+
+    traced = tf.function(gradient, jit_compile=compiled, autograph=False)
+    graph = traced.get_concrete_function(data(flow, 2)).graph
+    loops = [op.name for op in graph.get_operations() if op.type.endswith("While")]
+    assert bool(loops) != compiled
 
 
 def test_starting_pass_in_a_graph_starts_nothing_in_a_loop():

@@ -39,7 +39,7 @@ class Context:
         starting: Whether normalisation with a data-dependent start takes it from
             this batch, in eager mode: True, False, or the levels in which it does.
         gathering: Whether batch statistics are averaged exactly, rather than moved.
-        compiled: Whether XLA compiles the pass and its gradient.
+        compiled: Whether XLA compiles the pass and its gradient, where no tape says so.
         constants: What stands in for parts' constant arrays, in a loop over steps
             that differ in them.
     """

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfp_lcma.bijectors.context import Context
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
 from tfp_lcma.bijectors.log_det import LogDet, Moved
-from tfp_lcma.custom_gradient import with_gradient, without_second_gradient
+from tfp_lcma.custom_gradient import gradient_is_compiled, with_gradient, without_second_gradient
 from tfp_lcma.networks.scope import standing_in
 from tfp_lcma.networks.stack import refuse_losses
 
@@ -33,6 +33,7 @@ def carry_inverse_by_inversion(
     """
     if isinstance(log_det, Moved):
         return flow.carry_inverse(x, log_det, context)
+    context = context.replace(compiled=gradient_is_compiled())
     kind = type(log_det)
     tensors = context.tensors()
     changed: list[keras.Variable] = []

@@ -11,6 +11,7 @@ from tfp_lcma.bijectors.flow_bijector import FlowBijector
 from tfp_lcma.bijectors.names import named_variables
 from tfp_lcma.bijectors.outline import Row
 from tfp_lcma.bijectors.stepping import Stepping, carry, carry_back, remember
+from tfp_lcma.custom_gradient import gradient_is_compiled
 from tfp_lcma.networks.stack import Stack
 from tfp_lcma.serialization import register
 from tfp_lcma.validation import check_count
@@ -47,8 +48,8 @@ class Repeated(FlowBijector):
     Attributes:
         times: Number of steps.
         unroll: How a graph runs the steps: True, one after the other; False, in a
-            loop; None, one after the other if they are few, or if XLA compiles a
-            step of training for a CPU, else in a loop. The same variables and
+            loop; None, one after the other if they are few, or if XLA compiles their
+            gradient for a CPU, else in a loop. The same variables and
             results either way; functions that were traced already do not change.
     """
 
@@ -176,7 +177,8 @@ class Repeated(FlowBijector):
         unroll = self.unroll
         if unroll is None:
             # On a CPU, XLA's gradients of convolutions are some twenty times slower in a loop.
-            slow_loop = context.compiled and not tf.config.list_physical_devices("GPU")
+            compiled = context.compiled or gradient_is_compiled()
+            slow_loop = compiled and not tf.config.list_physical_devices("GPU")
             unroll = self.times <= UNROLLED_STEPS or slow_loop
         in_a_row = unroll or tf.executing_eagerly()
         run = self._stepping.in_a_row if in_a_row else self._stepping.in_a_loop

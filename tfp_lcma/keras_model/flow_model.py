@@ -141,9 +141,7 @@ class FlowModel(Questions, keras.Model):
         replica = 0 if context is None else context.replica_id_in_sync_group
         batch_seed = seed + tf.stack([tf.cast(replica, tf.int32), tf.cast(step, tf.int32)])
         x = self.dequantization.of_batch(images, batch_seed, self.flow.dtype)
-        return self.distribution.log_prob(
-            x, context=Context(condition, training=True, compiled=bool(self.jit_compile))
-        )
+        return self.distribution.log_prob(x, context=Context(condition, training=True))
 
     def train_step(self, data):
         return super().train_step(self._with_condition(data))
