@@ -229,6 +229,26 @@ def test_traces_are_freed_with_their_model():
     assert live_graphs() <= before + 2
 
 
+def test_a_gradient_after_the_flow_is_gone_says_so():
+    half = lcma.bijectors.ChannelHalf((1, 2, 2))
+    coupling = lcma.bijectors.Coupling(half, Ours)
+    flows = [lcma.multi_scale.MultiScale([coupling], None, memory="invert")]
+    x = data(flows[0], 2)
+    del coupling
+
+    @tf.function(autograph=False)
+    def gradient(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            total = flows[0].inverse_and_log_det(x)[1]
+        flows.clear()
+        gc.collect()
+        return tape.gradient(total, x)
+
+    with pytest.raises(ValueError, match="The flow must be kept for as long as gradients are"):
+        gradient(x)
+
+
 def live_flows():
     gc.collect()
     kind = tfp.bijectors.Bijector

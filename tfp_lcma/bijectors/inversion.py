@@ -33,7 +33,7 @@ def carry_inverse_by_inversion(
     """
     if isinstance(log_det, Moved):
         return flow.carry_inverse(x, log_det, context)
-    context = context.replace(compiled=gradient_is_compiled())
+    context = context.replace(compiled=context.compiled or gradient_is_compiled())
     kind = type(log_det)
     tensors = context.tensors()
     changed: list[keras.Variable] = []
