@@ -47,7 +47,14 @@ class FlowBijector(Configurable, OnePassBijector):
     A subclass writes `carry_inverse`, its mirror image `carry_forward`, and `get_config`:
 
     ```python
-    class Double(FlowBijector):
+    import math
+
+    import tensorflow as tf
+
+    import tfp_lcma as lcma
+
+
+    class Double(lcma.bijectors.FlowBijector):
         def carry_inverse(self, x, log_det, context):
             return 2 * x, log_det.plus(tf.fill(tf.shape(x), math.log(2)))
 

@@ -15,6 +15,13 @@ class Scalar(Transform):
     """A bijector of single numbers whose parameters a network gives.
 
     ```python
+    import keras
+    import tensorflow as tf
+    from tensorflow_probability import bijectors as tfb
+
+    import tfp_lcma as lcma
+
+
     @keras.saving.register_keras_serializable()
     def softsign(raw):  # raw: [..., channels, 2]
         return tfb.Chain([tfb.Shift(raw[..., 0]), tfb.Scale(tf.exp(tf.tanh(raw[..., 1])))])
