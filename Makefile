@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-fast test-slow test-install format clean
+.PHONY: demo test test-fast test-slow test-install check-results format clean
 
 demo: $(INSTALLED)
 	$(BIN)/tfp-lcma demo
@@ -34,6 +34,10 @@ test-slow: $(INSTALLED)
 # From the wheel, in an empty virtual environment: what a user does first. Downloads the packages.
 test-install:
 	tests/installed.sh $(PYTHON)
+
+# What docs/results says of several studies, computed again from their rows.
+check-results: $(INSTALLED)
+	$(BIN)/python -m pytest tests/test_results.py
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .

@@ -1,0 +1,94 @@
+"""The figures that docs/results/README.md reads off several studies, computed from their rows."""
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import combine_pvalues, ttest_1samp
+
+RESULTS = Path(__file__).parents[1] / "docs" / "results"
+SECTION = re.search(r"## Read together\n(.*?)\n## ", (RESULTS / "README.md").read_text(), re.DOTALL)
+
+
+@cache
+def rows(study, file="results"):
+    """Returns the rows of a study by arm and seed."""
+    lines = (RESULTS / study / f"{file}.jsonl").read_text().splitlines()
+    return {(row["arm"], row["seed"]): row for row in map(json.loads, lines)}
+
+
+def differences(study, arm, other, images="validation"):
+    """Returns arm − other in bits/dim, one number a seed that both have."""
+    table = rows(study, "test" if images == "test" else "results")
+    bits = {key: row[images]["bits_per_dimension"] for key, row in table.items()}
+    return np.array([bits[a, s] - bits[other, s] for a, s in sorted(bits) if a == arm])
+
+
+def mean_and_error(values):
+    return values.mean(), values.std(ddof=1) / np.sqrt(len(values))
+
+
+def claims(text):
+    """Fails unless the section says this, its lines joined."""
+    assert text in " ".join(SECTION[1].split()), f"the rows say: {text}"
+
+
+def test_lcma_and_the_checkerboard():
+    studies = "digits", "fashion_mnist", "photos16", "fashion_mnist_glow"
+    pairs = [differences(study, "lcma", "checkerboard", "test") for study in studies]
+    behind = sum((pair > 0).sum() for pair in pairs)
+    claims(f"is behind at {behind} of {sum(map(len, pairs))} paired seeds")
+    p = [ttest_1samp(pair, 0).pvalue for pair in pairs]
+    realnvp, all_four = combine_pvalues(p[:3]).pvalue, combine_pvalues(p).pvalue
+    claims(f"p = {realnvp:.3f} for the three of RealNVP, {all_four:.3f} with Glow")
+    residual = differences("fashion_mnist_residual", "lcma", "checkerboard", "test")
+    claims(f"In residual flows it is ahead at {(residual < 0).sum()} of {len(residual)}")
+
+
+def test_lcma_and_a_random_choice():
+    flows = "fashion_mnist", "fashion_mnist_residual", "fashion_mnist_glow", "photos16"
+    ahead = [(differences(flow, "lcma", "random-in-block") < 0).sum() for flow in flows]
+    claims(f"ahead at {sum(ahead[:3])} of 9 pairs on Fashion-MNIST (RealNVP {ahead[0]} of 3, "
+           f"residual flow {ahead[1]} of 3, Glow {ahead[2]} of 3; validation images), "
+           f"and at {ahead[3]} of 3 on photographs")  # fmt: skip
+
+
+def test_in_glow():
+    trails = mean_and_error(differences("fashion_mnist_glow", "lcma", "channel", "test"))
+    claims(f"trails the channel order by {trails[0]:.3f} ± {trails[1]:.3f} (test)")
+    lead = mean_and_error(-differences("fashion_mnist_glow", "no-split", "checkerboard"))
+    claims(f"leads the checkerboard by {lead[0]:.3f} ± {lead[1]:.3f}")
+    more = -differences("fashion_mnist_glow", "checkerboard-more-time", "checkerboard")
+    claims("by {:.4f} ± {:.4f}".format(*mean_and_error(more)))
+    arms = {arm for arm, _ in rows("fashion_mnist_glow")} - {"checkerboard"}
+    # The smallest p of a table is multiplied by the number of arms.
+    claims(f"Holm-corrected p = {len(arms) * ttest_1samp(more, 0).pvalue:.3f} for the latter")
+
+
+def test_choices_and_the_seed():
+    pairs = [rows("fashion_mnist")["lcma", seed]["pairs"][0][0] for seed in range(3)]
+    assert np.argmax(pairs[0]) == np.argmax(pairs[1]) != np.argmax(pairs[2])
+    most = [max(pair) for pair in pairs]
+    claims(f"in {most[0]}, {most[1]} and {most[2]} of {sum(pairs[0])} blocks")
+
+
+@pytest.mark.parametrize(
+    "arm, steps, wording",
+    [
+        ("karhunen-loeve-across-images", (100, 200, 400, 700), "{}, {}, {} and {} after"),
+        ("learned-convolution", (700, 100), "keeps {} of {} (validation, six seeds)"),
+    ],
+)
+def test_leads_while_training(arm, steps, wording):
+    history = {
+        key: {look["step"]: look["val_bits_per_dimension"] for look in row["history"]}
+        for key, row in rows("photos16").items()
+    }
+    leads = [
+        np.mean([history["checkerboard", s][step] - history[arm, s][step] for s in range(6)])
+        for step in steps
+    ]
+    claims(wording.format(*(f"{lead:.3f}" for lead in leads)))
