@@ -11,6 +11,7 @@ from tfp_lcma.bijectors.log_det import NoLogDet
 from tfp_lcma.serialization import register
 
 
+@register
 class BatchNormLayer(keras.layers.Layer):
     """Holds the running statistics of a flow's batch normalisation."""
 

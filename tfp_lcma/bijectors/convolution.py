@@ -10,6 +10,7 @@ from tfp_lcma.networks.actnorm import LOG_SCALE_BOUND
 from tfp_lcma.serialization import register
 
 
+@register
 class TriangularFactors(keras.layers.Layer):
     """Holds a square matrix as `P^T L (U + diag(sign * exp(log_scale)))`.
 
@@ -72,6 +73,7 @@ class TriangularFactors(keras.layers.Layer):
         return lower, self.upper.value * strict + diagonal
 
 
+@register
 class FreeMatrix(keras.layers.Layer):
     """Holds a square matrix as it is; its determinant costs a QR decomposition, which XLA knows.
 

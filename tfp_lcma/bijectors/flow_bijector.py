@@ -11,12 +11,13 @@ import tensorflow as tf
 from tfp_lcma.bijectors.backward import Backward, differentiated
 from tfp_lcma.bijectors.checks import flow_dtype, image_shape
 from tfp_lcma.bijectors.context import Context
+from tfp_lcma.bijectors.copies import Copyable
 from tfp_lcma.bijectors.log_det import EventLogDet, LogDet, Moved, NoLogDet, SummedLogDet
 from tfp_lcma.bijectors.outline import Row, table
 from tfp_lcma.bijectors.tfp_methods import OnePassBijector
 from tfp_lcma.networks.condition import Conditions, check_conditions
 from tfp_lcma.networks.scope import standing_in
-from tfp_lcma.serialization import Configurable, register
+from tfp_lcma.serialization import register
 
 _Function = TypeVar("_Function", bound=Callable)
 
@@ -33,7 +34,7 @@ def unconverted(function: _Function) -> _Function:
     return cast(_Function, method)
 
 
-class FlowBijector(Configurable, OnePassBijector):
+class FlowBijector(Copyable, OnePassBijector):
     """An invertible map of images whose log-det is a tensor shaped like the event.
 
     ```none

@@ -11,6 +11,7 @@ from tfp_lcma.bijectors.moves import Rearrangement, permute
 from tfp_lcma.serialization import register
 
 
+@register
 class IndexLayer(keras.layers.Layer):
     """Holds an index, its inverse, and whether it is settled; saved with the model's weights."""
 

@@ -47,6 +47,9 @@ class FlowDistribution(tfd.TransformedDistribution):
         noise = tfd.Sample(tfd.Normal(tf.zeros((), dtype), tf.ones((), dtype)), latent_shape)
         super().__init__(noise, bijector, parameters=parameters, name=name)
 
+    def __reduce__(self):
+        return _from_parameters, (type(self), dict(self.parameters))
+
     @classmethod
     def _parameter_properties(cls, dtype, num_classes=None):
         return {"bijector": tfp.util.BatchedComponentProperties(event_ndims=3)}
@@ -153,6 +156,11 @@ class FlowDistribution(tfd.TransformedDistribution):
             self.bijector.forward_and_log_det, z, {"condition": condition}
         )
         return x, tf.reduce_sum(standard_normal_log_prob(z), axis=(-3, -2, -1)) - log_det
+
+
+def _from_parameters(kind, parameters):
+    """Makes a copied or unpickled distribution."""
+    return kind(**parameters)
 
 
 def _arc(first, last, weight):

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from tfp_lcma.serialization import register
 from tfp_lcma.validation import check_count
 
 ENTROPIES = ("negentropy", "log_variance")
@@ -41,6 +42,7 @@ def channel_entropy(values: tf.Tensor, score: str) -> tf.Tensor:
     return -(skewness**2 / 12 + kurtosis**2 / 48)
 
 
+@register
 class ChannelRouter(keras.layers.Layer):
     """Gives every channel of one tensor a score, by maps of the same positions.
 
@@ -52,7 +54,7 @@ class ChannelRouter(keras.layers.Layer):
     Orders have no gradients, so likelihood teaches a router nothing: the loss does.
     """
 
-    def __init__(self, channels: int, maps: int, weight: float, entropy: str):
+    def __init__(self, channels: int, maps: int, weight: float, entropy: str, **kwargs):
         """Creates the layer.
 
         Args:
@@ -60,8 +62,9 @@ class ChannelRouter(keras.layers.Layer):
             maps: Number of maps it goes by.
             weight: Of the loss.
             entropy: One of `ENTROPIES`.
+            **kwargs: Of `keras.layers.Layer`.
         """
-        super().__init__(dtype="float32")
+        super().__init__(**{"dtype": "float32", **kwargs})
         self.channels, self.maps = check_count(channels, "channels"), check_count(maps, "maps")
         self.weight, self.entropy = float(weight), entropy
         self.conv = keras.layers.Conv2D(8, 3, strides=2, padding="same", dtype=self.dtype_policy)
@@ -94,18 +97,20 @@ class ChannelRouter(keras.layers.Layer):
         return scores
 
 
+@register
 class EntropyAverages(keras.layers.Layer):
     """Keeps a moving average of every channel's entropy, up to a number of training steps."""
 
-    def __init__(self, channels: int, steps: int, entropy: str):
+    def __init__(self, channels: int, steps: int, entropy: str, **kwargs):
         """Creates the layer.
 
         Args:
             channels: Number of channels.
             steps: Passes of training after which nothing moves any more.
             entropy: One of `ENTROPIES`.
+            **kwargs: Of `keras.layers.Layer`.
         """
-        super().__init__(dtype="float32")
+        super().__init__(**{"dtype": "float32", **kwargs})
         self.channels, self.steps = channels, check_count(steps, "steps")
         self.entropy = entropy
         self.build()

@@ -73,6 +73,7 @@ class WeightNormConv(keras.layers.Layer):
         }
 
 
+@register
 class StackedWeightNormConv(WeightNormConv):
     """The variables of several alike `WeightNormConv`s, stacked along a leading axis.
 
@@ -103,6 +104,9 @@ class StackedWeightNormConv(WeightNormConv):
         )
         self.bias = self.add_weight((self.copies, self.filters), initializer="zeros", name="bias")
         self.built = True
+
+    def get_config(self):
+        return {**super().get_config(), "copies": self.copies}
 
 
 def convolved(x: tf.Tensor, kernel: tf.Tensor, bias: keras.Variable | tf.Tensor | None = None):

@@ -14,6 +14,7 @@ from tfp_lcma.serialization import register
 LOG_SIGMA_BOUND = 5.0
 
 
+@register
 class GaussianParameters(keras.layers.Layer):
     """Gives a mean and a smoothly bounded log-sigma for every channel; both start at zero.
 

@@ -4,8 +4,10 @@ import keras
 import tensorflow as tf
 
 from tfp_lcma.bijectors.context import ProbeSeeds
+from tfp_lcma.serialization import register
 
 
+@register
 class PassCounter(keras.layers.Layer):
     """Counts the passes of training, of which each draws probes of its own."""
 

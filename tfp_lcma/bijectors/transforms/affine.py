@@ -7,6 +7,7 @@ from tfp_lcma.bijectors.transforms.transform import Transform
 from tfp_lcma.serialization import register
 
 
+@register
 class AffineHead(keras.layers.Layer):
     """Turns a network's output into a shift and a bounded log-scale.
 
@@ -29,6 +30,13 @@ class AffineHead(keras.layers.Layer):
     def call(self, raw):
         shift, log_scale = tf.split(raw, 2, axis=-1)
         return shift, self.bound.value * tf.tanh(log_scale)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "channels": self.channels,
+            "regularizer": keras.regularizers.serialize(self.regularizer),
+        }
 
 
 @register

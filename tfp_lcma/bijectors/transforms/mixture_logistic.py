@@ -16,6 +16,7 @@ LOG_SCALE_BOUND = 5.0
 SPREAD = 1.0
 
 
+@register
 class MixtureHead(keras.layers.Layer):
     """Turns a network's output into one mixture of logistics per moved number.
 
@@ -49,7 +50,12 @@ class MixtureHead(keras.layers.Layer):
             LOG_SCALE_BOUND * tf.tanh(log_scales / LOG_SCALE_BOUND),
         )
 
+    def get_config(self):
+        own = {"channels": self.channels, "components": self.components}
+        return {**super().get_config(), **own}
 
+
+@register
 class MixtureLogisticHead(keras.layers.Layer):
     """Turns a network's output into shift, log-scale and mixture of every moved number.
 
@@ -66,6 +72,15 @@ class MixtureLogisticHead(keras.layers.Layer):
     def call(self, raw):
         numbers = 2 * self.affine.channels
         return *self.affine(raw[..., :numbers]), self.mixture(raw[..., numbers:])
+
+    def get_config(self):
+        affine = self.affine.get_config()
+        return {
+            **super().get_config(),
+            "channels": self.mixture.channels,
+            "components": self.mixture.components,
+            "regularizer": affine["regularizer"],
+        }
 
 
 @register

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfp_lcma.serialization import Configurable
+from tfp_lcma.serialization import Configurable, register
 
 
 class Transform(Configurable):
@@ -62,6 +62,7 @@ class Transform(Configurable):
         return f"{type(self).__name__}({arguments})"
 
 
+@register
 class Raw(keras.layers.Layer):
     """Gives every moved number its parameters: `[..., channels, parameters]`."""
 
