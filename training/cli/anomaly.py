@@ -56,6 +56,7 @@ def anomaly(
     report_dir,
     limit,
     data_dir,
+    on_unreadable,
     threads,
     quiet,
 ):
@@ -82,7 +83,9 @@ def anomaly(
         study = Study(
             recipe=recipe,
             factorization=factorization,
-            dataset=recipe.load_dataset(data_dir=data_dir, limit=limit),
+            dataset=recipe.load_dataset(
+                data_dir=data_dir, limit=limit, on_unreadable=on_unreadable
+            ),
             data_dir=data_dir,
             folder=folder,
             count=count,

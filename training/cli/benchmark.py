@@ -26,7 +26,8 @@ _KINDS = {
     "run_dir": ("", "--depth"),
     "report_only": ("", "--depth"),
     **dict.fromkeys(("depths", "batch", "width", "side"), ("--depth",)),
-    **dict.fromkeys(("data", "model", "assignments", "limit", "data_dir"), ("--overheads",)),
+    **dict.fromkeys(("data", "model", "assignments"), ("--overheads",)),
+    **dict.fromkeys(("limit", "data_dir", "on_unreadable"), ("--overheads",)),
 }
 
 
@@ -146,7 +147,7 @@ def _depth(say, threads, depths, batch, width, side, repetitions, run_dir, repor
     click.echo(f"The report is {write_report(folder)}.")
 
 
-def _overheads(say, threads, cases, rounds, data, model, assignments, limit, data_dir):
+def _overheads(say, threads, cases, rounds, data, model, assignments, **where):
     recipe = given_recipe(data, model, None, None, assignments)
     rounds = rounds or 60
     if rounds < 4:
@@ -159,7 +160,7 @@ def _overheads(say, threads, cases, rounds, data, model, assignments, limit, dat
     parts = _names("--cases", cases, PARTS, list(PARTS))
     use_threads(threads)
     expect_many_models()
-    dataset = recipe.load_dataset(data_dir=data_dir, limit=limit)
+    dataset = recipe.load_dataset(**where)
     click.echo(overheads(recipe, dataset, parts, rounds, say))
 
 

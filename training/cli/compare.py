@@ -80,6 +80,7 @@ def compare(
     pretrain_steps,
     limit,
     data_dir,
+    on_unreadable,
     extractor,
     threads,
     quiet,
@@ -113,7 +114,9 @@ def compare(
     expect_many_models()
     try:
         if not report_only:
-            dataset = recipe.load_dataset(data_dir=data_dir, limit=limit)
+            dataset = recipe.load_dataset(
+                data_dir=data_dir, limit=limit, on_unreadable=on_unreadable
+            )
             study = Study(
                 comparison=about,
                 recipe=recipe,

@@ -82,7 +82,7 @@ def factorization_option(default: str) -> Callable[[Callable], Callable]:
 
 
 def data_options(command: Callable) -> Callable:
-    """Adds where the images come from, and how many."""
+    """Adds where the images come from, how many, and what to do about unreadable ones."""
     return added(
         command,
         click.option(
@@ -95,6 +95,12 @@ def data_options(command: Callable) -> Callable:
             "--data-dir",
             type=click.Path(path_type=Path),
             help="Where data that no package brings lie.  [default: ~/tensorflow_datasets]",
+        ),
+        click.option(
+            "--on-unreadable",
+            type=click.Choice(["stop", "skip"]),
+            default="stop",
+            help="Of a folder, once all is read: stop and name the unreadable files, or skip them.",
         ),
     )
 

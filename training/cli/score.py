@@ -92,20 +92,18 @@ def score(folder, images, output, maps, draws, label):
 
 def _found(paths: Iterable[Path]) -> Iterable[str]:
     """Yields every file that is given or lies below a folder that is."""
+    from tfp_lcma.training.data.file_report import named
     from tfp_lcma.training.data.files import find_images
 
     for path in paths:
         if not path.is_dir():
             yield str(path)
             continue
-        images, passed_over = find_images(path)
-        yield from (str(path / name) for name in images)
-        if passed_over:
-            click.echo(
-                f"Passed over below {path}, of kinds that are not read ({len(passed_over)}): "
-                f"{_listed(passed_over[:_SHOWN])}{', ...' if passed_over[_SHOWN:] else ''}",
-                err=True,
-            )
+        found = find_images(path)
+        yield from (str(path / name) for name in found.images)
+        reasons = dict.fromkeys(found.passed_over, "of a kind that is not read") | found.closed
+        if reasons:
+            click.echo(f"Passed over below {path} ({len(reasons)}):\n{named(reasons)}", err=True)
 
 
 def _listed(names: Iterable[str | os.PathLike]) -> str:

@@ -73,6 +73,7 @@ def train(
     seed,
     limit,
     data_dir,
+    on_unreadable,
     threads,
     checkpoint_every,
     jit,
@@ -91,12 +92,19 @@ def train(
     if not no_export:
         export = check_folder("--export-dir", export_dir or Path("saved_models") / recipe.name)
 
+    from tfp_lcma.training.data.file_report import FILES, UnreadableFilesError
     from tfp_lcma.training.runs.threads import use_threads
 
     use_threads(threads)
     try:
         # Images that are missing are named before TensorFlow is imported.
-        dataset = recipe.load_dataset(data_dir=data_dir, limit=limit, labels=labels)
+        dataset = recipe.load_dataset(
+            data_dir=data_dir, limit=limit, labels=labels, on_unreadable=on_unreadable
+        )
+    except UnreadableFilesError as error:
+        listed = folder / FILES
+        error.report.write(listed)
+        raise click.ClickException(f"{error}\nWhat became of every file is in {listed}.") from error
     except (ValueError, OSError) as error:
         raise click.ClickException(in_flags(error)) from error
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tfp_lcma.files import written_whole
+from tfp_lcma.training.data.cache import cache_folder
 
 
 def read_or_decode(
@@ -70,10 +71,9 @@ def _fill(images: np.ndarray, batches: Iterable[np.ndarray]) -> None:
 
 
 def _user_folder(data: Path) -> Path:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     # Two copies of one data set must not share a file.
     place = hashlib.sha256(str(data.resolve()).encode()).hexdigest()[:12]
-    return cache / "tfp_lcma" / "decoded" / place
+    return cache_folder() / "decoded" / place
 
 
 def _writable(folder: Path) -> bool:

@@ -14,24 +14,26 @@ from tfp_lcma.training.data.pixels import PixelSettings, UnreadableImageError, r
 
 ImageFile = str | os.PathLike[str] | bytes
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif")
 # Images of kinds that are not read; a folder that holds some is told so.
 UNREAD_SUFFIXES = (
-    *(".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".psd", ".svg"),
-    *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf"),
+    *(".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".psd", ".svg", ".ico", ".tga"),
+    *(".ppm", ".pgm", ".exr", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2"),
 )
 
 
 class Found(NamedTuple):
-    """The image files below a folder, relative to it, with / between folders, sorted.
+    """What lies below a folder, relative to it, with / between folders, sorted.
 
     Attributes:
         images: Files that end in one of `SUFFIXES`.
         passed_over: Files that end in one of `UNREAD_SUFFIXES`.
+        closed: Folders that cannot be searched, and why.
     """
 
     images: list[str]
     passed_over: list[str]
+    closed: dict[str, str]
 
 
 def find_images(folder: str | os.PathLike[str]) -> Found:
@@ -40,24 +42,30 @@ def find_images(folder: str | os.PathLike[str]) -> Found:
     The order is that of the names in their composed form (NFC), the same on every machine.
 
     Raises:
-        OSError: If a folder cannot be read.
+        OSError: If the folder itself cannot be read.
     """
-    found = Found([], [])
-    for place, folders, files in os.walk(folder, onerror=_raise):
+    found = Found([], [], {})
+
+    def relative(*parts: str) -> str:
+        return Path(*parts).relative_to(folder).as_posix()
+
+    def note(error: OSError) -> None:
+        if Path(error.filename) == Path(folder):
+            raise error
+        found.closed[relative(error.filename)] = error.strerror or str(error)
+
+    for place, folders, files in os.walk(folder, onerror=note):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
             suffix = os.path.splitext(name)[1].lower()
             if name.startswith(".") or suffix not in SUFFIXES + UNREAD_SUFFIXES:
                 continue
-            relative = Path(place, name).relative_to(folder).as_posix()
-            (found.images if suffix in SUFFIXES else found.passed_over).append(relative)
-    for names in found:
+            (found.images if suffix in SUFFIXES else found.passed_over).append(
+                relative(place, name)
+            )
+    for names in (found.images, found.passed_over):
         names.sort(key=composed)
     return found
-
-
-def _raise(error: OSError) -> None:
-    raise error
 
 
 def composed(name: str) -> bytes:

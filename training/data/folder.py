@@ -2,22 +2,26 @@
 
 import hashlib
 import warnings
+from collections.abc import Container, Set
 from pathlib import Path
 
 import numpy as np
 
-from tfp_lcma.training.data.files import SUFFIXES, composed, find_images, read_all
+from tfp_lcma.registry import check_name
+from tfp_lcma.training.data.cache import read_folder
+from tfp_lcma.training.data.file_report import FileReport, UnreadableFilesError, named
+from tfp_lcma.training.data.files import SUFFIXES, Found, composed, find_images
 from tfp_lcma.training.data.pixels import PixelSettings
 from tfp_lcma.training.data.split import Dataset, Split
 
-# What the three sides of a folder that is already split are called.
+# What the three sides of a folder that is already split are called, in any case.
 _SIDES = {
     "train": ("train", "training"),
     "validation": ("validation", "val", "valid"),
     "test": ("test", "testing"),
 }
-# Files that an error or a warning names.
-_MOST_NAMED = 50
+# What may be done about files that cannot be read.
+ON_UNREADABLE = ("stop", "skip")
 
 
 def load_folder(
@@ -27,13 +31,18 @@ def load_folder(
     labels: bool = False,
     seed: int = 0,
     limit: int | None = None,
+    on_unreadable: str = "stop",
 ) -> Dataset:
     """Returns the images below a folder as squares in colour: 80% train, 10% validation, 10% test.
 
     The order in which files go to the three sides is that of a hash of their relative paths, so
-    it does not depend on the machine. Files that show the same scene may end on different sides.
-    A folder that is already split, into `train` and one or both of `val` and `test`, stays so; a
-    side that it lacks is a tenth of `train`.
+    it does not depend on the machine; files that are skipped might as well not be there. Files
+    that show the same scene may end on different sides. A folder that is already split, into
+    `train` and one or both of `val` and `test`, stays so; a side that it lacks is a tenth of
+    `train`.
+
+    What is made of the files is kept in the user's cache and memory-mapped: see
+    `tfp_lcma.training.data.cache`.
 
     Args:
         folder: Searched with its subfolders for files ending in `SUFFIXES`; what is hidden is
@@ -43,60 +52,117 @@ def load_folder(
             numbered in the order of their names.
         seed: Part of the hash: another number is another split.
         limit: Keeps, and reads, at most this many images on each side.
+        on_unreadable: What to do about files that cannot be read, after all have been tried:
+            "stop" with an error that names them all, or "skip" them, named in a warning.
 
     Returns:
-        The data set, uint8 `[n, image_size, image_size, 3]` in memory, 256 intensities.
+        The data set, uint8 `[n, image_size, image_size, 3]`, 256 intensities, and what became of
+        every file as its `files`.
 
     Raises:
-        ValueError: If `image_size` is None, there are fewer than 3 images or one outside a class,
-            or some are unreadable; all of these are named.
+        UnreadableFilesError: If some cannot be read and are not to be skipped; a ValueError.
+        ValueError: If `image_size` is None, there are fewer than 3 images, a side has none that
+            can be read, or an image lies outside a class.
     """
     if image_size is None:
         raise ValueError(f"image_size must be given for the folder {str(folder)!r}; got None.")
+    check_name("on_unreadable", on_unreadable, ON_UNREADABLE)
     found = find_images(folder)
-    if found.passed_over:
+    groups = _groups(sorted(found.images, key=lambda name: _hash(name, seed)))
+    passed_over = _passed_over(folder, found, set().union(*groups.values()))
+    classes = _classes(groups) if labels else None
+    settings, faults = PixelSettings(image_size, image_size, 3), {}
+    while True:
+        left = {side: _without(faults, names) for side, names in groups.items()}
+        _check_enough(folder, groups, left, faults)
+        sides = {side: dict([*names.items()][:limit]) for side, names in _filled(left).items()}
+        names = [name for side in sides.values() for name in side]
+        request = f"seed {seed}, limit {limit}, without {len(faults)}"
+        images, unreadable = read_folder(folder, names, settings, request)
+        faults |= unreadable
+        if not unreadable or on_unreadable == "stop":
+            break
+    report = FileReport(
+        folder,
+        read={name: side for side, names in sides.items() for name in _without(faults, names)},
+        unreadable=found.closed | faults,
+        passed_over=passed_over,
+    )
+    if report.unreadable and on_unreadable == "stop":
+        raise UnreadableFilesError(report)
+    if report.unreadable:
         warnings.warn(
-            f"passed over below {str(folder)!r}, since only {', '.join(SUFFIXES)} are read "
-            f"({len(found.passed_over)}): {_named(found.passed_over, ', ')}.",
+            f"left out below {str(folder)!r}, since they cannot be read "
+            f"({len(report.unreadable)}):\n{named(report.unreadable)}",
             stacklevel=2,
         )
-    sides = _sides(sorted(found.images, key=lambda name: _hash(name, seed)))
-    if not all(sides.values()):
+    splits = []
+    for names in sides.values():
+        own, images = images[: len(names)], images[len(names) :]
+        numbers = classes and np.array([classes.index(_class(inner)) for inner in names.values()])
+        splits.append(Split(own, labels=numbers))
+    class_names = classes and tuple(classes)
+    return Dataset(folder.resolve().name, *splits, class_names=class_names, files=report)
+
+
+def _passed_over(folder: Path, found: Found, in_groups: Set[str]) -> dict[str, str]:
+    """Returns why files are not even tried, and says so."""
+    outside = (name for name in found.images if name not in in_groups)
+    reasons = dict.fromkeys(found.passed_over, "of a kind that is not read")
+    reasons |= dict.fromkeys(outside, "outside of train, validation and test")
+    if reasons:
+        warnings.warn(
+            f"passed over below {str(folder)!r} ({len(reasons)}; {', '.join(SUFFIXES)} are read):\n"
+            f"{named(reasons)}",
+            stacklevel=3,
+        )
+    return reasons
+
+
+def _check_enough(folder, groups, left, faults) -> None:
+    """Raises a ValueError unless every side can have a readable image."""
+    why = f" These cannot be read:\n{named(faults)}" if faults else ""
+    for side, names in groups.items():
+        if names and not left[side]:
+            raise ValueError(f"no image for {side} below {str(folder)!r} is left.{why}")
+    if not all(_filled(left).values()):
         raise ValueError(
             f"the folder must hold at least 3 images ({', '.join(SUFFIXES)}), one for each of "
-            f"train, validation and test; found {len(found.images)} below {str(folder)!r}."
+            f"train, validation and test; found {sum(map(len, left.values()))} below "
+            f"{str(folder)!r}.{why}"
         )
-    classes = _classes(sides) if labels else None
-    kept = {side: list(names.items())[:limit] for side, names in sides.items()}
-    images = _read(folder, [name for names in kept.values() for name, _ in names], image_size)
-    splits = []
-    for names in kept.values():
-        own, images = images[: len(names)], images[len(names) :]
-        numbers = classes and np.array([classes.index(_class(inner)) for _, inner in names])
-        splits.append(Split(own, labels=numbers))
-    return Dataset(folder.resolve().name, *splits, class_names=classes and tuple(classes))
 
 
 def _hash(name: str, seed: int) -> bytes:
     return hashlib.sha256(f"{seed}/".encode() + composed(name)).digest()
 
 
-def _sides(names: list[str]) -> dict[str, dict[str, str]]:
-    """Returns the files of each side, in their order, and each one's path within its side."""
+def _groups(names: list[str]) -> dict[str, dict[str, str]]:
+    """Returns the files of each given side, and each one's path within it; else all as train."""
     own: dict[str, dict[str, str]] = {side: {} for side in _SIDES}
     for name in names:
         first, _, inner = name.partition("/")
         for side, folders in _SIDES.items():
-            if inner and first in folders:
+            if inner and first.lower() in folders:
                 own[side][name] = inner
-    if not (own["train"] and (own["validation"] or own["test"])):
-        own = {"train": {name: name for name in names}, "validation": {}, "test": {}}
-    tenth = max(1, len(own["train"]) // 10)
+    if own["train"] and (own["validation"] or own["test"]):
+        return own
+    return {"train": {name: name for name in names}, "validation": {}, "test": {}}
+
+
+def _filled(groups: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+    """Returns the three sides: one that is not given is a tenth of train."""
+    sides = {side: dict(names) for side, names in groups.items()}
+    tenth = max(1, len(sides["train"]) // 10)
     for side in ("validation", "test"):
-        if not own[side]:
-            held_out = list(own["train"])[:tenth]
-            own[side] = {name: own["train"].pop(name) for name in held_out}
-    return own
+        if not sides[side]:
+            held_out = list(sides["train"])[:tenth]
+            sides[side] = {name: sides["train"].pop(name) for name in held_out}
+    return sides
+
+
+def _without(faults: Container[str], names: dict[str, str]) -> dict[str, str]:
+    return {name: inner for name, inner in names.items() if name not in faults}
 
 
 def _class(inner: str) -> str:
@@ -108,24 +174,7 @@ def _classes(sides: dict[str, dict[str, str]]) -> list[str]:
     loose = [name for side in sides.values() for name, inner in side.items() if "/" not in inner]
     if loose:
         raise ValueError(
-            "with labels, every image must lie in the folder of its class; these do not: "
-            f"{_named(loose, ', ')}."
+            "with labels, every image must lie in the folder of its class; these do not:\n"
+            + named(loose)
         )
     return sorted({_class(inner) for side in sides.values() for inner in side.values()})
-
-
-def _read(folder: Path, names: list[str], size: int) -> np.ndarray:
-    """Returns all files as uint8 [n, size, size, 3]."""
-    images, faults = read_all([folder / name for name in names], PixelSettings(size, size, 3))
-    if faults:
-        raise ValueError(
-            f"{len(faults)} of {len(names)} images cannot be read; mend them or take them away:\n  "
-            + _named([str(fault) for fault in faults], "\n  ")
-        )
-    return images
-
-
-def _named(names: list[str], separator: str) -> str:
-    rest = len(names) - _MOST_NAMED
-    more = f"{separator}and {rest} more" if rest > 0 else ""
-    return separator.join(names[:_MOST_NAMED]) + more

@@ -1,10 +1,12 @@
 """From an image file to the pixels of a data set: the same for training, scoring and serving."""
 
+import contextlib
 import dataclasses
 import io
 import os
-import warnings
-from collections.abc import Mapping
+import stat
+import threading
+from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -13,10 +15,27 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 # What Pillow may open; some of its other readers start programs.
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 _MODES = {1: "L", 3: "RGB"}
+# Telephones take 200 million; a small file may stand for more than memory holds.
+MOST_PIXELS = 2**28
+if Image.MAX_IMAGE_PIXELS is not None:
+    # Pillow warns beyond this and, beyond twice this, refuses.
+    Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, MOST_PIXELS)
+# Of images that have more, one is decoded at a time.
+_LARGE_PIXELS = 2**25
+_LARGE = threading.Lock()
 
 
 class UnreadableImageError(ValueError):
-    """A file that is no image, is damaged, or holds what cannot be made pixels of."""
+    """A file that is no image, is damaged, or holds what cannot be made pixels of.
+
+    Attributes:
+        reason: What is wrong with it, without its name.
+    """
+
+    def __init__(self, which: str, reason: str):
+        """Says what is wrong with which image."""
+        super().__init__(f"cannot read {which}: {reason}.")
+        self.reason = reason
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +46,8 @@ class PixelSettings:
     upright -> 8 bits -> on the background -> grey or colour -> resized and cropped -> intensities
     ```
 
-    An image is turned upright as its EXIF orientation says; of 16 bits the high 8 are taken. It is
+    An image is turned upright as its EXIF orientation says; of 16 bits the high 8 are taken, and a
+    grey image that has nothing in them is refused. It is
     laid on a grey background where it is transparent. It is resized, bilinearly over the area that
     a new pixel covers, until it fills height and width, and cropped to its middle; an image that
     has the size already keeps its pixels. Black becomes 0 and white `bins - 1`. Gamma and colour
@@ -88,7 +108,7 @@ class PixelSettings:
 def read_pixels(
     file: str | os.PathLike[str] | bytes | BinaryIO, settings: PixelSettings
 ) -> np.ndarray:
-    """Returns the pixels of a PNG, JPEG, WebP, BMP or GIF file.
+    """Returns the pixels of a PNG, JPEG, WebP, BMP or GIF file of at most `MOST_PIXELS`.
 
     ```python
     read_pixels("cat.jpg", PixelSettings(32, 32, 3))  # uint8 [32, 32, 3]
@@ -105,22 +125,33 @@ def read_pixels(
         UnreadableImageError: Naming the file and what is wrong with it.
     """
     try:
-        with warnings.catch_warnings():
-            # Twice its limit, Pillow refuses an image; up to there it would only warn.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            source = io.BytesIO(file) if isinstance(file, bytes) else file
-            image = Image.open(source, formats=_FORMATS)
-        with image:
+        source = io.BytesIO(file) if isinstance(file, bytes) else file
+        if isinstance(source, str | os.PathLike) and not stat.S_ISREG(os.stat(source).st_mode):
+            raise ValueError("it is no file")  # Opening a pipe would wait for its other end.
+        with _opened(source) as image:
             pixels = np.asarray(_fitted(image, settings))
     except UnidentifiedImageError as error:
         raise _unreadable(file, "it is no PNG, JPEG, WebP, BMP or GIF image") from error
+    except Image.DecompressionBombError as error:
+        raise _unreadable(file, f"it has more than {MOST_PIXELS:,} pixels") from error
     except Exception as error:
         # Pillow's readers raise whatever a damaged file leads them to.
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise _unreadable(file, reason) from error
+        raise _unreadable(file, str(reason).rstrip(".") or type(error).__name__) from error
     if settings.bins < 256:
         pixels = np.rint(pixels * ((settings.bins - 1) / 255)).astype(np.uint8)
     return pixels.reshape(settings.height, settings.width, settings.channels)
+
+
+@contextlib.contextmanager
+def _opened(source: str | os.PathLike[str] | BinaryIO) -> Iterator[Image.Image]:
+    """Opens an image that is not too large; a large one when no other thread reads a large one."""
+    with Image.open(source, formats=_FORMATS) as image:
+        count = image.width * image.height
+        if count > MOST_PIXELS:
+            raise Image.DecompressionBombError
+        with _LARGE if count > _LARGE_PIXELS else contextlib.nullcontext():
+            yield image
 
 
 def _fitted(image: Image.Image, settings: PixelSettings) -> Image.Image:
@@ -140,14 +171,19 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     if not image.mode.startswith("I;16"):
         return image
     values = np.asarray(image)
+    if 0 < values.max() < 256:
+        raise ValueError(
+            f"its 16-bit intensities reach {values.max()} of 65535, which is black; save them as "
+            "8 bits"
+        )
     grey = Image.fromarray((values >> 8).astype(np.uint8))
     if "transparency" in image.info:
         grey.putalpha(Image.fromarray(values != image.info["transparency"]).convert("L"))
     return grey
 
 
-def _unreadable(file, reason) -> UnreadableImageError:
+def _unreadable(file, reason: str) -> UnreadableImageError:
     # An open file may be named by a number, too.
     name = getattr(file, "name", None) if hasattr(file, "read") else file
     which = f"image {os.fspath(name)!r}" if isinstance(name, str | os.PathLike) else "image"
-    return UnreadableImageError(f"cannot read {which}: {reason}.")
+    return UnreadableImageError(which, reason)

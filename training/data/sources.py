@@ -95,6 +95,7 @@ def load(
     limit: int | None = None,
     labels: bool = False,
     seed: int = 0,
+    on_unreadable: str = "stop",
 ) -> "Dataset":
     """Loads a data set, a folder of images or a file of arrays; nothing is ever downloaded.
 
@@ -119,6 +120,8 @@ def load(
         labels: Whether the images must have classes; those of a folder are its subfolders.
         seed: Which of the possible splits a folder or a file gets. Keep it fixed over runs that
             are to be compared; it is not the seed of a run. A named data set has one split.
+        on_unreadable: What to do about files of a folder that cannot be read, after all have been
+            tried: "stop" with an error that names them, or "skip" them, named in a warning.
 
     Returns:
         The data set: uint8 images `[n, height, width, channels]` on each side.
@@ -135,7 +138,14 @@ def load(
     elif found.is_dir():
         from tfp_lcma.training.data.folder import load_folder
 
-        dataset = load_folder(found, image_size, labels=labels, seed=seed, limit=limit)
+        dataset = load_folder(
+            found,
+            image_size,
+            labels=labels,
+            seed=seed,
+            limit=limit,
+            on_unreadable=on_unreadable,
+        )
     else:
         from tfp_lcma.training.data.arrays import load_arrays
 

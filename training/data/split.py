@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from tfp_lcma.training.data.file_report import FileReport
 from tfp_lcma.training.data.pixels import PixelSettings
 
 
@@ -68,6 +69,7 @@ class Dataset:
         test: Images to report on, and nothing else.
         bins: Number of intensities; every value of every image lies in 0..bins-1.
         class_names: What the classes are called, where they have names.
+        files: What became of the files of a folder, where it was read from one.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Dataset:
     test: Split
     bins: int = 256
     class_names: tuple[str, ...] | None = None
+    files: FileReport | None = None
 
     def __post_init__(self) -> None:
         """Checks that the three sides agree."""

@@ -9,6 +9,7 @@ import tfp_lcma as lcma
 from tfp_lcma import registry
 from tfp_lcma.files import written_whole
 from tfp_lcma.training.data import Dataset
+from tfp_lcma.training.data.file_report import FILES
 from tfp_lcma.training.recipes.recipe import Recipe
 from tfp_lcma.training.recipes.tables import write_recipe
 from tfp_lcma.training.runs import evaluation, run_pictures, statistics
@@ -83,6 +84,8 @@ class Run:
                 seed=self.seed,
                 labels=self.labels,
             )
+            if dataset.files is not None:
+                dataset.files.write(self.folder / FILES)
             if finished.exists():
                 metrics = json.loads(finished.read_text(encoding="utf-8"))
                 if metrics["steps"] == self.recipe.steps:
@@ -152,6 +155,8 @@ class Run:
         counts = "{:,} training, {:,} validation and {:,} test images".format(*map(len, sides))
         shape = "×".join(map(str, dataset.event_shape))
         yield f"{dataset.name}: {counts}, {shape}, {dataset.bins} intensities"
+        if dataset.files is not None:
+            yield f"{dataset.files.summary()}: {self.folder / FILES}"
         recipe, before = self.recipe, ""
         source = registry.FACTORIZATIONS[self.factorization].source
         if source == registry.FLOW and self.init_from is None:

@@ -38,7 +38,7 @@ class LevelDrift(NamedTuple):
 @click.option("--batch", type=click.IntRange(1), default=64, help="Validation images.")
 @data_options
 @threads_option
-def main(recipe, keras_file, batch, data_dir, limit, threads):
+def main(recipe, keras_file, batch, data_dir, limit, on_unreadable, threads):
     """Compares the gradients of both memory settings on validation images."""
     from tfp_lcma.training.runs.threads import use_threads
 
@@ -48,7 +48,7 @@ def main(recipe, keras_file, batch, data_dir, limit, threads):
     import tfp_lcma  # noqa: F401, Keras knows the model's classes by it
 
     try:
-        dataset = recipe.load_dataset(data_dir=data_dir, limit=limit)
+        dataset = recipe.load_dataset(data_dir=data_dir, limit=limit, on_unreadable=on_unreadable)
         model = keras.models.load_model(keras_file)
         found = inversion_drift(model, dataset.validation.images[:batch])
     except (ValueError, OSError) as error:

@@ -27,7 +27,7 @@ _BATCH = 250
 )
 @data_options
 @threads_option
-def main(recipe, keras_file, count, one_by_one, data_dir, limit, threads):
+def main(recipe, keras_file, count, one_by_one, data_dir, limit, on_unreadable, threads):
     """Counts the images of which decoding factors out other channels than encoding.
 
     And those of which other channels are factored out alone than in a batch.
@@ -38,7 +38,7 @@ def main(recipe, keras_file, count, one_by_one, data_dir, limit, threads):
     import keras
 
     try:
-        dataset = recipe.load_dataset(data_dir=data_dir, limit=limit)
+        dataset = recipe.load_dataset(data_dir=data_dir, limit=limit, on_unreadable=on_unreadable)
         flow_model = keras.models.load_model(keras_file)
         shown = dataset.train.images[:count]
         decoded, worst, alone = near_ties(flow_model, shown, min(one_by_one, len(shown)))

@@ -22,7 +22,7 @@ from tfp_lcma.training.recipes.tables import write_recipe
 @click.option("--seed", default=0)
 @click.option("--quiet", is_flag=True)
 @click.pass_context
-def show(context, recipe, factorization, limit, data_dir, seed, quiet):
+def show(context, recipe, factorization, limit, data_dir, on_unreadable, seed, quiet):
     """Shows what it was given."""
     click.echo(f"{recipe.name} {recipe.steps} {factorization} {seed}\n{command_given(context)}")
 

@@ -1,6 +1,8 @@
 """The command line: explains itself, and says what is wrong."""
 
+import csv
 import json
+import os
 
 import numpy as np
 import pytest
@@ -126,3 +128,62 @@ def test_a_split_chosen_from_the_images_needs_no_pre_training(tmp_path):
     for dy, dx in np.ndindex(4, 4):
         assert np.ptp(statistics.log_det[:, dy::4, dx::4], axis=(1, 2)).max() < 1e-5
     assert not (tmp_path / "run" / "log_det_1.png").exists()
+
+
+@pytest.fixture
+def messy(tmp_path):
+    """A folder with every kind of file that people have."""
+    folder = tmp_path / "pictures"
+    (folder / ".thumbnails").mkdir(parents=True)
+    (folder / "été").mkdir()
+    random = np.random.default_rng(0)
+    for number in range(12):
+        pixels = random.integers(0, 256, (9, 9 + number, 4), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    Image.fromarray(pixels[..., :3]).save(folder / "été" / "photo.JPG")
+    Image.fromarray(pixels[..., 0].astype(np.uint16) * 257).save(folder / "deep.png")
+    with open(os.fsencode(folder) + b"/caf\xe9.png", "wb") as file:
+        Image.fromarray(pixels).save(file, "PNG")
+    Image.new("L", (9, 9)).save(folder / ".thumbnails" / "small.png")
+    for name in ("IMG_1.HEIC", "scan.tiff", "broken.png", "notes.txt", ".hidden.png"):
+        (folder / name).write_bytes(b"")
+    with open(os.fsencode(folder) + b"/br\xf6ken.jpg", "wb") as file:
+        file.write(b"no image")
+    return folder
+
+
+def files_in(run):
+    with open(run / "files.csv", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        return {row["file"]: row for row in csv.DictReader(file)}
+
+
+@pytest.mark.filterwarnings("ignore:passed over")
+def test_unreadable_files_are_all_listed_before_anything_is_trained(messy, tmp_path):
+    result = call("--data", str(messy), "--run-dir", str(tmp_path / "run"), "--no-export")
+    assert result.exit_code == 1
+    for said in (
+        "2 of 17 images",
+        "broken.png: it is no",
+        "br\\udcf6ken.jpg: it is no",
+        "files.csv",
+    ):
+        assert said in result.output
+    assert "it is no" in files_in(tmp_path / "run")["broken.png"]["left_out"]
+    assert not (tmp_path / "run" / "config.json").exists()
+
+
+def test_a_folder_of_every_kind_of_file_trains_and_says_what_it_skipped(messy, tmp_path):
+    with pytest.warns(UserWarning) as told:
+        result = call(
+            "--data", str(messy), "--image-size", "8", "--model", "glow", "--set", "model.levels=1",
+            *SMALL_GLOW[4:8], "--set", "evaluation.draws=1", "--steps", "1",
+            "--factorization", "checkerboard", "--on-unreadable", "skip", "--no-export",
+            "--run-dir", str(tmp_path / "run"),
+        )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "15 of 17 files read; 2 cannot be read; 2 passed over" in result.output
+    skipped = " ".join(str(warning.message) for warning in told)
+    assert all(name in skipped for name in ("IMG_1.HEIC", "scan.tiff", "broken.png", "ken.jpg"))
+    rows = files_in(tmp_path / "run")
+    assert len(rows) == 19 and rows["deep.png"]["side"] and rows["caf\udce9.png"]["side"]
+    assert not rows["scan.tiff"]["side"] and not rows["broken.png"]["side"]

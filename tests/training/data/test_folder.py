@@ -8,14 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.training.data.image_folder import write_images
 from tests.training.data.sides import sides
 from tfp_lcma.training.data import load
-
-
-def write_images(folder, n, first=0):
-    folder.mkdir(parents=True, exist_ok=True)
-    for i in range(first, first + n):
-        Image.new("RGB", (6, 4), (i, 0, 0)).save(folder / f"{i}.png")
 
 
 def values(dataset):
@@ -124,8 +119,17 @@ def test_a_class_that_no_kept_image_shows_still_counts(tmp_path):
 def test_an_image_outside_a_class_is_named(tmp_path):
     write_images(tmp_path / "cat", 5)
     write_images(tmp_path, 1, first=77)
-    with pytest.raises(ValueError, match=r"labels.*77\.png"):
+    with pytest.raises(ValueError, match=r"labels.*\n  77\.png"):
         load(tmp_path, image_size=2, labels=True)
+
+
+def test_images_beside_the_sides_of_a_split_folder_are_named(tmp_path):
+    for side in ("Train", "VAL"):
+        write_images(tmp_path / side, 10)
+    write_images(tmp_path / "others", 1, first=66)
+    with pytest.warns(UserWarning, match=r"others/66\.png: outside of train, validation"):
+        dataset = load(tmp_path, image_size=2)
+    assert [len(side) for side in sides(dataset)] == [9, 10, 1]
 
 
 # --- what is wrong with a folder ---
@@ -140,6 +144,62 @@ def test_all_unreadable_images_are_named_at_once(tmp_path):
     assert "broken.png" in str(error.value) and "empty.jpg" in str(error.value)
 
 
+def test_skipped_images_might_as_well_not_be_there(tmp_path):
+    write_images(tmp_path, 20)
+    lost = [side[0] for side in values(load(tmp_path, image_size=2))]
+    for number in lost:
+        (tmp_path / f"{number}.png").write_bytes(b"")
+    with pytest.warns(UserWarning, match=r"\(3\):\n  .*\.png: it is no PNG"):
+        skipped = load(tmp_path, image_size=2, on_unreadable="skip")
+    assert set(skipped.files.unreadable) == {f"{number}.png" for number in lost}
+    for number in lost:
+        (tmp_path / f"{number}.png").unlink()
+    assert values(skipped) == values(load(tmp_path, image_size=2))
+    assert len(skipped.files.read) == 17 and set(skipped.files.read.values()) == {
+        "train",
+        "validation",
+        "test",
+    }
+
+
+def test_a_limit_is_filled_where_files_are_skipped(tmp_path):
+    write_images(tmp_path, 30)
+    first = values(load(tmp_path, image_size=2))[0][0]
+    (tmp_path / f"{first}.png").write_bytes(b"")
+    with pytest.warns(UserWarning):
+        few = load(tmp_path, image_size=2, limit=2, on_unreadable="skip")
+    assert [len(side) for side in sides(few)] == [2, 2, 2]
+
+
+def test_a_side_without_a_readable_image_is_named(tmp_path):
+    write_images(tmp_path / "train", 10)
+    (tmp_path / "val").mkdir()
+    (tmp_path / "val" / "0.png").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"no image for validation(.|\n)*val/0\.png"):
+        load(tmp_path, image_size=2, on_unreadable="skip")
+
+
+def test_unreadable_files_are_stopped_for_or_skipped_nothing_else(tmp_path):
+    write_images(tmp_path, 3)
+    with pytest.raises(ValueError, match="on_unreadable must be one of skip, stop; got 'skp'"):
+        load(tmp_path, image_size=2, on_unreadable="skp")
+
+
+def test_a_folder_that_cannot_be_searched_is_named(tmp_path, monkeypatch):
+    write_images(tmp_path / "open", 5)
+    write_images(tmp_path / "closed", 5)
+    scan = os.scandir
+
+    def closed(path):
+        if os.path.basename(path) == "closed":
+            raise PermissionError(13, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(ValueError, match="closed: Permission denied"):
+        load(tmp_path, image_size=2)
+
+
 def test_of_many_unreadable_images_the_first_are_named_and_the_others_counted(tmp_path):
     for number in range(60):
         (tmp_path / f"{number}.png").write_bytes(b"")
@@ -152,7 +212,13 @@ def test_images_of_other_kinds_are_named(tmp_path):
     write_images(tmp_path, 3)
     (tmp_path / "IMG_1.HEIC").write_bytes(b"")
     (tmp_path / "scan.tiff").write_bytes(b"")
-    with pytest.warns(UserWarning, match=r"\(2\): IMG_1\.HEIC, scan\.tiff"):
+    with pytest.warns(UserWarning, match=r"\(2; .*read\):\n  IMG_1\.HEIC: .*\n  scan\.tiff: of a"):
+        load(tmp_path, image_size=4)
+
+
+def test_a_folder_of_other_kinds_alone_is_no_empty_one(tmp_path):
+    (tmp_path / "IMG_1.HEIC").write_bytes(b"")
+    with pytest.warns(UserWarning, match="HEIC"), pytest.raises(ValueError, match="found 0"):
         load(tmp_path, image_size=4)
 
 

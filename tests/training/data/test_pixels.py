@@ -1,8 +1,11 @@
 """The one function from files to pixels: right values whatever a file is made of."""
 
+import contextlib
 import io
+import os
 import struct
 import tempfile
+import warnings
 import zlib
 
 import numpy as np
@@ -10,6 +13,7 @@ import pytest
 from PIL import Image
 
 from tfp_lcma.training.data import Dataset, Split
+from tfp_lcma.training.data import pixels as module
 from tfp_lcma.training.data.pixels import PixelSettings, UnreadableImageError, read_pixels
 
 GREY, COLOUR = PixelSettings(8, 8, 1), PixelSettings(8, 8, 3)
@@ -182,16 +186,53 @@ def test_a_missing_file_is_named(tmp_path):
         read_pixels(tmp_path / "nowhere.png", COLOUR)
 
 
-def test_an_image_that_would_fill_the_memory_is_refused(monkeypatch):
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
-    with pytest.raises(UnreadableImageError):
-        read_pixels(encoded(noise(8, 8)), GREY)
+@pytest.mark.parametrize("size", [(17_000, 16_000), (2**15, 2**15)])
+def test_an_image_that_would_fill_the_memory_is_refused(size):
+    header = struct.pack(">IIBBBBB", *size, 1, 0, 0, 0, 0)
+    file = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"")
+    with (
+        warnings.catch_warnings(),
+        pytest.raises(UnreadableImageError, match="more than 268,435,456 pixels"),
+    ):
+        warnings.simplefilter("ignore")
+        read_pixels(file, GREY)
 
 
 @pytest.mark.filterwarnings("error")
-def test_a_very_large_image_is_read_without_a_warning(monkeypatch):
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40)
-    assert read_pixels(encoded(noise(8, 8)), GREY).shape == (8, 8, 1)
+def test_a_photograph_of_200_million_pixels_is_read():
+    # One bit a pixel, so that it takes no time.
+    white = encoded(Image.new("1", (16_320, 12_240), 1))
+    assert (read_pixels(white, GREY) == 255).all()
+
+
+def test_large_images_are_decoded_one_at_a_time(monkeypatch):
+    entered = []
+
+    class Lock(contextlib.nullcontext):
+        def __enter__(self):
+            entered.append(self)
+
+    monkeypatch.setattr(module, "_LARGE", Lock())
+    monkeypatch.setattr(module, "_LARGE_PIXELS", 64)
+    for size in (8, 9):
+        read_pixels(encoded(Image.new("L", (size, 8))), GREY)
+    assert len(entered) == 1
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe"])
+def test_what_is_no_file_is_refused_without_waiting(kind, tmp_path):
+    path = tmp_path / "image.png"
+    os.mkdir(path) if kind == "folder" else os.mkfifo(path)
+    with pytest.raises(UnreadableImageError, match="it is no file"):
+        read_pixels(path, COLOUR)
+
+
+@pytest.mark.parametrize("highest", [1, 16, 255])
+def test_16_bits_that_hold_what_8_bits_could_are_refused(highest):
+    deep = np.arange(64, dtype=np.uint16).reshape(8, 8) * highest // 63
+    with pytest.raises(UnreadableImageError, match=f"reach {highest} of 65535"):
+        read_pixels(png(deep, 0), GREY)
+    assert not read_pixels(png(0 * deep, 0), GREY).any()
 
 
 @pytest.mark.parametrize(

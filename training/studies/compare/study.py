@@ -7,6 +7,7 @@ from pathlib import Path
 from tfp_lcma.bijectors import FlowBijector
 from tfp_lcma.multi_scale import level_shapes
 from tfp_lcma.training.data import Dataset
+from tfp_lcma.training.data.file_report import FILES
 from tfp_lcma.training.recipes.recipe import Recipe
 from tfp_lcma.training.runs.progress import Progress
 from tfp_lcma.training.runs.run_lock import run_lock
@@ -60,6 +61,8 @@ class Study:
         level_shapes(self.dataset.event_shape, self.recipe.levels, None)
         with run_lock(self.folder):
             keep_settings(self.folder, self._settings())
+            if self.dataset.files is not None:
+                self.dataset.files.write(self.folder / FILES)
             self._run(arms, seeds)
 
     def _run(self, arms, seeds):
