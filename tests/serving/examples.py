@@ -12,6 +12,8 @@ import tfp_lcma as lcma
 from tests.registry import move_weights
 from tests.toys import pictures, tiny_flow
 from tfp_lcma import noise
+from tfp_lcma.serving.encoded import FilePixels
+from tfp_lcma.training.data.pixels import PixelSettings, read_pixels
 
 SHAPE = (4, 4, 1)
 CLASSES = 3
@@ -37,11 +39,13 @@ SIGNATURES = [
     "event_log_prob",
     "event_log_prob_encoded",
     "event_log_prob_float",
+    "event_log_prob_int32",
     "event_log_prob_with_seed",
     "interpolate",
     "log_prob",
     "log_prob_encoded",
     "log_prob_float",
+    "log_prob_int32",
     "log_prob_with_seed",
     "sample",
     "sample_with_temperature",
@@ -71,10 +75,16 @@ def conditions(model, rows):
     return random.normal(size=(rows, *model.conditions)).astype(np.float32)
 
 
-def png(image):
-    """The file of a grey image `[h, w, 1]`."""
+def files_of(model):
+    """What is made of image files for a model."""
+    return FilePixels.of_model(model.event_shape, model.bins, None)
+
+
+def png(image, bins=256):
+    """The file of a grey image `[h, w, 1]`, black for 0 and white for `bins - 1`."""
+    shown = np.rint(image[..., 0] * (255 / (bins - 1))).astype(np.uint8)
     file = io.BytesIO()
-    Image.fromarray(image[..., 0]).save(file, "PNG")
+    Image.fromarray(shown).save(file, "PNG")
     return file.getvalue()
 
 
@@ -90,7 +100,7 @@ def requests(model) -> dict[str, dict[str, np.ndarray]]:
     )
     # The first word is that of the model's own seed, by which rows share the lengths of series.
     seed = np.array([[0, 1], [0, -7], [0, 2**30]], np.int32)
-    files = np.array([png(image) for image in images], object)
+    files = np.array([png(image, model.bins) for image in images], object)
     found = {
         "sample": {"seed": seed},
         "sample_with_temperature": {
@@ -109,6 +119,7 @@ def requests(model) -> dict[str, dict[str, np.ndarray]]:
         found |= {
             name: {"images": images},
             f"{name}_with_seed": {"images": images, "seed": seed},
+            f"{name}_int32": {"images": images.astype(np.int32)},
             f"{name}_float": {"images": floats},
             f"{name}_encoded": {"image_bytes": files},
         }
@@ -121,10 +132,8 @@ def python_answer(model, name, request) -> dict[str, np.ndarray]:
     request = dict(request)
     given = request.pop("condition", None)
     if "image_bytes" in request:
-        with_pixels = [
-            np.array(Image.open(io.BytesIO(f)))[..., None] for f in request["image_bytes"]
-        ]
-        request = {"images": np.stack(with_pixels)}
+        settings = PixelSettings.usual(SHAPE, model.bins)
+        request = {"images": np.stack([read_pixels(f, settings) for f in request["image_bytes"]])}
     if name.startswith(("log_prob", "event_log_prob")):
         kind = "event_log_prob" if name.startswith("event") else "log_prob"
         if name.endswith("_float"):

@@ -43,7 +43,7 @@ def version(tmp_path_factory):
         warm_up_rows=(1, 3),
         recipe={"name": "digits_glow"},
         metrics={"bits_per_dimension": 2.5},
-        pixels={"height": 4},
+        pixels={"background": 7},
     )
 
 
@@ -76,7 +76,8 @@ def test_card_says_what_the_model_is(version):
     assert np.array_equal(card["exit_map"], example("glow_with_classes").flow.exit_map)
     assert card["recipe"] == {"name": "digits_glow"}
     assert card["metrics"] == {"bits_per_dimension": 2.5}
-    assert card["pixels"] == {"height": 4}
+    settings = {"height": 4, "width": 4, "channels": 1, "bins": 17, "background": 7}
+    assert card["pixels"] == settings
     assert card["versions"]["tensorflow"] == tf.__version__
     assert card["created"].endswith("+00:00")
 
@@ -148,9 +149,9 @@ def test_a_model_never_initialised_is_refused(tmp_path):
         ("toy", {"network_dtype": "float16"}, "network_dtype must be None or one of float32"),
         ("residual_flow", {"network_dtype": "bfloat16"}, "None for a flow without couplings"),
         ("toy", {"warm_up_rows": (0,)}, "warm_up_rows must be a whole number >= 1; got 0"),
-        ("toy", {"warm_up_rows": range(1, 90)}, "at most 1000 requests to 13 signatures; got 89"),
+        ("toy", {"warm_up_rows": range(1, 90)}, "at most 1000 requests to 15 signatures; got 89"),
         ("toy", {"recipe": {"model": object()}}, "recipe must be what JSON can hold"),
-        ("toy", {"pixels": {"height": {4}}}, "pixels must be what JSON can hold"),
+        ("toy", {"pixels": {"height": 5}}, "pixels must agree with the model"),
         ("toy", {"metrics": {"test": float("nan")}}, "metrics must be what JSON can hold"),
     ],
 )

@@ -32,6 +32,10 @@ class Answers:
         """Densities of whole intensities, dequantised by their content and a seed."""
         return self._summed(self._of_pixels(self._passes.log_prob, images, seed, *condition))
 
+    def log_prob_int32(self, images, *condition):
+        """As `log_prob`, of numbers that a byte may not hold."""
+        return self._of_bytes(self.log_prob, images, *condition)
+
     def log_prob_float(self, images, *condition):
         """Densities at exactly these intensities."""
         return self._summed(self._of_floats(self._passes.log_prob, images, *condition))
@@ -44,6 +48,10 @@ class Answers:
         """As `log_prob_with_seed`, every dimension's share."""
         event = self._of_pixels(self._passes.event_log_prob, images, seed, *condition)
         return {"event_log_prob": event}
+
+    def event_log_prob_int32(self, images, *condition):
+        """As `log_prob_int32`, every dimension's share."""
+        return self._of_bytes(self.event_log_prob, images, *condition)
 
     def event_log_prob_float(self, images, *condition):
         """As `log_prob_float`, every dimension's share."""
@@ -83,6 +91,11 @@ class Answers:
         probes = probes._replace(shared=self._seed[0])
         valid = in_range(images, self._model.bins)
         return self._valid(density(x, *probes, *condition), valid, *condition)
+
+    def _of_bytes(self, density, images, *condition):
+        valid = in_range(images, self._model.bins)
+        pixels = tf.saturate_cast(images, tf.uint8)
+        return {k: nan_unless(valid, v) for k, v in density(pixels, *condition).items()}
 
     def _of_floats(self, density, images, *condition):
         # As `FlowModel.distribution.log_prob`: the probes of the flow itself.

@@ -14,6 +14,7 @@ from tfp_lcma.files import temporary_sibling
 from tfp_lcma.keras_model.flow_model import FlowModel
 from tfp_lcma.keras_model.online_split import variable_orders
 from tfp_lcma.serving.checksums import write_checksums
+from tfp_lcma.serving.encoded import FilePixels
 from tfp_lcma.serving.model_card import MODEL_CARD, card_text, model_card
 from tfp_lcma.serving.network_dtype import with_network_dtype
 from tfp_lcma.serving.signatures import Signature, build_signatures
@@ -43,8 +44,9 @@ def export_saved_model(
     | `log_prob` | `images` uint8 | `log_prob` `[n]` in nats, `bits_per_dimension` `[n]` |
     | `log_prob_with_seed` | `images` uint8, `seed` int32 `[n, 2]` | the same |
     | `log_prob_float` | `images` float32 in [0, bins) | the same |
+    | `log_prob_int32` | `images` int32 | the same |
     | `log_prob_encoded` | `image_bytes` `[n]`, PNG or JPEG files | the same |
-    | `event_log_prob` and its three variants | as above | `event_log_prob`, nats per dimension |
+    | `event_log_prob` and its four variants | as above | `event_log_prob`, nats per dimension |
     | `sample` | `seed` | `images` float32 in [0, bins) |
     | `sample_with_temperature` | `seed`, `temperature` `[n]` | the same |
     | `encode` | `images` float32 | `latents` |
@@ -57,8 +59,8 @@ def export_saved_model(
 
     A row's answer depends on that row alone. Densities of whole intensities are those of one
     dequantisation draw that depends on the image (and the seed); those of floats are exactly
-    there. What makes no sense, such as an intensity out of range, is answered by NaN; an image
-    file that cannot be read or has another size is an error.
+    there. What makes no sense, such as an intensity out of range, is answered by NaN, and so is an
+    image file that is damaged, has another size, or would be read otherwise than for training.
 
     The version also holds a model card (`assets.extra/model.json`), requests by
     which TensorFlow Serving warms it up, and checksums of all files. It appears
@@ -75,8 +77,9 @@ def export_saved_model(
             these are compiled before it is served.
         recipe: How the model was trained, for the card; what JSON can hold.
         metrics: How good it is, for the card; what JSON can hold.
-        pixels: How an image file of any size becomes an image of the model, for the
-            card; what JSON can hold.
+        pixels: How an image file becomes an image of the model, as `tfp-lcma` has it in a run's
+            settings; only its `background`, the grey behind transparent pixels from 0 to 255, is
+            not the model's own. None: a background of 128.
 
     Returns:
         The folder of the new version, `directory/<integer>`.
@@ -87,11 +90,12 @@ def export_saved_model(
     """
     _check_exportable(model)
     rows = [check_count(number, "warm_up_rows") for number in warm_up_rows]
-    for name, given in (("recipe", recipe), ("metrics", metrics), ("pixels", pixels)):
+    for name, given in (("recipe", recipe), ("metrics", metrics)):
         _check_plain(given, name)
+    files = FilePixels.of_model(model.event_shape, model.bins, pixels)
     if network_dtype is not None:
         model = with_network_dtype(model, network_dtype)
-    signatures = build_signatures(model, jit_compile)
+    signatures = build_signatures(model, files=files, jit_compile=jit_compile)
     if len(rows) * len(signatures) > MOST_REQUESTS:
         raise ValueError(
             f"warm_up_rows must make at most {MOST_REQUESTS} requests to {len(signatures)} "
@@ -106,7 +110,7 @@ def export_saved_model(
             signatures,
             recipe=recipe,
             metrics=metrics,
-            pixels=pixels,
+            files=files,
             network_dtype=network_dtype,
             jit_compile=jit_compile,
             warm_up_requests=requests,

@@ -31,8 +31,13 @@ class Fields:
         shape, bins = model.event_shape, model.bins
         height, width, _ = shape
         self.pixels = Field(tf.uint8, shape, f"whole intensities from 0 to {bins - 1}")
+        self.whole = Field(tf.int32, shape, f"whole intensities from 0 to {bins - 1}")
         self.image = Field(tf.float32, shape, f"intensities in [0, {bins})")
-        self.file = Field(tf.string, (), f"a PNG or JPEG file, {height} pixels high, {width} wide")
+        self.file = Field(
+            tf.string,
+            (),
+            f"a PNG or JPEG file, {height} pixels high, {width} wide; black is 0, white {bins - 1}",
+        )
         self.seed = Field(tf.int32, (2,), "the same two numbers draw the same noise")
         self.temperature = Field(tf.float32, (), "factor of the noise, at least 0")
         self.weight = Field(tf.float32, (), "0 for the first image, 1 for the second")

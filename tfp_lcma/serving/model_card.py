@@ -1,6 +1,7 @@
 """The model card: what a version is, readable without TensorFlow."""
 
 import collections
+import dataclasses
 import datetime
 import json
 import platform
@@ -15,6 +16,7 @@ import tensorflow_probability as tfp
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
 from tfp_lcma.bijectors.repeated import Repeated
 from tfp_lcma.keras_model.flow_model import FlowModel
+from tfp_lcma.serving.encoded import FilePixels
 from tfp_lcma.serving.fields import Field
 from tfp_lcma.serving.signatures import Signature
 from tfp_lcma.version import __version__
@@ -28,7 +30,7 @@ def model_card(
     *,
     recipe: Mapping[str, Any] | None,
     metrics: Mapping[str, Any] | None,
-    pixels: Mapping[str, Any] | None,
+    files: FilePixels | None,
     network_dtype: str | None,
     jit_compile: bool,
     warm_up_requests: int,
@@ -40,7 +42,7 @@ def model_card(
         signatures: Its signatures.
         recipe: How it was trained; None: unknown.
         metrics: How good it is; None: unknown.
-        pixels: How an image file of any size becomes an image of the model; None: unknown.
+        files: What is made of image files; None: none are taken.
         network_dtype: The type that its networks were exported in; None: their own.
         jit_compile: Whether XLA compiles its signatures.
         warm_up_requests: Number of requests in the warm-up file.
@@ -64,7 +66,7 @@ def model_card(
         "exit_map": None if flow.exit_map is None else flow.exit_map.tolist(),
         "recipe": None if recipe is None else dict(recipe),
         "metrics": None if metrics is None else dict(metrics),
-        "pixels": None if pixels is None else dict(pixels),
+        "pixels": None if files is None else dataclasses.asdict(files),
         "versions": {
             "python": platform.python_version(),
             "tfp_lcma": __version__,

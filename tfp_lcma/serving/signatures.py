@@ -12,8 +12,9 @@ import tensorflow as tf
 
 from tfp_lcma.keras_model.flow_model import FlowModel
 from tfp_lcma.serving.answers import Answers
-from tfp_lcma.serving.encoded import ENCODED_CHANNELS, decode_images
+from tfp_lcma.serving.encoded import FilePixels, decode_images
 from tfp_lcma.serving.fields import Field, Fields
+from tfp_lcma.serving.rows import nan_unless
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,11 +36,14 @@ class Signature:
     function: tf.types.experimental.PolymorphicFunction
 
 
-def build_signatures(model: FlowModel, jit_compile: bool = False) -> list[Signature]:
+def build_signatures(
+    model: FlowModel, *, files: FilePixels | None = None, jit_compile: bool = False
+) -> list[Signature]:
     """Returns the signatures of a model; the first is what is served by default.
 
     Args:
         model: A trained model.
+        files: What is made of image files; None: none are taken.
         jit_compile: Whether XLA compiles them; files are decoded outside of it.
     """
     answers, fields = Answers(model), Fields(model)
@@ -47,6 +51,7 @@ def build_signatures(model: FlowModel, jit_compile: bool = False) -> list[Signat
     ways = (
         ("", "dequantised by the image alone", {"images": pixels}),
         ("_with_seed", "dequantised by the image and a seed", {"images": pixels, "seed": seed}),
+        ("_int32", "dequantised by the image alone", {"images": fields.whole}),
         ("_float", "at exactly these intensities", {"images": image}),
     )
     questions = [
@@ -79,18 +84,20 @@ def build_signatures(model: FlowModel, jit_compile: bool = False) -> list[Signat
         inputs = inputs | fields.condition
         traced = _traced(getattr(answers, name), inputs, jit_compile or None)
         table.append(Signature(name, meaning, inputs, outputs, traced))
-    if model.event_shape[-1] in ENCODED_CHANNELS:
+    if files is not None:
         by_content = [row for row in table if row.name in ("log_prob", "event_log_prob")]
-        table += [_of_files(row, model.event_shape, fields) for row in by_content]
+        table += [_of_files(row, files, fields) for row in by_content]
     return table
 
 
-def _of_files(signature: Signature, event_shape, fields: Fields) -> Signature:
+def _of_files(signature: Signature, files: FilePixels, fields: Fields) -> Signature:
     """Returns a signature that takes image files where another takes pixels."""
     inputs = {"image_bytes": fields.file} | fields.condition
 
     def function(image_bytes, *condition):
-        return signature.function(decode_images(image_bytes, event_shape), *condition)
+        pixels, readable = decode_images(image_bytes, files)
+        answer = signature.function(pixels, *condition)
+        return {name: nan_unless(readable, value) for name, value in answer.items()}
 
     return Signature(
         f"{signature.name}_encoded",
