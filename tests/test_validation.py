@@ -103,15 +103,15 @@ DATASETS = {
     ),
     "other size": (
         tf.data.Dataset.from_tensors(pictures(4, (8, 8, 1))),
-        r"x must be a dataset of batches \[n, 4, 4, 1\].*got elements .*\(4, 8, 8, 1\)",
+        r"x must be a dataset of batches \[n, 4, 4, 1\].*got .*\(4, 8, 8, 1\)",
     ),
     "dictionary": (
-        tf.data.Dataset.from_tensors({"image": GOOD}),
-        "x must be a dataset of batches.*got elements .*image",
+        tf.data.Dataset.from_tensors({"picture": GOOD}),
+        r"x must hold images under the key 'image'.*got the keys \['picture'\]",
     ),
     "empty": (
         tf.data.Dataset.from_tensor_slices(GOOD).take(0).batch(2),
-        "x must hold at least one batch; got an empty dataset",
+        "x must hold at least one batch; got none",
     ),
     "too large": (
         tf.data.Dataset.from_tensors(GOOD.astype(np.float32) + 300),
@@ -119,7 +119,8 @@ DATASETS = {
     ),
     "PyDataset": (NoBatches(), r"x must have shape \[n, 4, 4, 1\]; got \[4, 4, 4\]"),
     "nothing": (None, "x must be an array of images.*got NoneType"),
-    "generator": (iter([GOOD]), "x must be an array of images.*got list_iterator"),
+    "empty generator": (iter([]), "x must hold at least one batch; got none"),
+    "a generator of others": (iter([GOOD[..., 0]]), r"x must have shape \[n, 4, 4, 1\]; got"),
 }
 
 

@@ -119,16 +119,22 @@ def check_training_images(images: np.ndarray, bins: int, argument: str) -> None:
         )
 
 
-def check_dataset_spec(
-    dataset: tf.data.Dataset, event_shape: tuple[int, int, int], argument: str
-) -> None:
-    """Raises a ValueError if a dataset's elements cannot be batches of images of this shape."""
-    spec = dataset.element_spec
-    image_spec = spec[0] if isinstance(spec, tuple) else spec
-    shape = getattr(image_spec, "shape", None)
+def check_dataset_spec(spec, event_shape: tuple[int, int, int], argument: str) -> None:
+    """Raises a ValueError if what a dataset holds cannot be batches of images of this shape."""
+    shape = getattr(spec, "shape", None)
     expected = tf.TensorShape([None, *event_shape])
     if shape is None or not expected.is_compatible_with(shape):
         raise ValueError(
             f"{argument} must be a dataset of batches [n, {', '.join(map(str, event_shape))}], or "
-            f"of tuples that begin with them; got elements {spec}. Is .batch() missing?"
+            f"of tuples that begin with them; got {spec}. Is .batch() missing?"
         )
+
+
+def check_condition_spec(condition, conditions: int | tuple[int] | None, argument: str) -> None:
+    """Raises a ValueError if a tensor, whatever its values, cannot be the condition of a batch."""
+    if conditions is None or condition is None:
+        return
+    expected = (None,) if isinstance(conditions, int) else (None, *conditions)
+    if not tf.TensorShape(expected).is_compatible_with(condition.shape):
+        wanted = ", ".join(map(str, ("n", *expected[1:])))
+        raise ValueError(f"{argument} must have shape [{wanted}]; got {condition.shape}.")

@@ -95,11 +95,6 @@ def test_labels_given_as_y_are_ignored(reference):
     assert_same_training(run(y=LABELS), reference)
 
 
-def test_a_generator_is_refused_with_what_to_use_instead():
-    with pytest.raises(ValueError, match=r"x must be an array.*Dataset.*PyDataset; got generator"):
-        tiny_model().fit(batch for batch in [pictures(32)])
-
-
 # --- validation ---
 
 

@@ -1,5 +1,6 @@
 """A flow as a Keras model over images: fit, evaluate, save."""
 
+import inspect
 from collections.abc import Callable, Collection
 
 import keras
@@ -11,18 +12,14 @@ from tfp_lcma.bijectors.flow_bijector import FlowBijector
 from tfp_lcma.bijectors.preprocessing import LogitPreprocessing
 from tfp_lcma.density.dequantization import Uniform
 from tfp_lcma.density.image_density import ImageDensity
-from tfp_lcma.keras_model.image_sources import (
-    Rows,
-    first_batch,
-    sample_rows,
-    without_validation,
-)
+from tfp_lcma.keras_model.elements import Expected, Parts, Rows, parts_of
+from tfp_lcma.keras_model.image_sources import ArraySource, BatchSource, image_source
 from tfp_lcma.keras_model.online_split import with_online_split
 from tfp_lcma.keras_model.questions import Questions
+from tfp_lcma.keras_model.steps import Steps
 from tfp_lcma.serialization import register, revived
 from tfp_lcma.validation import (
     check_condition,
-    check_dataset_spec,
     check_images,
     check_training_images,
 )
@@ -32,7 +29,7 @@ _STATISTICS_IMAGES = 4096
 
 
 @register
-class FlowModel(Questions, keras.Model):
+class FlowModel(Questions, Steps):
     """Trains and uses a flow on images of whole-number intensities.
 
     Images are uint8 (or floats in [0, bins), of which the whole part counts),
@@ -105,7 +102,7 @@ class FlowModel(Questions, keras.Model):
         self.distribution = self.density.distribution
         self._flow_layers = self.distribution.bijector.layers
         self._bits = keras.metrics.Mean(name="bits_per_dimension")
-        self._training_data: Callable[[], tuple] | None = None
+        self._training_data: Callable[[], ArraySource | BatchSource] | None = None
         self._initialized, self._compiled_functions = False, {}
         self.built = True
 
@@ -143,82 +140,81 @@ class FlowModel(Questions, keras.Model):
         x = self.dequantization.of_batch(images, batch_seed, self.flow.dtype)
         return self.distribution.log_prob(x, context=Context(condition, training=True))
 
-    def train_step(self, data):
-        return super().train_step(self._with_condition(data))
-
-    def test_step(self, data):
-        return super().test_step(self._with_condition(data))
-
-    def predict_step(self, data):
-        return super().predict_step(self._with_condition(data))
-
-    def _with_condition(self, data):
-        """Makes the labels of a batch part of what the model is called on, if it has conditions."""
-        x, labels, weight = keras.utils.unpack_x_y_sample_weight(data)
-        if self.conditions is None or labels is None:
-            return data
-        return (x, labels), labels, weight
-
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Returns the mean negative log-probability in nats, plus regularisation."""
-        if sample_weight is None:
-            loss = -tf.reduce_mean(y_pred)
-        else:
-            weight = tf.cast(sample_weight, y_pred.dtype)
-            loss = -tf.reduce_sum(weight * y_pred) / tf.cast(tf.size(y_pred), y_pred.dtype)
-        loss = tf.add_n([loss, *(tf.cast(term, loss.dtype) for term in self.losses)])
-        # Keras sums over replicas.
-        return loss / tf.cast(tf.distribute.get_strategy().num_replicas_in_sync, loss.dtype)
-
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        self._bits.update_state(self.density.to_bits(y_pred), sample_weight=sample_weight)
-        return self.get_metrics_result()
-
     def fit(self, x=None, y=None, *args, **kwargs):
         """Trains as `keras.Model.fit`.
 
-        The labels, `y` or those in the data, are what a model with conditions is conditioned on;
-        else they are ignored. The first batch initialises the flow's actnorms if nothing has
-        before. A split that is chosen while training is (`OnlineLikelihoodContribution`).
+        Images come as an array, or in the batches of a `tf.data.Dataset`, a
+        `keras.utils.PyDataset` or a generator: `(images, labels, sample_weight)` of which the
+        last may be missing, or dictionaries with "image" and "label". Labels are what a model
+        with conditions is conditioned on; else they are ignored. Weights are `[n]` or `[n, 1]`.
+
+        The first batch initialises the flow's actnorms if nothing has before. A split that is
+        chosen while training is (`OnlineLikelihoodContribution`).
 
         Raises:
-            ValueError: If images or labels are not what the model was built for.
+            ValueError: If images, labels or weights are not what the model was built for.
         """
-        training, labels = (without_validation(d, kwargs.get("validation_split")) for d in (x, y))
-        batch_size = kwargs.get("batch_size") or (args[:1] or [None])[0] or 32
-        if y is not None and self.conditions is not None:
-            check_condition(y, self.conditions, len(x), "y")
-        first = first_batch(training, labels, batch_size, self.event_shape, self.bins, self.seed)
+        given = _bound(super().fit, x, y, *args, **kwargs)
+        source = self._taken(given, class_weight=given.pop("class_weight", None))
+        training = source.trained_on(given.get("validation_split"))
+        first = training.first_batch(given.get("batch_size") or 32, self.seed)
         check_training_images(first.images, self.bins, "x")
-        condition = self._condition_of(first)
-        if not self._is_initialized():
-            self.initialize(first.images, condition)
-        if getattr(self, "optimizer", None) is not None and not self.optimizer.built:
-            # Variables created while tracing would make Keras trace the step twice.
-            with self.distribute_strategy.scope():
-                self.optimizer.build(self.trainable_variables)
-        callbacks = with_online_split(kwargs.get("callbacks"), self.flow)
-        if callbacks is not None:
-            kwargs["callbacks"] = callbacks
+        held_out = given.get("validation_data")
+        if held_out is not None:
+            expected = self._expected._replace(
+                argument="validation_data", labels="the labels of validation_data"
+            )
+            parts = Parts(*keras.utils.unpack_x_y_sample_weight(held_out))
+            given["validation_data"] = image_source(parts, expected).for_keras
+        self._prepare_for_training(first)
+        given["callbacks"] = with_online_split(given.get("callbacks"), self.flow)
         # Behind a function: Keras would track, and export, a dataset kept as an attribute.
-        self._training_data = lambda: (training, labels)
+        self._training_data = lambda: training
         try:
-            history = super().fit(x, y, *args, **kwargs)
+            history = super().fit(**given)
             self.prepare_for_inference()
             return history
         finally:
             self._training_data = None
 
-    def evaluate(self, x=None, *args, **kwargs):
+    def evaluate(self, x=None, y=None, *args, **kwargs):
         """Evaluates as `keras.Model.evaluate`: bits per dimension of one draw an image."""
-        self._check_ready(x)
+        self._check_initialized()
         self.prepare_for_inference()
-        return super().evaluate(x, *args, **kwargs)
+        given = _bound(super().evaluate, x, y, *args, **kwargs)
+        # Within `fit`, what is evaluated is there already.
+        if not kwargs.get("_use_cached_eval_dataset"):
+            self._taken(given)
+        return super().evaluate(**given)
 
     def predict(self, x, *args, **kwargs):
-        """Returns the log-probabilities of images, as `keras.Model.predict`."""
-        self._check_ready(x)
-        return super().predict(x, *args, **kwargs)
+        """Returns the log-probabilities of images, as `keras.Model.predict`.
+
+        A model with conditions is given a pair of images and condition, or batches of both.
+        """
+        self._check_initialized()
+        expected = self._expected._replace(labels="the condition in x")
+        images, condition, _ = image_source(Parts(x), expected).for_keras
+        pair = images if condition is None else (images, condition)
+        return super().predict(pair, *args, **kwargs)
+
+    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
+        """Trains on one batch as `keras.Model.train_on_batch`; the first initialises the flow."""
+        batch = self._batch(Parts(x, y, sample_weight), class_weight)
+        self._prepare_for_training(batch.rows)
+        return super().train_on_batch(*batch.for_keras, return_dict=return_dict)
+
+    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
+        """Evaluates one batch as `keras.Model.test_on_batch`."""
+        self._check_initialized()
+        batch = self._batch(Parts(x, y, sample_weight))
+        return super().test_on_batch(*batch.for_keras, return_dict=return_dict)
+
+    def predict_on_batch(self, x):
+        """Returns the log-probabilities of one batch, as `keras.Model.predict_on_batch`."""
+        self._check_initialized()
+        images, condition = self._batch(Parts(x)).rows
+        return super().predict_on_batch(images if condition is None else (images, condition))
 
     # Before training and before inference.
 
@@ -277,29 +273,39 @@ class FlowModel(Questions, keras.Model):
         """
         if self._training_data is None:
             raise ValueError("training_rows() is available only while fit() runs.")
-        data, labels = self._training_data()
-        rows = sample_rows(data, labels, count, seed)
-        return rows.images, self._condition_of(rows)
+        return self._training_data().sample(count, seed)
 
     # Helpers.
+
+    def _prepare_for_training(self, first: Rows) -> None:
+        """Initialises the flow from a first batch, and builds the optimizer, if need be."""
+        if not self._is_initialized():
+            self.initialize(*first)
+        if getattr(self, "optimizer", None) is not None and not self.optimizer.built:
+            # Variables created while tracing would make Keras trace the step twice.
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
 
     def _preprocess(self, images):
         """Dequantises images by the model's seed and maps them to the flow's domain."""
         x = self.dequantization.of_batch(images, self._seed(None), self.flow.dtype)
         return self.preprocessing.inverse_and_log_det(x)[0]
 
-    def _condition_of(self, rows: Rows) -> np.ndarray | None:
-        """Returns what rows of training data are conditioned on, checked."""
-        if self.conditions is None:
-            return None
-        return check_condition(rows.labels, self.conditions, len(rows.images), "y")
+    @property
+    def _expected(self):
+        return Expected(self.event_shape, self.bins, self.conditions)
 
-    def _check_ready(self, x):
-        self._check_initialized()
-        if isinstance(x, tf.data.Dataset):
-            check_dataset_spec(x, self.event_shape, "x")
-        elif hasattr(x, "__array__"):
-            check_images(x, self.event_shape, self.bins, "x")
+    def _taken(self, given, class_weight=None):
+        """Replaces the data among the arguments of Keras by its standard form, and returns it."""
+        names = ("x", "y", "sample_weight")
+        source = image_source(Parts(*map(given.get, names)), self._expected, class_weight)
+        given.update(zip(names, source.for_keras, strict=True))
+        return source
+
+    def _batch(self, given: Parts, class_weight=None) -> ArraySource:
+        """Returns the arrays of one batch, checked."""
+        parts = parts_of(tuple(given), self._expected, class_weight)
+        return ArraySource.of(parts, self._expected, class_weight)
 
     def _is_initialized(self):
         self._initialized = self._initialized or self.flow.is_initialized
@@ -311,3 +317,9 @@ class FlowModel(Questions, keras.Model):
                 "The flow's actnorms were never initialised: call fit(), or initialize(images) "
                 "with a batch of training images, before using the model."
             )
+
+
+def _bound(method, *args, **kwargs) -> dict:
+    """Returns the arguments of a call of Keras by their names."""
+    given = inspect.signature(method).bind(*args, **kwargs).arguments
+    return given | given.pop("kwargs", {})

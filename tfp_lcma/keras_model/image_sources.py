@@ -1,97 +1,126 @@
-"""Reading images, and labels beside them, from what `fit` accepts: arrays, datasets, PyDatasets."""
+"""What `fit`, `evaluate` and `predict` accept, in one form: arrays, or batches from anywhere."""
 
 import math
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tfp_lcma.validation import check_dataset_spec, check_images
+from tfp_lcma.keras_model.batch_sources import (
+    BatchSource,
+    DatasetSource,
+    GeneratorSource,
+    PyDatasetSource,
+)
+from tfp_lcma.keras_model.elements import (
+    Expected,
+    Parts,
+    Rows,
+    check_weight,
+    class_weights,
+    parts_of,
+)
+
+_KINDS: dict[type, type[BatchSource]] = {
+    tf.data.Dataset: DatasetSource,
+    keras.utils.PyDataset: PyDatasetSource,
+    Iterator: GeneratorSource,
+}
 
 
-class Rows(NamedTuple):
-    """Images, and what stands beside each of them.
+class ArraySource:
+    """Arrays of images, and what stands beside them, checked.
 
     Attributes:
-        images: `[n, height, width, channels]`.
-        labels: `[n, ...]`; None: nothing does.
+        rows: Images and condition.
+        weight: How much each image counts, `[n]`, or None.
     """
 
-    images: np.ndarray
-    labels: np.ndarray | None
+    def __init__(self, rows: Rows, weight: np.ndarray | None):
+        """Holds arrays of equal length."""
+        self.rows, self.weight = rows, weight
+
+    @classmethod
+    def of(
+        cls, parts: Parts, expected: Expected, class_weight: Mapping[int, float] | None = None
+    ) -> "ArraySource":
+        """Checks arrays.
+
+        Raises:
+            ValueError: If a shape, type or value is not what the model expects.
+        """
+        rows = expected.rows(parts)
+        count, labels, weight = len(rows.images), parts.labels, parts.weight
+        if expected.conditions is None and labels is not None and len(labels) != count:
+            raise ValueError(
+                f"{expected.labels} must hold a label for each of {count} images; got "
+                f"{len(labels)}."
+            )
+        if class_weight is not None:
+            weight = class_weights(labels, class_weight)
+        return cls(rows, None if weight is None else check_weight(weight, count))
+
+    @property
+    def for_keras(self) -> tuple:
+        """The arguments `x`, `y` and `sample_weight` of Keras."""
+        images, condition = self.rows
+        # Keras drops weights without labels; these are not read.
+        return images, self.weight if condition is None else condition, self.weight
+
+    def trained_on(self, validation_split: float | None) -> "ArraySource":
+        """Returns what Keras trains on: the split holds out the last rows."""
+        if not validation_split:
+            return self
+        kept = math.floor(len(self.rows.images) * (1 - validation_split))
+        return ArraySource(self._chosen(slice(kept)), None)
+
+    def first_batch(self, count: int, seed: int) -> Rows:
+        """Returns `count` random rows."""
+        return self._chosen(self._order(seed)[:count])
+
+    def sample(self, count: int, seed: int) -> Rows:
+        """Returns up to `count` random rows, as they follow each other."""
+        return self._chosen(np.sort(self._order(seed)[:count]))
+
+    def _order(self, seed):
+        return np.random.default_rng(seed).permutation(len(self.rows.images))
+
+    def _chosen(self, rows):
+        images, condition = self.rows
+        return Rows(images[rows], None if condition is None else condition[rows])
 
 
-def first_batch(
-    data, labels, batch_size: int, event_shape: tuple[int, int, int], bins: int, seed: int
-) -> Rows:
-    """Returns one batch of images to initialise a flow from: of arrays, random rows.
+def image_source(
+    given: Parts, expected: Expected, class_weight: Mapping[int, float] | None = None
+) -> ArraySource | BatchSource:
+    """Returns data in one form.
 
     Args:
-        data: Array, tensor, `tf.data.Dataset` or `keras.utils.PyDataset`.
-        labels: What stands beside the images of an array, or None.
-        batch_size: Number of rows to take of an array.
-        event_shape: `(height, width, channels)` that the model was built for.
-        bins: Number of intensity values.
-        seed: Which rows.
+        given: The arguments `x`, `y` and `sample_weight` of Keras. `x` is an array of images, a
+            dictionary of arrays or, of a model with conditions, a pair of them; or a
+            `tf.data.Dataset`, a `keras.utils.PyDataset` or a generator of batches.
+        expected: What the model expects.
+        class_weight: Weight of each class, by its number; None: all count alike.
 
     Raises:
-        ValueError: If `data` is none of these, is empty or does not hold such images.
+        ValueError: If the data is none of these, or not what is expected.
     """
-    if isinstance(data, tf.data.Dataset):
-        check_dataset_spec(data, event_shape, "x")
-        element = next(iter(data), None)
-        if element is None:
-            raise ValueError("x must hold at least one batch; got an empty dataset.")
-        rows = _rows_of(element)
-    elif isinstance(data, keras.utils.PyDataset):
-        if len(data) == 0:
-            raise ValueError("x must hold at least one batch; got an empty PyDataset.")
-        rows = _rows_of(data[0])
-    elif _is_array(data):
-        images = check_images(data, event_shape, bins, "x")
-        chosen = np.random.default_rng(seed).permutation(len(images))[:batch_size]
-        rows = Rows(images[chosen], None if labels is None else np.asarray(labels)[chosen])
-    else:
+    x, y, sample_weight = given
+    for kind, source in _KINDS.items():
+        if isinstance(x, kind):
+            beside = {expected.labels: y, "sample_weight": sample_weight}
+            for name in (name for name, value in beside.items() if value is not None):
+                raise ValueError(
+                    f"{name} must come in the batches of {expected.argument}, a "
+                    f"{type(x).__name__}; got it beside them."
+                )
+            return source(x, expected, class_weight)
+    parts = parts_of(tuple(given), expected, class_weight)
+    if not hasattr(parts.images, "__array__"):
         raise ValueError(
-            "x must be an array of images, a tf.data.Dataset of batches or a "
-            f"keras.utils.PyDataset; got {type(data).__name__}."
+            f"{expected.argument} must be an array of images, a tf.data.Dataset, a "
+            "keras.utils.PyDataset or a generator of batches of them; got "
+            f"{type(parts.images).__name__}."
         )
-    return Rows(check_images(rows.images, event_shape, bins, "x"), rows.labels)
-
-
-def sample_rows(data, labels, count: int, seed: int) -> Rows:
-    """Returns up to `count` images: of arrays random rows by `seed`, else the first."""
-    if _is_array(data):
-        chosen = np.sort(np.random.default_rng(seed).permutation(len(data))[:count])
-        images = np.asarray(data)[chosen]
-        return Rows(images, None if labels is None else np.asarray(labels)[chosen])
-    elements = data if isinstance(data, tf.data.Dataset) else (data[i] for i in range(len(data)))
-    batches, total = [], 0
-    for element in elements:
-        batches.append(_rows_of(element))
-        total += len(batches[-1].images)
-        if total >= count:
-            break
-    images, labels = zip(*batches, strict=True)
-    together = None if labels[0] is None else np.concatenate(labels)[:count]
-    return Rows(np.concatenate(images)[:count], together)
-
-
-def without_validation(data, split: float | None):
-    """Returns the part of `data` that Keras trains on: of an array, `split` holds out the last."""
-    if not split or data is None or not _is_array(data):
-        return data
-    return data[: math.floor(len(data) * (1 - split))]
-
-
-def _is_array(data) -> bool:
-    return hasattr(data, "__array__") and hasattr(data, "shape")
-
-
-def _rows_of(element) -> Rows:
-    """Returns the images of an element, and the labels that it may carry beside them."""
-    if not isinstance(element, tuple | list):
-        return Rows(np.asarray(element), None)
-    labels = element[1] if len(element) > 1 else None
-    return Rows(np.asarray(element[0]), None if labels is None else np.asarray(labels))
+    return ArraySource.of(parts, expected, class_weight)

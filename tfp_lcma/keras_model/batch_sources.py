@@ -1,0 +1,185 @@
+"""Batches of images from a `tf.data.Dataset`, a `keras.utils.PyDataset` or a generator."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfp_lcma.keras_model.elements import Expected, Parts, Rows, class_weights, parts_of
+from tfp_lcma.validation import check_dataset_spec
+
+# Images of a generator that are kept for those who ask for them once they have passed.
+_KEPT = 4096
+
+
+class BatchSource:
+    """Data that comes in batches, in one form.
+
+    A subclass says what Keras is given (`batches`) and what can be looked at beside it
+    (`elements`).
+    """
+
+    def __init__(self, data, expected: Expected, class_weight: Mapping[int, float] | None = None):
+        """Wraps the data.
+
+        Args:
+            data: The batches.
+            expected: What the model expects.
+            class_weight: Weight of each class; None: all count alike.
+        """
+        self._data, self._expected, self._class_weight = data, expected, class_weight
+
+    @property
+    def batches(self):
+        """The data as Keras takes it, in batches `(images, [condition, [weight]])`."""
+        raise NotImplementedError(f"{type(self).__name__} lacks batches.")
+
+    @property
+    def elements(self) -> Iterable:
+        """Batches as they came, from the first on."""
+        return self._data
+
+    @property
+    def for_keras(self) -> tuple:
+        """The arguments `x`, `y` and `sample_weight` of Keras."""
+        return self.batches, None, None
+
+    def trained_on(self, validation_split: float | None) -> "BatchSource":
+        """Returns all of it: Keras splits nothing but arrays."""
+        return self
+
+    def first_batch(self, count: int, seed: int) -> Rows:
+        """Returns the first batch, checked.
+
+        Raises:
+            ValueError: If there is none, or it is not what the model expects.
+        """
+        element = next(iter(self.elements), None)
+        if element is None:
+            raise ValueError(f"{self._expected.argument} must hold at least one batch; got none.")
+        return self._rows(element)
+
+    def sample(self, count: int, seed: int) -> Rows:
+        """Returns the first `count` images, or as many as there are."""
+        found, total = [], 0
+        for element in self.elements:
+            found.append(self._rows(element))
+            total += len(found[-1].images)
+            if total >= count:
+                break
+        images, conditions = zip(*found, strict=True)
+        unconditional = self._expected.conditions is None
+        condition = None if unconditional else np.concatenate(conditions)[:count]
+        return Rows(np.concatenate(images)[:count], condition)
+
+    def _rows(self, element):
+        return self._expected.rows(self._parts(element))
+
+    def _parts(self, element):
+        return parts_of(element, self._expected, self._class_weight)
+
+    def _standard(self, element):
+        images, labels, weight = self._parts(element)
+        if self._class_weight is not None:
+            weight = self._class_weights(labels)
+        if self._expected.conditions is None:
+            labels = weight  # Keras drops weights without labels; these are not read.
+        return tuple(part for part in (images, labels, weight) if part is not None)
+
+    def _class_weights(self, labels):
+        return class_weights(labels, self._class_weight or {})
+
+
+class DatasetSource(BatchSource):
+    """A `tf.data.Dataset`, of whose images TensorFlow need not know the shape."""
+
+    def __init__(self, data: tf.data.Dataset, expected: Expected, class_weight=None):
+        """Wraps a dataset.
+
+        Raises:
+            ValueError: If its elements cannot be what the model expects.
+        """
+        super().__init__(data, expected, class_weight)
+        spec = self._parts(data.element_spec).images
+        check_dataset_spec(spec, expected.event_shape, expected.argument)
+
+    @property
+    def batches(self):
+        shape = (None, *self._expected.event_shape)
+
+        @tf.autograph.experimental.do_not_convert
+        def standard(*element):
+            images, *others = self._standard(element)
+            return tf.ensure_shape(images, shape), *others
+
+        return self._data.map(standard)
+
+    def _class_weights(self, labels):
+        weights = tf.numpy_function(super()._class_weights, [labels], tf.float32, stateful=False)
+        return tf.ensure_shape(weights, (None,))
+
+
+class PyDatasetSource(BatchSource):
+    """A `keras.utils.PyDataset`, with an end or without."""
+
+    @property
+    def batches(self):
+        return _Standard(self._data, self._standard)
+
+
+class _Standard(keras.utils.PyDataset):
+    """A PyDataset whose batches are brought into one form, wherever it makes them."""
+
+    def __init__(self, data, standard):
+        super().__init__(data.workers, data.use_multiprocessing, data.max_queue_size)
+        self._data, self._standard = data, standard
+
+    @property
+    def num_batches(self):
+        return self._data.num_batches
+
+    def __getitem__(self, index):
+        return self._standard(self._data[index])
+
+    def on_epoch_begin(self):
+        self._data.on_epoch_begin()
+
+    def on_epoch_end(self):
+        self._data.on_epoch_end()
+
+
+class GeneratorSource(BatchSource):
+    """A generator, which passes once: some of its images are kept once the first is looked at."""
+
+    def __init__(self, data: Iterator, expected: Expected, class_weight=None):
+        """Wraps a generator."""
+        super().__init__(data, expected, class_weight)
+        self._kept: list[Parts] = []
+        self._count = 0
+
+    @property
+    def batches(self):
+        return self._passing()
+
+    @property
+    def elements(self):
+        if not self._kept:
+            first = next(self._data, None)
+            if first is not None:
+                self._keep(first)
+        return self._kept
+
+    def _passing(self):
+        for element in list(self._kept):
+            yield self._standard(element)
+        for element in self._data:
+            if self._kept and self._count < _KEPT:
+                self._keep(element)
+            yield self._standard(element)
+
+    def _keep(self, element):
+        # Copies: a generator may fill the same array again.
+        parts = Parts(*(None if p is None else np.array(p) for p in self._parts(element)))
+        self._kept.append(parts)
+        self._count += len(parts.images)

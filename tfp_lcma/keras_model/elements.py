@@ -1,0 +1,148 @@
+"""The parts of one batch of data: images, what stands beside them, and how much each counts."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfp_lcma.validation import check_condition, check_images
+
+
+class Parts(NamedTuple):
+    """What a batch consists of, or all data, or the specification of either.
+
+    Attributes:
+        images: `[n, height, width, channels]`.
+        labels: `[n, ...]`; None if there are none.
+        weight: How much each image counts, `[n]` or `[n, 1]`; None: all alike.
+    """
+
+    images: Any
+    labels: Any = None
+    weight: Any = None
+
+
+class Rows(NamedTuple):
+    """Images, and what each of them is conditioned on.
+
+    Attributes:
+        images: `[n, height, width, channels]`.
+        condition: `[n]` or `[n, k]`; None, of a model without conditions.
+    """
+
+    images: np.ndarray
+    condition: np.ndarray | None
+
+
+class Expected(NamedTuple):
+    """What a model expects of data, and what the data is called in messages.
+
+    Attributes:
+        event_shape: `(height, width, channels)`.
+        bins: Number of intensity values.
+        conditions: Number of classes, shape of a vector, or None.
+        argument: Name of the data.
+        labels: Name of the labels.
+    """
+
+    event_shape: tuple[int, int, int]
+    bins: int
+    conditions: int | tuple[int] | None
+    argument: str = "x"
+    labels: str = "y"
+
+    def rows(self, parts: Parts) -> Rows:
+        """Returns images and condition as checked arrays.
+
+        Raises:
+            ValueError: If a shape, type or value is not as expected.
+        """
+        images = check_images(parts.images, self.event_shape, self.bins, self.argument)
+        labels = None if self.conditions is None else parts.labels
+        return Rows(images, check_condition(labels, self.conditions, len(images), self.labels))
+
+
+def parts_of(element, expected: Expected, class_weight: Mapping[int, float] | None = None) -> Parts:
+    """Returns the parts of data, in every form in which Keras or tfds has it.
+
+    ```none
+    images | (images,) | (images, labels) | (images, labels, sample_weight)
+    {"image": images, "label": labels}
+    ((images, condition), None), of a model with conditions
+    ```
+
+    Args:
+        element: A batch, all data, or the specification of either.
+        expected: What the model expects.
+        class_weight: Weight of each class, which needs labels, or None.
+
+    Raises:
+        ValueError: If it is none of these, or labels are missing.
+    """
+    x, labels, weight = keras.utils.unpack_x_y_sample_weight(element)
+    conditional = expected.conditions is not None
+    if isinstance(x, Mapping):
+        if "image" not in x:
+            raise ValueError(
+                f"{expected.argument} must hold images under the key 'image' and labels under "
+                f"'label', where it holds dictionaries; got the keys {sorted(map(str, x))}."
+            )
+        x, labels = x["image"], x.get("label") if labels is None else labels
+    elif isinstance(x, list | tuple):
+        if not conditional or labels is not None or len(x) != 2:
+            pair = ", or a pair of images and condition" if conditional else ""
+            raise ValueError(
+                f"{expected.argument} must be an array of images{pair}, or batches of them; got "
+                f"{type(x).__name__} of {len(x)}."
+            )
+        x, labels = x
+    if conditional and labels is None:
+        check_condition(None, expected.conditions, 0, expected.labels)
+    if class_weight is not None and (labels is None or weight is not None):
+        raise ValueError(
+            "class_weight must go with labels and without sample_weight; got "
+            + ("no labels." if labels is None else "both weights.")
+        )
+    return Parts(x, labels, weight)
+
+
+def class_weights(labels, class_weight: Mapping[int, float]) -> np.ndarray:
+    """Returns the weight of every label, whole numbers or one-hot; 1 for a class left out."""
+    labels = np.asarray(labels)
+    if labels.ndim > 1:
+        labels = labels.argmax(-1) if labels.shape[-1] > 1 else labels[..., 0]
+    weights = [class_weight.get(int(label), 1.0) for label in np.round(labels)]
+    return np.asarray(weights, np.float32)
+
+
+def check_weight(weight, count: int) -> np.ndarray:
+    """Returns the weights of an array's images as float32 `[count]`.
+
+    Raises:
+        ValueError: If they are not finite numbers, `[count]` or `[count, 1]`.
+    """
+    weight = np.asarray(weight)
+    if weight.shape not in ((count,), (count, 1)):
+        raise ValueError(
+            f"sample_weight must have shape [{count}] or [{count}, 1]; got {list(weight.shape)}."
+        )
+    if weight.dtype.kind not in "buif" or not np.isfinite(weight).all():
+        raise ValueError(
+            "sample_weight must hold finite numbers; got "
+            + ("NaN or infinity." if weight.dtype.kind == "f" else f"dtype {weight.dtype}.")
+        )
+    return weight.reshape(count).astype(np.float32)
+
+
+def row_weights(weight, log_prob: tf.Tensor) -> tf.Tensor:
+    """Returns weights `[n]` or `[n, 1]` in the shape of `log_prob`, so that none is broadcast.
+
+    Raises:
+        ValueError: If they have another shape.
+    """
+    weight = tf.cast(weight, log_prob.dtype)
+    if weight.shape.rank not in (None, 1) and weight.shape[1:] != (1,):
+        raise ValueError(f"sample_weight must have shape [n] or [n, 1]; got {list(weight.shape)}.")
+    return tf.reshape(weight, tf.shape(log_prob))
