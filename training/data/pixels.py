@@ -6,7 +6,8 @@ import io
 import os
 import stat
 import threading
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -187,3 +188,20 @@ def _unreadable(file, reason: str) -> UnreadableImageError:
     name = getattr(file, "name", None) if hasattr(file, "read") else file
     which = f"image {os.fspath(name)!r}" if isinstance(name, str | os.PathLike) else "image"
     return UnreadableImageError(which, reason)
+
+
+def warn_if_scaled(highest: Sequence[int], bins: int, what: str) -> None:
+    """Warns if some images look scaled to [0, 1] before they were saved.
+
+    Args:
+        highest: The highest intensity of each image; that of a black one is 0.
+        bins: Number of intensities; of fewer than a file has, 256, 1 is none too few.
+        what: Where the images are, for the message.
+    """
+    scaled = sum(value == 1 for value in highest)
+    if scaled and bins == 256:
+        warnings.warn(
+            f"{scaled} of {len(highest)} images in {what} look scaled: their intensities reach 1, "
+            "where files hold 0 to 255. Multiply by 255 before you save them.",
+            stacklevel=3,
+        )

@@ -41,6 +41,8 @@ class Source(NamedTuple):
     loader: str
 
 
+# Images that are looked at for what they seem to be.
+_LOOKED_AT = 1000
 _DATA = "tfp_lcma.training.data"
 _PREPARED = f"{_DATA}.prepared:load_prepared"
 _PHOTOS = f"{_DATA}.photos:load_photos"
@@ -151,6 +153,11 @@ def load(
 
         dataset = load_arrays(found, seed=seed, limit=limit)
         _check_size(found.name, image_size, dataset.event_shape[:1])
+    if not isinstance(found, str):
+        from tfp_lcma.training.data.pixels import warn_if_scaled
+
+        some = dataset.train.images[:_LOOKED_AT]
+        warn_if_scaled(some.max(axis=(1, 2, 3)), dataset.bins, repr(str(found)))
     if labels and dataset.classes is None:
         raise ValueError(f"labels must be left out: {dataset.name} has no classes.")
     return dataset

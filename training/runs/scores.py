@@ -12,7 +12,7 @@ import numpy as np
 from tfp_lcma import anomaly
 from tfp_lcma.files import written_whole
 from tfp_lcma.training.data.files import read_files
-from tfp_lcma.training.data.pixels import UnreadableImageError
+from tfp_lcma.training.data.pixels import UnreadableImageError, warn_if_scaled
 from tfp_lcma.training.runs.density import Density
 
 # Images that are read and scored together.
@@ -46,7 +46,7 @@ def score_files(
     draws: int = 1,
     on_map: Callable[[int, np.ndarray, np.ndarray], None] | None = None,
 ) -> Iterator[Score]:
-    """Yields the score of every file, in their order.
+    """Yields the score of every file, in their order; last, warns if some look scaled to [0, 1].
 
     Args:
         density: By which they are scored; it knows what is made of image files.
@@ -56,13 +56,14 @@ def score_files(
         on_map: Called with a file's number, its pixels, and where it is anomalous, nats per pixel
             `[height, width]`.
     """
-    numbered = enumerate(files)
+    numbered, highest = enumerate(files), []
     while chunk := list(itertools.islice(numbered, _CHUNK)):
         results = list(read_files((file for _, file in chunk), density.pixels))
         read = [i for i, got in enumerate(results) if not isinstance(got, UnreadableImageError)]
         scores = {i: Score(chunk[i][1], None, None, str(got)) for i, got in enumerate(results)}
         if read:
             images = np.stack([results[i] for i in read])
+            highest.extend(images.max(axis=(1, 2, 3)))
             bits = density.bits_per_dimension(images, condition, draws)
             corrected = bits - anomaly.compressed_bits_per_dimension(images, density.bins)
             for i, *numbers in zip(read, bits, corrected, strict=True):
@@ -74,6 +75,7 @@ def score_files(
                 for i, image, values in zip(read, images, maps, strict=True):
                     on_map(chunk[i][0], image, values)
         yield from scores.values()
+    warn_if_scaled(highest, density.bins, "these files")
 
 
 def ranks(scores: Sequence[Score]) -> list[int | None]:

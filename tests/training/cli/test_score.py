@@ -1,6 +1,7 @@
 """`tfp-lcma score`: a row for every file, of a run and of an export alike."""
 
 import csv
+import warnings
 
 import numpy as np
 import pytest
@@ -80,6 +81,18 @@ def test_every_image_below_a_folder_is_a_row(run, images):
 def test_files_are_scored_in_the_order_they_are_given(run, images):
     files = ["images/8.bmp", "images/deep/1.jpg", "images/broken.png", "images/0.png"]
     assert list(scored("run", *files)) == files
+
+
+def test_images_that_were_scaled_before_they_were_saved_are_warned_of(run, here):
+    for number, high in enumerate((2, 2, 255)):
+        pixels = np.random.default_rng(number).integers(0, high, (8, 8), np.uint8)
+        Image.fromarray(pixels).save(here / f"{number}.png")
+    with pytest.warns(UserWarning, match="2 of 3 images in these files look scaled"):
+        call("run", "0.png", "1.png", "2.png")
+    run(ToyDensity(bins=17))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        assert call("run", "0.png").exit_code == 0
 
 
 def test_images_of_other_kinds_are_named(run, images):

@@ -62,6 +62,15 @@ def test_wrong_arguments_are_named(name, arguments, message):
         load(name, **arguments)
 
 
+@pytest.mark.parametrize("bright", [False, True])
+def test_images_that_were_scaled_before_they_were_saved_are_warned_of(bright, here, recwarn):
+    np.savez("images.npz", images=noise(30, 4, 4, 1) // (1 if bright else 128))
+    load("images.npz")
+    assert [str(w.message)[:40] for w in recwarn] == (
+        [] if bright else ["24 of 24 images in 'images.npz' look sca"]
+    )
+
+
 def test_a_loader_is_asked_for_size_folder_and_limit(monkeypatch):
     asked = []
     monkeypatch.setattr("pkgutil.resolve_name", lambda name: asked.append)
