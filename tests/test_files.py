@@ -1,8 +1,11 @@
 """Files and folders are written whole or not at all."""
 
-import pytest
+import pathlib
 
-from tfp_lcma.files import written_whole
+import pytest
+import tensorflow as tf
+
+from tfp_lcma.files import copy_out, located, names_in, read_bytes, within, written_whole
 
 
 def test_file_appears_when_the_block_succeeds(tmp_path):
@@ -82,3 +85,70 @@ def test_two_writers_of_one_file_do_not_meet(tmp_path):
         assert first.read_text() == "first"
     assert path.read_text() == "first"
     assert list(tmp_path.iterdir()) == [path]
+
+
+# --- other file systems ---
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("runs/digits", pathlib.Path("runs/digits")),
+        (pathlib.Path("runs"), pathlib.Path("runs")),
+        ("file:///tmp/runs", pathlib.Path("/tmp/runs")),
+        ("ram://bucket/runs/", "ram://bucket/runs"),
+    ],
+)
+def test_paths_are_local_or_in_a_file_system_of_tensorflow(given, expected):
+    assert located(given, "directory") == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (pathlib.Path("gs://bucket/x"), "directory must be text like gs://bucket/folder .*'gs:/bu"),
+        ("gs:/bucket/x", "directory must be text like gs://bucket/folder"),
+        ("nowhere://bucket/x", r"directory must be a local path or begin with .*ram://.*'nowhere:"),
+    ],
+)
+def test_paths_in_no_file_system_are_refused_by_name(given, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=message):
+        located(given, "directory")
+    with pytest.raises(ValueError, match="path must be"), written_whole(given):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_files_and_folders_are_written_to_another_file_system_and_read_from_it():
+    with written_whole("ram://files/deep/one.txt") as temporary:
+        temporary.write_text("one")
+        assert names_in("ram://files/deep") == []
+    with written_whole("ram://files/deep/folder") as temporary:
+        (temporary / "inner").mkdir(parents=True)
+        (temporary / "inner" / "two.txt").write_text("two")
+    assert not temporary.exists()
+    assert read_bytes("ram://files/deep/one.txt") == b"one"
+    assert read_bytes("ram://files/deep/folder/inner/two.txt") == b"two"
+    assert names_in("ram://files/deep") == ["folder", "one.txt"]
+    assert names_in(within("ram://files", "nothing")) == names_in(pathlib.Path("nothing")) == []
+    with pytest.raises(FileNotFoundError, match=r"ram://files/none does not exist"):
+        read_bytes("ram://files/none")
+
+
+def test_a_failure_leaves_nothing_in_another_file_system():
+    with pytest.raises(RuntimeError), written_whole("ram://failed/file.txt") as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert names_in("ram://failed") == []
+
+
+def test_what_cannot_be_copied_is_an_error_of_the_operating_system(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("new")
+
+    def copy(*_, **__):
+        raise tf.errors.PermissionDeniedError(None, None, "bucket is not yours")
+
+    monkeypatch.setattr(tf.io.gfile, "copy", copy)
+    with pytest.raises(OSError, match=r"ram://b/file cannot be written: bucket is not yours"):
+        copy_out(tmp_path / "file", "ram://b/file")

@@ -57,6 +57,15 @@ def test_statistics_of_one_level_come_back_from_their_file(tmp_path):
     assert len(copy.level_index) == 1
 
 
+def test_statistics_in_another_file_system_come_back(statistics):
+    statistics.save("ram://statistics/a.npz")
+    assert np.array_equal(
+        LogDetStatistics.load("ram://statistics/a.npz").log_density, statistics.log_density
+    )
+    with pytest.raises(FileNotFoundError, match=r"ram://statistics/b.npz"):
+        LogDetStatistics.load("ram://statistics/b.npz")
+
+
 def test_factorizations_of_statistics_from_a_file_are_those_of_the_statistics(tmp_path):
     made = fields.statistics()
     made.save(tmp_path / "statistics.npz")

@@ -17,6 +17,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 from tests.serving.examples import SIGNATURES, example, requests
 from tests.toys import tiny_model
 from tfp_lcma import export_saved_model
+from tfp_lcma.files import names_in, read_bytes
 from tfp_lcma.serving import network_dtype, signatures
 
 ROOT = Path(__file__).parents[2]
@@ -69,6 +70,7 @@ def test_card_says_what_the_model_is(version):
     assert card["bins"] == 17
     assert (card["dtype"], card["network_dtype"], card["jit_compile"]) == ("float32", None, False)
     assert card["conditions"] == 3
+    assert card["max_rows"] == 1024
     # Two levels of one step.
     assert card["flow"]["bijectors"]["Repeated"] == card["flow"]["bijectors"]["Coupling"] == 2
     assert card["flow"]["parameters"] == example("glow_with_classes").count_params()
@@ -219,9 +221,42 @@ def test_a_failing_export_leaves_nothing_behind(tmp_path, quick, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr(tf.saved_model, "save", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(OSError, match=f"the export cannot be written to {tmp_path}: disk full"):
         export_saved_model(example("toy"), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["1"]
+
+
+def test_a_full_disk_is_a_sentence(tmp_path, quick, monkeypatch):
+    def fail(module, folder, signatures, options):
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+    monkeypatch.setattr(tf.saved_model, "save", fail)
+    with pytest.raises(OSError, match=f"cannot be written to {tmp_path}: No space left on device"):
+        export_saved_model(example("toy"), tmp_path)
+
+
+def test_an_export_to_another_file_system_is_whole_there(quick):
+    made = export_saved_model(example("toy"), "ram://exports/toy")
+    assert made == "ram://exports/toy/1"
+    assert names_in(made) == ["assets.extra", "saved_model.pb"]
+    sums = read_bytes(f"{made}/assets.extra/SHA256SUMS").decode().splitlines()
+    for digest, name in (line.split("  ") for line in sums):
+        assert hashlib.sha256(read_bytes(f"{made}/{name}")).hexdigest() == digest
+    assert {name for _, name in (line.split("  ") for line in sums)} == {
+        "saved_model.pb",
+        "assets.extra/model.json",
+        "assets.extra/tf_serving_warmup_requests",
+    }
+
+
+@pytest.mark.parametrize("directory", [Path("gs://bucket/toy"), "nowhere://bucket/toy"])
+def test_a_path_in_no_file_system_is_refused_before_anything_is_made(
+    directory, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="directory must be"):
+        export_saved_model(example("toy"), directory)
+    assert not list(tmp_path.iterdir())
 
 
 def test_exporters_at_once_make_a_version_each_and_one_that_is_killed_makes_none(tmp_path):

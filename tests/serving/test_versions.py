@@ -4,7 +4,9 @@ import multiprocessing
 import shutil
 
 import pytest
+import tensorflow as tf
 
+from tfp_lcma.files import read_bytes
 from tfp_lcma.serving.versions import publish
 
 EXPORTERS, ROUNDS = 4, 50
@@ -41,6 +43,38 @@ def test_a_version_that_appears_meanwhile_is_left_alone(tmp_path, monkeypatch, t
     assert publish(finished(tmp_path / "a"), versions) == versions / "2"
     old = versions / "1" / "saved_model.pb" if taken == "folder" else versions / "1"
     assert old.read_text() == "other"
+
+
+def test_names_that_no_server_reads_do_not_count(tmp_path):
+    versions = tmp_path / "model"
+    for name in ("3", str(2**63), "9" * 30, "-7", "٩"):
+        finished(versions / name, "old")
+    assert publish(finished(tmp_path / "a"), versions) == versions / "4"
+
+
+def test_no_version_is_published_above_the_largest_that_a_server_reads(tmp_path):
+    versions = tmp_path / "model"
+    finished(versions / str(2**63 - 1), "old")
+    with pytest.raises(ValueError, match="directory must leave a version above its largest"):
+        publish(finished(tmp_path / "a"), versions)
+
+
+def test_versions_in_another_file_system_count_up_too(tmp_path):
+    assert publish(finished(tmp_path / "a"), "ram://versions/model") == "ram://versions/model/1"
+    assert publish(finished(tmp_path / "b"), "ram://versions/model") == "ram://versions/model/2"
+    assert read_bytes("ram://versions/model/1/saved_model.pb") == b"new"
+
+
+def test_in_another_file_system_what_is_needed_to_load_comes_last(tmp_path, monkeypatch):
+    made = finished(tmp_path / "a")
+    for name in ("z/variables", "assets"):
+        (made / name).parent.mkdir(exist_ok=True)
+        (made / name).write_text("")
+    copied = []
+    monkeypatch.setattr(tf.io.gfile, "copy", lambda _, target, overwrite: copied.append(target))
+    publish(made, "ram://last/model")
+    names = [target.removeprefix("ram://last/model/1/") for target in copied]
+    assert names == ["assets", "z/variables", "saved_model.pb"]
 
 
 def test_a_rename_that_fails_for_another_reason_is_an_error(tmp_path):

@@ -1,12 +1,13 @@
 """What the callback gathers from a pre-trained flow, and its file."""
 
 import dataclasses
+import io
 import os
 
 import numpy as np
 
 from tfp_lcma.factorizations.factorization import view
-from tfp_lcma.files import written_whole
+from tfp_lcma.files import read_bytes, written_whole
 
 _ARRAYS = ("log_det", "mean", "variance", "log_density")
 _PER_LEVEL = ("level_index", "block_covariance", "activations")
@@ -94,7 +95,15 @@ class LogDetStatistics:
         return covariance[rows, columns, place[..., :, None], place[..., None, :]]
 
     def save(self, path: str | os.PathLike) -> None:
-        """Writes the statistics to one `.npz` file, whole or not at all."""
+        """Writes the statistics to one `.npz` file, whole or not at all.
+
+        Args:
+            path: A local path, or text like `gs://bucket/name.npz`.
+
+        Raises:
+            ValueError: If TensorFlow knows no such file system.
+            OSError: If it cannot be written.
+        """
         fields = {name: getattr(self, name) for name in _ARRAYS} | {"count": np.array(self.count)}
         for name in _PER_LEVEL:
             fields |= {f"{name}_{level}": a for level, a in enumerate(getattr(self, name))}
@@ -103,14 +112,14 @@ class LogDetStatistics:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "LogDetStatistics":
-        """Reads what `save` wrote.
+        """Reads what `save` wrote, from where it wrote.
 
         Raises:
             FileNotFoundError: If there is no such file.
             ValueError: If the file is not one of these, or is damaged.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with np.load(io.BytesIO(read_bytes(path)), allow_pickle=False) as file:
                 fields = {name: file[name] for name in file.files}
             levels = len(fields["log_det"])
             return cls(

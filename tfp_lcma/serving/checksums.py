@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-CHECKSUMS = "assets.extra/SHA256SUMS"
+from tfp_lcma.export_layout import CHECKSUMS
 
 
 def write_checksums(version: Path) -> None:

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfp_lcma.files import temporary_sibling
+from tfp_lcma.export_layout import MODEL_CARD
+from tfp_lcma.files import located, temporary_sibling, within
 from tfp_lcma.keras_model.flow_model import FlowModel
 from tfp_lcma.keras_model.online_split import variable_orders
 from tfp_lcma.serving.checksums import write_checksums
 from tfp_lcma.serving.encoded import FilePixels
-from tfp_lcma.serving.model_card import MODEL_CARD, card_text, model_card
+from tfp_lcma.serving.model_card import card_text, model_card
 from tfp_lcma.serving.network_dtype import with_network_dtype
 from tfp_lcma.serving.signatures import Signature, build_signatures
 from tfp_lcma.serving.versions import publish
@@ -33,7 +34,7 @@ def export_saved_model(
     recipe: Mapping[str, Any] | None = None,
     metrics: Mapping[str, Any] | None = None,
     pixels: Mapping[str, Any] | None = None,
-) -> Path:
+) -> Path | str:
     """Writes `model` as the next version under `directory`.
 
     All signatures are over batches of one row or more, with the rows first; images are
@@ -64,11 +65,13 @@ def export_saved_model(
 
     The version also holds a model card (`assets.extra/model.json`), requests by
     which TensorFlow Serving warms it up, and checksums of all files. It appears
-    whole, and two exporters at once get different versions.
+    whole, and two exporters at once get different versions. In another file system than this
+    machine's it appears file by file, `saved_model.pb` last.
 
     Args:
         model: A trained `FlowModel`.
-        directory: Folder of the model's versions; made if it does not exist.
+        directory: Folder of the model's versions; made if it does not exist. Text like
+            `gs://bucket/name` for a file system of `tf.io.gfile`.
         network_dtype: "bfloat16": the couplings' networks compute in it, the rest
             in float32; None: as in the model.
         jit_compile: Whether XLA compiles the signatures, for every number of rows
@@ -82,12 +85,15 @@ def export_saved_model(
             not the model's own. None: a background of 128.
 
     Returns:
-        The folder of the new version, `directory/<integer>`.
+        The folder of the new version, `directory/<integer>`; text where `directory` is in another
+        file system.
 
     Raises:
         ValueError: If the model was never initialised, a weight is not finite, its
             split is still being measured, or an argument is not as described.
+        OSError: If the version cannot be written, for instance to a disk that is full.
     """
+    place = located(directory, "directory")
     _check_exportable(model)
     rows = [check_count(number, "warm_up_rows") for number in warm_up_rows]
     for name, given in (("recipe", recipe), ("metrics", metrics)):
@@ -101,24 +107,27 @@ def export_saved_model(
             f"warm_up_rows must make at most {MOST_REQUESTS} requests to {len(signatures)} "
             f"signatures; got {len(rows)} numbers."
         )
-    directory = Path(directory)
-    with temporary_sibling(directory / "version") as folder:
-        _write_signatures(folder, model, signatures)
-        requests = write_warm_up(folder, signatures, rows, model.event_shape)
-        card = model_card(
-            model,
-            signatures,
-            recipe=recipe,
-            metrics=metrics,
-            files=files,
-            network_dtype=network_dtype,
-            jit_compile=jit_compile,
-            warm_up_requests=requests,
-        )
-        (folder / MODEL_CARD).parent.mkdir(exist_ok=True)
-        (folder / MODEL_CARD).write_text(card_text(card), encoding="utf-8")
-        write_checksums(folder)
-        version = publish(folder, directory)
+    try:
+        with temporary_sibling(within(place, "version")) as folder:
+            _write_signatures(folder, model, signatures)
+            requests = write_warm_up(folder, signatures, rows, model.event_shape)
+            card = model_card(
+                model,
+                signatures,
+                recipe=recipe,
+                metrics=metrics,
+                files=files,
+                network_dtype=network_dtype,
+                jit_compile=jit_compile,
+                warm_up_requests=requests,
+            )
+            (folder / MODEL_CARD).parent.mkdir(exist_ok=True)
+            (folder / MODEL_CARD).write_text(card_text(card), encoding="utf-8")
+            write_checksums(folder)
+            version = publish(folder, place)
+    except (OSError, tf.errors.OpError) as error:
+        reason = getattr(error, "strerror", None) or getattr(error, "message", None) or error
+        raise OSError(f"the export cannot be written to {place}: {reason}") from error
     if rows and not requests:
         warnings.warn(
             f"{version} has no warm-up requests: for these, install tensorflow-serving-api, "

@@ -15,13 +15,12 @@ import tensorflow_probability as tfp
 
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
 from tfp_lcma.bijectors.repeated import Repeated
+from tfp_lcma.export_layout import MAX_ROWS
 from tfp_lcma.keras_model.flow_model import FlowModel
 from tfp_lcma.serving.encoded import FilePixels
 from tfp_lcma.serving.fields import Field
 from tfp_lcma.serving.signatures import Signature
 from tfp_lcma.version import __version__
-
-MODEL_CARD = "assets.extra/model.json"
 
 
 def model_card(
@@ -72,6 +71,7 @@ def model_card(
             "tfp_lcma": __version__,
             **{library.__name__: library.__version__ for library in (tf, keras, tfp, np)},
         },
+        "max_rows": MAX_ROWS,
         "warm_up_requests": warm_up_requests,
         "signatures": {signature.name: _table(signature) for signature in signatures},
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from tfp_lcma.export_layout import WARM_UP
 from tfp_lcma.serving.fields import Field
 from tfp_lcma.serving.signatures import Signature
 
-WARM_UP = "assets.extra/tf_serving_warmup_requests"
 # What TensorFlow Serving takes.
 MOST_REQUESTS = 1000
 

@@ -1,10 +1,11 @@
 """`tfp-lcma export`: the model of a run, at its best, as a SavedModel."""
 
+import os
 from pathlib import Path
 
 import click
 
-from tfp_lcma.training.cli.paths import check_folder
+from tfp_lcma.training.cli.paths import check_export_dir
 
 
 @click.command(epilog="Example: tfp-lcma export runs/digits --warm-up-rows 1 --warm-up-rows 16")
@@ -13,8 +14,9 @@ from tfp_lcma.training.cli.paths import check_folder
 )
 @click.option(
     "--export-dir",
-    type=click.Path(path_type=Path),
-    help="Where the SavedModel's versions go.  [default: saved_models/NAME, of the run]",
+    metavar="DIRECTORY",
+    help="Where the SavedModel's versions go; gs://BUCKET/NAME too.  [default: saved_models/NAME, "
+    "of the run]",
 )
 @click.option(
     "--network-dtype",
@@ -43,7 +45,7 @@ def export(folder, export_dir, network_dtype, jit_compile, warm_up_rows, serving
     if not (folder / "config.json").exists():
         raise click.UsageError(f"RUN must be the folder of a run; {folder} has no config.json.")
     name = folder.resolve().name
-    directory = check_folder("--export-dir", export_dir or Path("saved_models") / name)
+    directory = check_export_dir(export_dir or Path("saved_models") / name)
     import tfp_lcma as lcma
     from tfp_lcma.training.runs.load_run import load_run
     from tfp_lcma.training.runs.progress import Progress
@@ -64,7 +66,8 @@ def export(folder, export_dir, network_dtype, jit_compile, warm_up_rows, serving
             )
         click.echo(f"{folder} is exported to {version}.")
         if serving_config:
-            paths = lcma.serving.write_serving_config(directory.parent)
+            models = os.path.dirname(directory)
+            paths = lcma.serving.write_serving_config(models or ".")
             click.echo(f"Written: {', '.join(map(str, paths))}.")
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from error

@@ -11,7 +11,7 @@ from tfp_lcma.training.cli.options import (
     recipe_options,
     threads_option,
 )
-from tfp_lcma.training.cli.paths import check_folder
+from tfp_lcma.training.cli.paths import check_export_dir, check_folder
 from tfp_lcma.training.recipes.recipe import Recipe
 
 
@@ -39,8 +39,9 @@ Examples:
 )
 @click.option(
     "--export-dir",
-    type=click.Path(path_type=Path),
-    help="Where the SavedModel's versions go.  [default: saved_models/DATA-MODEL]",
+    metavar="DIRECTORY",
+    help="Where the SavedModel's versions go; gs://BUCKET/NAME too.  [default: "
+    "saved_models/DATA-MODEL]",
 )
 @click.option("--no-export", is_flag=True, help="Write no SavedModel.")
 @click.option(
@@ -90,7 +91,7 @@ def train(
     folder = check_folder("--run-dir", run_dir or Path("runs") / recipe.name)
     export = None
     if not no_export:
-        export = check_folder("--export-dir", export_dir or Path("saved_models") / recipe.name)
+        export = check_export_dir(export_dir or Path("saved_models") / recipe.name)
 
     from tfp_lcma.training.data.file_report import FILES, UnreadableFilesError
     from tfp_lcma.training.runs.threads import use_threads

@@ -53,7 +53,7 @@ class Run:
     factorization: str
     seed: int
     folder: Path
-    export: Path | None = None
+    export: Path | str | None = None
     labels: bool = False
     init_from: Path | None = None
     checkpoint_every: int = 200

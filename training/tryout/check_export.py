@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfp_lcma.training.tryout.session import WARM_UP, Served, first_line, warm_up_requests
-
-CARD, CHECKSUMS = "assets.extra/model.json", "assets.extra/SHA256SUMS"
+from tfp_lcma.export_layout import CHECKSUMS, MODEL_CARD, WARM_UP
+from tfp_lcma.training.tryout.session import Served, first_line, warm_up_requests
 
 
 def check_version(version: Path) -> dict[str, Any]:
@@ -44,11 +43,17 @@ def check_files(version: Path) -> Iterator[str]:
     except (OSError, ValueError) as error:
         yield f"{CHECKSUMS} cannot be read: {error}"
         return
-    for name, digest in expected.items():
-        path = version / name
-        if not path.is_file():
+    found = {
+        path.relative_to(version).as_posix()
+        for path in version.rglob("*")
+        if path.is_symlink() or not path.is_dir()
+    }
+    for name in sorted({*expected, MODEL_CARD, "saved_model.pb"} | found - {CHECKSUMS}):
+        if name not in found:
             yield f"{name} is missing."
-        elif hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+        elif name not in expected:
+            yield f"{name} is not among the files that were exported."
+        elif hashlib.sha256((version / name).read_bytes()).hexdigest() != expected[name]:
             yield f"{name} is not what was exported."
 
 
@@ -59,7 +64,7 @@ def read_card(version: Path) -> dict[str, Any]:
         ValueError: If it is missing, no JSON, or lacks what is checked.
     """
     try:
-        card = json.loads((version / CARD).read_text(encoding="utf-8"))
+        card = json.loads((version / MODEL_CARD).read_text(encoding="utf-8"))
         table, count = card["signatures"], card["warm_up_requests"]
         for row in table.values():
             for field in (*row["inputs"].values(), *row["outputs"].values()):
@@ -67,7 +72,7 @@ def read_card(version: Path) -> dict[str, Any]:
         if not isinstance(count, int):
             raise TypeError(f"warm_up_requests is {count!r}")
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise ValueError(f"{CARD} cannot be read: {type(error).__name__}: {error}") from error
+        raise ValueError(f"{MODEL_CARD} cannot be read: {type(error).__name__}: {error}") from error
     return card
 
 
@@ -98,15 +103,15 @@ def check_signatures(served: Served, table: dict[str, Any]) -> Iterator[str]:
     expected = {*table, "serving_default"}
     if set(served.signatures) != expected:
         yield (
-            f"saved_model.pb has the signatures {', '.join(sorted(served.signatures))}; {CARD} "
-            f"has {', '.join(sorted(expected))}."
+            f"saved_model.pb has the signatures {', '.join(sorted(served.signatures))}; "
+            f"{MODEL_CARD} has {', '.join(sorted(expected))}."
         )
     for name in sorted(expected & set(served.signatures) & set(table)):
         for side in ("inputs", "outputs"):
             found = found_in(getattr(served.signatures[name], side))
             wanted = said_of(table[name][side])
             if found != wanted:
-                yield f"{name} has {side} {found} in saved_model.pb, {wanted} in {CARD}."
+                yield f"{name} has {side} {found} in saved_model.pb, {wanted} in {MODEL_CARD}."
 
 
 def check_warm_up(served: Served, version: Path, card: dict[str, Any]) -> Iterator[str]:
@@ -123,7 +128,7 @@ def check_warm_up(served: Served, version: Path, card: dict[str, Any]) -> Iterat
         yield f"{WARM_UP}, request {count}: {first_line(error)}"
         return
     if count != expected:
-        yield f"{WARM_UP} has {count} requests; {CARD} says {expected}."
+        yield f"{WARM_UP} has {count} requests; {MODEL_CARD} says {expected}."
 
 
 def _answers_alike(served, name, inputs, number):

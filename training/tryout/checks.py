@@ -9,10 +9,8 @@ from grpc import StatusCode
 from PIL import Image
 from tensorflow.core.protobuf import meta_graph_pb2
 
+from tfp_lcma.export_layout import MAX_ROWS
 from tfp_lcma.training.tryout.errors import RequestError, shown
-
-# Rows of one request. A sample's row is eight bytes and may take seconds.
-MAX_ROWS = 1024
 
 
 def check_inputs(

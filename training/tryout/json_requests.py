@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
 
-from tfp_lcma.training.tryout.checks import MAX_ROWS
+from tfp_lcma.export_layout import MAX_ROWS
 from tfp_lcma.training.tryout.errors import RequestError
 
 # The first is an object that names its inputs, rather than one that is binary data.

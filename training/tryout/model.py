@@ -11,6 +11,7 @@ import tensorflow as tf
 from grpc import StatusCode
 from tensorflow.core.protobuf import meta_graph_pb2
 
+from tfp_lcma.export_layout import MODEL_CARD
 from tfp_lcma.training.data.pixels import PixelSettings
 from tfp_lcma.training.tryout.checks import check_inputs
 from tfp_lcma.training.tryout.errors import RequestError, shown
@@ -43,7 +44,7 @@ class ServedModel:
         directory = Path(os.path.abspath(directory))  # a link keeps its own name
         export = latest_version(directory)
         self.name, self.version = directory.name, int(export.name)
-        self.card, self.pixels = _read_card(export / "assets.extra" / "model.json")
+        self.card, self.pixels = _read_card(export / MODEL_CARD)
         try:
             self._served = Served(export)
             for name, inputs in warm_up_requests(export):

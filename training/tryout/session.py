@@ -8,9 +8,9 @@ import tensorflow as tf
 from google.protobuf import message
 from tensorflow_serving.apis import prediction_log_pb2
 
+from tfp_lcma.export_layout import WARM_UP
 from tfp_lcma.training.tryout.quiet import quiet
 
-WARM_UP = "assets.extra/tf_serving_warmup_requests"
 # What TensorFlow lists among the signatures but nobody may ask.
 _OWN = "__saved_model"
 

@@ -1,5 +1,6 @@
 """The check of an exported version names what is damaged, and knows no more than a server."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -38,10 +39,13 @@ def check(path):
     return CliRunner().invoke(command, [str(path)])
 
 
-def forget(version, name):
-    """Takes a file off the list of checksums, so that only its content can tell."""
+def replace(version, name, content):
+    """Replaces a file and its checksum, so that only its content can tell."""
+    (version / name).write_bytes(content)
     lines = (version / SUMS).read_text().splitlines(keepends=True)
-    (version / SUMS).write_text("".join(line for line in lines if not line.endswith(f"{name}\n")))
+    kept = [line for line in lines if not line.endswith(f"{name}\n")]
+    digest = hashlib.sha256(content).hexdigest()
+    (version / SUMS).write_text("".join([*kept, f"{digest}  {name}\n"]))
 
 
 def flip(path, position):
@@ -83,6 +87,25 @@ def test_a_missing_file_is_named(copy, name):
     assert name in result.output
 
 
+@pytest.mark.parametrize("name", ["extra.txt", "variables/.hidden", "assets/link"])
+def test_a_file_that_was_not_exported_is_named(copy, name):
+    (copy / name).parent.mkdir(exist_ok=True)
+    if name.endswith("link"):
+        (copy / name).symlink_to(copy / "nowhere")
+    else:
+        (copy / name).touch()
+    assert f"{name} is not among the files that were exported" in check(copy).output
+
+
+def test_files_are_needed_whether_checksums_list_them_or_not(copy):
+    (copy / SUMS).write_text("")
+    (copy / "saved_model.pb").unlink()
+    result = check(copy.parent / "3")
+    for name in ("variables/variables.index", CARD):
+        assert f"{name} is not among the files that were exported" in result.output
+    assert "saved_model.pb is missing" in result.output
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -93,16 +116,14 @@ def test_a_missing_file_is_named(copy, name):
     ],
 )
 def test_a_card_that_cannot_be_read_is_named(copy, change, message):
-    forget(copy, CARD)
-    (copy / CARD).write_text(change((copy / CARD).read_text()))
+    replace(copy, CARD, change((copy / CARD).read_text()).encode())
     result = check(copy)
     assert result.exit_code == 1
     assert f"{CARD} cannot be read: {message}" in result.output
 
 
 def test_a_model_that_does_not_load_is_named(copy):
-    forget(copy, "saved_model.pb")
-    (copy / "saved_model.pb").write_bytes(b"nothing of the kind")
+    replace(copy, "saved_model.pb", b"nothing of the kind")
     result = check(copy)
     assert result.exit_code == 1
     assert "saved_model.pb does not load into a session" in result.output

@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2, prediction_log_pb2
 
+from tfp_lcma.export_layout import WARM_UP
 from tfp_lcma.training.tryout.model import ServedModel
-from tfp_lcma.training.tryout.session import WARM_UP
 
 SIGNATURES = [
     "serving_default", "log_prob", "event_log_prob", "log_prob_with_seed", "log_prob_float",
