@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from tfp_lcma.export_layout import CHECKSUMS
 from tfp_lcma.training.tryout.versions import latest_version
 
 
@@ -17,7 +18,8 @@ def check(path):
     and asks every warm-up request. Names whatever is wrong.
     """
     try:
-        version = path if (path / "saved_model.pb").exists() else latest_version(path)
+        is_version = any((path / name).exists() for name in ("saved_model.pb", CHECKSUMS))
+        version = path if is_version else latest_version(path)
         from tfp_lcma.training.tryout.check_export import check_version
 
         card = check_version(version)

@@ -100,7 +100,7 @@ def test_a_file_that_was_not_exported_is_named(copy, name):
 def test_files_are_needed_whether_checksums_list_them_or_not(copy):
     (copy / SUMS).write_text("")
     (copy / "saved_model.pb").unlink()
-    result = check(copy.parent / "3")
+    result = check(copy)
     for name in ("variables/variables.index", CARD):
         assert f"{name} is not among the files that were exported" in result.output
     assert "saved_model.pb is missing" in result.output
