@@ -1,9 +1,13 @@
 """`tfp-lcma` and `python -m tfp_lcma`: the command line, or which extra it needs."""
 
+import contextlib
 import importlib.abc
+import importlib.util
 import os
 import sys
+import tempfile
 import warnings
+from typing import Any
 
 
 def main() -> None:
@@ -29,13 +33,48 @@ def main() -> None:
 
 
 class _Announcer(importlib.abc.MetaPathFinder):
-    """Finds nothing, but says that TensorFlow is being imported: that takes seconds."""
+    """Finds TensorFlow, says that it is being imported, which takes seconds, and keeps it quiet."""
 
     def find_spec(self, name, path, target=None):
-        if name == "tensorflow":
-            sys.meta_path.remove(self)
-            print("importing TensorFlow ...", file=sys.stderr, flush=True)
-        return None
+        if name != "tensorflow":
+            return None
+        sys.meta_path.remove(self)
+        print("importing TensorFlow ...", file=sys.stderr, flush=True)
+        spec = importlib.util.find_spec(name)
+        if spec is not None:
+            loader: Any = spec.loader
+            run = loader.exec_module
+
+            def run_quietly(module):
+                with _quiet():
+                    run(module)
+
+            loader.exec_module = run_quietly
+        return spec
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Shows what is written to the standard error, by libraries too, only if the block fails.
+
+    Libraries write of the processor before they have read which messages are wanted.
+    """
+    sys.stderr.flush()
+    shown = os.dup(2)
+    with tempfile.TemporaryFile() as kept:
+        os.dup2(kept.fileno(), 2)
+        said = b""
+        try:
+            yield
+        except Exception:
+            sys.stderr.flush()
+            kept.seek(0)
+            said = kept.read()
+            raise
+        finally:
+            os.dup2(shown, 2)
+            os.close(shown)
+            os.write(2, said)
 
 
 if __name__ == "__main__":

@@ -160,6 +160,11 @@ def real_nvp(
         return FlowChain(flows)
 
     shapes = level_shapes(event_shape, levels, factorization)
+    if shapes[-1][:2] == (1, 1):
+        raise ValueError(
+            f"levels must leave two pixels or more for the last checkerboard; {levels} levels of "
+            f"{tuple(event_shape)} leave one."
+        )
     flows = [level(number, shape) for number, shape in enumerate(shapes)]
     return MultiScale(flows, factorization, exit_prior, memory=memory)
 

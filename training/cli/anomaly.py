@@ -4,11 +4,12 @@ from pathlib import Path
 
 import click
 
-from tfp_lcma.training.cli.given import command_given
+from tfp_lcma.training.cli.given import command_given, given_dataset, in_flags
 from tfp_lcma.training.cli.options import (
     data_options,
     factorization_option,
     recipe_options,
+    settings_options,
     threads_option,
 )
 from tfp_lcma.training.cli.paths import check_folder
@@ -41,6 +42,7 @@ from tfp_lcma.training.recipes.recipe import Recipe
     type=click.Path(path_type=Path),
     help="Where the report goes.  [default: report in the run's folder]",
 )
+@settings_options
 @data_options
 @threads_option
 @click.option("--quiet", is_flag=True, help="Show the report's path only.")
@@ -70,22 +72,25 @@ def anomaly(
     report = check_folder("--report-dir", report_dir or folder / "report")
     recipe = recipe.replaced(steps=steps, pretrain_steps=steps)
 
+    from tfp_lcma.training.runs.threads import use_threads
+
+    use_threads(threads)
+    dataset = given_dataset(
+        recipe, data_dir=data_dir, limit=limit, on_unreadable=on_unreadable, folder=folder
+    )
+
     from tfp_lcma.training.runs.many_models import expect_many_models
     from tfp_lcma.training.runs.progress import Progress
-    from tfp_lcma.training.runs.threads import use_threads
     from tfp_lcma.training.runs.trainer import TrainingFailedError
     from tfp_lcma.training.studies.anomaly.report import write_report
     from tfp_lcma.training.studies.anomaly.study import Study
 
-    use_threads(threads)
     expect_many_models()
     try:
         study = Study(
             recipe=recipe,
             factorization=factorization,
-            dataset=recipe.load_dataset(
-                data_dir=data_dir, limit=limit, on_unreadable=on_unreadable
-            ),
+            dataset=dataset,
             data_dir=data_dir,
             folder=folder,
             count=count,
@@ -95,5 +100,5 @@ def anomaly(
         study.run(range(seeds))
         path = write_report(folder, report)
     except (ValueError, OSError, TrainingFailedError) as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(in_flags(error, recipe)) from error
     click.echo(f"The report is {path}.")

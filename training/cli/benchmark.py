@@ -7,12 +7,18 @@ import click
 from click.core import ParameterSource
 
 from tfp_lcma.registry import check_name
-from tfp_lcma.training.cli.given import given_recipe
+from tfp_lcma.training.cli.given import given_dataset, given_recipe
 from tfp_lcma.training.cli.options import (
+    complete_data,
+    completion,
     data_options,
     threads_option,
 )
 from tfp_lcma.training.cli.paths import check_folder
+from tfp_lcma.training.recipes.compose import model_names
+from tfp_lcma.training.studies.benchmark.cases import ALL_CASES, CASES
+from tfp_lcma.training.studies.benchmark.implementations import IMPLEMENTATIONS
+from tfp_lcma.training.studies.overhead_parts import PARTS
 
 _DEPTHS = "4,8,16,32,64"
 # Options that go with one kind of benchmark, by that kind's flag; without a flag: "".
@@ -39,8 +45,13 @@ _KINDS = {
 @click.option(
     "--cases",
     help="Names, separated by commas: of flows, or of parts with --overheads.  [default: all]",
+    shell_complete=completion(lambda: [*ALL_CASES, *PARTS]),
 )
-@click.option("--implementations", help="Names, separated by commas.  [default: all]")
+@click.option(
+    "--implementations",
+    help="Names, separated by commas.  [default: all]",
+    shell_complete=completion(lambda: IMPLEMENTATIONS),
+)
 @click.option(
     "--rounds",
     type=click.IntRange(1),
@@ -69,8 +80,18 @@ _KINDS = {
     show_default=True,
     help="Seconds that a process may take.",
 )
-@click.option("--data", metavar="NAME|FOLDER|FILE.npz", help="With --overheads: the images.")
-@click.option("--model", metavar="NAME", help="With --overheads: the flow.  [default: real_nvp]")
+@click.option(
+    "--data",
+    metavar="NAME|FOLDER|FILE.npz",
+    help="With --overheads: the images.",
+    shell_complete=complete_data,
+)
+@click.option(
+    "--model",
+    metavar="NAME",
+    help="With --overheads: the flow.  [default: real_nvp]",
+    shell_complete=completion(model_names),
+)
 @click.option(
     "--set",
     "assignments",
@@ -111,9 +132,6 @@ def _libraries(
     say, threads, cases, implementations, rounds, repetitions, timeout, run_dir, report_dir,
     report_only,
 ):  # fmt: skip
-    from tfp_lcma.training.studies.benchmark.cases import ALL_CASES, CASES
-    from tfp_lcma.training.studies.benchmark.implementations import IMPLEMENTATIONS
-
     folder = check_folder("--run-dir", run_dir or Path("runs") / "benchmark")
     report = check_folder("--report-dir", report_dir or folder / "report")
     chosen = _names("--cases", cases, ALL_CASES, list(CASES))
@@ -148,20 +166,23 @@ def _depth(say, threads, depths, batch, width, side, repetitions, run_dir, repor
 
 
 def _overheads(say, threads, cases, rounds, data, model, assignments, **where):
+    if data is None:
+        raise click.UsageError("Give --data with --overheads.")
     recipe = given_recipe(data, model, None, None, assignments)
-    rounds = rounds or 60
+    chosen, rounds = _names("--cases", cases, PARTS, list(PARTS)), rounds or 60
     if rounds < 4:
         raise click.UsageError(f"--rounds must be at least 4 with --overheads; got {rounds}.")
 
-    from tfp_lcma.training.runs.many_models import expect_many_models
     from tfp_lcma.training.runs.threads import use_threads
-    from tfp_lcma.training.studies.overheads import PARTS, overheads
 
-    parts = _names("--cases", cases, PARTS, list(PARTS))
     use_threads(threads)
+    dataset = given_dataset(recipe, **where)
+
+    from tfp_lcma.training.runs.many_models import expect_many_models
+    from tfp_lcma.training.studies.overheads import overheads
+
     expect_many_models()
-    dataset = recipe.load_dataset(**where)
-    click.echo(overheads(recipe, dataset, parts, rounds, say))
+    click.echo(overheads(recipe, dataset, chosen, rounds, say))
 
 
 def _check_options(context, kind):

@@ -5,14 +5,17 @@ from pathlib import Path
 
 import click
 
-from tfp_lcma.training.cli.given import command_given
+from tfp_lcma.training.cli.given import command_given, given_dataset, in_flags
 from tfp_lcma.training.cli.options import (
+    completion,
     data_options,
     recipe_options,
+    settings_options,
     threads_option,
 )
 from tfp_lcma.training.cli.paths import check_folder
 from tfp_lcma.training.recipes.recipe import Recipe
+from tfp_lcma.training.studies.compare.arms import ARMS
 from tfp_lcma.training.studies.compare.comparisons import COMPARISONS
 
 
@@ -31,6 +34,7 @@ from tfp_lcma.training.studies.compare.comparisons import COMPARISONS
 @click.option(
     "--arms",
     help='Names, separated by commas; "" for none.  [default: all that the model allows]',
+    shell_complete=completion(lambda: ARMS),
 )
 @click.option("--steps", type=click.IntRange(1), help="Of every run.  [default: the recipe's]")
 @click.option(
@@ -39,7 +43,12 @@ from tfp_lcma.training.studies.compare.comparisons import COMPARISONS
     show_default=True,
     help="How many (3 stands for 0, 1, 2), or which: 3-5.",
 )
-@click.option("--finalists", default="", help="Arms to evaluate on the test images at the end.")
+@click.option(
+    "--finalists",
+    default="",
+    help="Arms to evaluate on the test images at the end.",
+    shell_complete=completion(lambda: ARMS),
+)
 @click.option(
     "--run-dir",
     type=click.Path(path_type=Path),
@@ -56,6 +65,7 @@ from tfp_lcma.training.studies.compare.comparisons import COMPARISONS
     type=click.IntRange(1),
     help="Steps of pre-training.  [default: half of --steps]",
 )
+@settings_options
 @data_options
 @click.option(
     "--extractor",
@@ -103,20 +113,21 @@ def compare(
     except ValueError as error:
         raise click.UsageError(str(error)) from error
 
+    from tfp_lcma.training.runs.threads import use_threads
+
+    use_threads(threads)
+    where = {"data_dir": data_dir, "limit": limit, "on_unreadable": on_unreadable}
+    dataset = None if report_only else given_dataset(recipe, folder=folder, **where)
+
     from tfp_lcma.training.runs.many_models import expect_many_models
     from tfp_lcma.training.runs.progress import Progress
-    from tfp_lcma.training.runs.threads import use_threads
     from tfp_lcma.training.studies.compare.finalists import read_test
     from tfp_lcma.training.studies.compare.report import write_report
     from tfp_lcma.training.studies.compare.study import Study
 
-    use_threads(threads)
     expect_many_models()
     try:
-        if not report_only:
-            dataset = recipe.load_dataset(
-                data_dir=data_dir, limit=limit, on_unreadable=on_unreadable
-            )
+        if dataset is not None:
             study = Study(
                 comparison=about,
                 recipe=recipe,
@@ -137,7 +148,7 @@ def compare(
             )
         path = write_report(folder, report)
     except (ValueError, OSError) as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(in_flags(error, recipe)) from error
     click.echo(f"The report is {path}.")
 
 

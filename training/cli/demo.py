@@ -35,6 +35,7 @@ _EXPORT = Path("saved_models/digits")
 def demo(steps, pretrain_steps, run_dir, seed):
     """Train two flows on digits, compare their splits, draw and export: a few minutes."""
     check_folder("--run-dir", run_dir)
+    check_folder(str(_EXPORT), _EXPORT)
     from tfp_lcma.training.runs.run import Run
     from tfp_lcma.training.runs.trainer import TrainingFailedError
 

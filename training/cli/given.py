@@ -1,16 +1,16 @@
 """What the options of a command stand for: a recipe, a name, the data, the command itself."""
 
 import os
-import re
 import shlex
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tfp_lcma.registry import check_name, nearest_first
+from tfp_lcma.training.data.file_report import FILES, UnreadableFilesError
 from tfp_lcma.training.recipes.checks import SettingError
 from tfp_lcma.training.recipes.compose import (
     Tables,
@@ -20,8 +20,11 @@ from tfp_lcma.training.recipes.compose import (
     paper_names,
     published,
 )
-from tfp_lcma.training.recipes.recipe import Recipe, flag_of
+from tfp_lcma.training.recipes.recipe import Recipe, flag_of, model_options
 from tfp_lcma.training.recipes.tables import from_tables, overridden, read_toml, recipe_name
+
+if TYPE_CHECKING:
+    from tfp_lcma.training.data import Dataset
 
 DEFAULT_MODEL = "real_nvp"
 
@@ -122,11 +125,42 @@ def command_given(context: click.Context) -> str:
     return shlex.join(words)
 
 
-def in_flags(error: Exception) -> str:
+def given_dataset(recipe: Recipe, folder: Path | None = None, **where: Any) -> "Dataset":
+    """Returns the images of a recipe.
+
+    Commands ask for them before they import what trains: what is missing is named at once.
+
+    Args:
+        recipe: names them.
+        folder: where it is written what became of every file, if some cannot be read.
+        **where: options of `data.load`.
+
+    Raises:
+        click.ClickException: they are not there, cannot be read, or do not fit the recipe.
+    """
+    try:
+        return recipe.load_dataset(**where)
+    except UnreadableFilesError as error:
+        if folder is None:
+            raise click.ClickException(str(error)) from error
+        error.report.write(folder / FILES)
+        raise click.ClickException(
+            f"{error}\nWhat became of every file is in {folder / FILES}."
+        ) from error
+    except (ValueError, OSError) as error:
+        raise click.ClickException(in_flags(error, recipe)) from error
+
+
+def in_flags(error: Exception, recipe: Recipe) -> str:
     """Returns what an error says, the option named where it begins with a Python argument."""
-    return re.sub(
-        r"^(data|image_size|labels|limit)\b", lambda m: f"--{m[0].replace('_', '-')}", str(error)
-    )
+    name, space, rest = str(error).partition(" ")
+    if not rest.startswith(("must ", "of ")):
+        return str(error)
+    if name in ("data", "image_size", "labels", "limit"):
+        name = flag_of(name)
+    elif name in model_options(recipe.model):
+        name = flag_of(f"model.{name}")
+    return name + space + rest
 
 
 def read_config(path: Path) -> tuple[str, Tables]:

@@ -1,7 +1,7 @@
 """Options that commands share."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import click
@@ -12,7 +12,10 @@ from tfp_lcma.training.recipes.compose import data_names, model_names, paper_nam
 
 
 def recipe_options(command: Callable) -> Callable:
-    """Adds what to train on which data; the command gets all of it as one checked `recipe`."""
+    """Adds what to train on which data; the command gets all of it as one checked `recipe`.
+
+    `settings_options` must stand among the command's other options.
+    """
 
     @functools.wraps(command)
     def with_recipe(*arguments, data, model, paper, config, assignments, image_size, **others):
@@ -25,16 +28,13 @@ def recipe_options(command: Callable) -> Callable:
             "--data",
             metavar="NAME|FOLDER|FILE.npz",
             help="Images: a data set's name (`tfp-lcma recipes`), or a path; ./NAME is a path.",
-            shell_complete=lambda context, option, text: [
-                *(name for name in data_names() if name.startswith(text)),
-                *(_paths(text) if text else []),
-            ],
+            shell_complete=complete_data,
         ),
         click.option(
             "--model",
             metavar="NAME",
             help=f"One of {', '.join(model_names())}.  [default: {DEFAULT_MODEL}]",
-            shell_complete=_completion(model_names),
+            shell_complete=completion(model_names),
         ),
         click.option(
             "--image-size",
@@ -42,11 +42,18 @@ def recipe_options(command: Callable) -> Callable:
             metavar="N",
             help="Side that your own images are resized and cropped to.  [default: 32]",
         ),
+    )
+
+
+def settings_options(command: Callable) -> Callable:
+    """Adds what changes or replaces the settings that `recipe_options` put together."""
+    return added(
+        command,
         click.option(
             "--paper",
             metavar="NAME",
             help="Published settings in place of --data and --model, such as cifar10-glow.",
-            shell_complete=_completion(paper_names),
+            shell_complete=completion(paper_names),
         ),
         click.option(
             "--set",
@@ -77,7 +84,7 @@ def factorization_option(default: str) -> Callable[[Callable], Callable]:
         default=default,
         callback=check,
         help="What is factored out early; `tfp-lcma recipes factorizations` lists all.",
-        shell_complete=_completion(lambda: list(FACTORIZATIONS)),
+        shell_complete=completion(lambda: list(FACTORIZATIONS)),
     )
 
 
@@ -130,8 +137,22 @@ def _take_defaults(context: click.Context, option: click.Parameter, path: Path |
     return path
 
 
-def _completion(names: Callable[[], Mapping | list]) -> Callable:
-    return lambda context, option, text: [name for name in names() if name.startswith(text)]
+def completion(names: Callable[[], Iterable[str]]) -> Callable:
+    """Returns what completes names for the shell, of several with commas between the last one."""
+
+    def complete(context, option, text):
+        before, comma, last = text.rpartition(",")
+        return [before + comma + name for name in names() if name.startswith(last)]
+
+    return complete
+
+
+def complete_data(context, option, text) -> list[str]:
+    """Completes a data set's name or, once a letter is there, a path."""
+    return [
+        *(name for name in data_names() if name.startswith(text)),
+        *(_paths(text) if text else []),
+    ]
 
 
 def _paths(text: str) -> list[str]:

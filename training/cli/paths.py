@@ -27,11 +27,27 @@ def check_folder(flag: str, folder: Path) -> Path:
     Raises:
         click.UsageError: it is a file, lies below one, or cannot be written.
     """
+    _check(f"{flag} must be a folder", folder)
+    return folder
+
+
+def check_file(flag: str, file: Path) -> Path:
+    """Returns the path of a file that can be written, its folder made if need be.
+
+    Raises:
+        click.UsageError: it is a folder, lies below a file, or cannot be written.
+    """
+    if file.is_dir():
+        raise click.UsageError(f"{flag} must be a file; {file} is a folder.")
+    _check(f"{flag} must lie in a folder", file.parent)
+    return file
+
+
+def _check(expected: str, folder: Path) -> None:
     for path in (folder, *folder.parents):
         if path.is_dir():
             if not os.access(path, os.W_OK):
-                raise click.UsageError(f"{flag} must be a folder to write to; {path} is not.")
-            return folder
+                raise click.UsageError(f"{expected} to write to; {path} is not.")
+            return
         if path.exists():
-            raise click.UsageError(f"{flag} must be a folder; {path} is a file.")
-    return folder
+            raise click.UsageError(f"{expected}; {path} is a file.")

@@ -3,7 +3,7 @@
 import click
 
 from tfp_lcma.registry import FACTORIZATIONS, FLOW, IMAGES, NOTHING, SEED, TRAINING
-from tfp_lcma.training.cli.options import recipe_options
+from tfp_lcma.training.cli.options import recipe_options, settings_options
 from tfp_lcma.training.recipes.compose import data_names, description, model_names, paper_names
 from tfp_lcma.training.recipes.recipe import Recipe
 from tfp_lcma.training.recipes.tables import to_tables, to_toml
@@ -48,6 +48,7 @@ def factorizations():
 
 @recipes.command(epilog="Example: tfp-lcma recipes show --paper cifar10-glow > mine.toml")
 @recipe_options
+@settings_options
 def show(recipe: Recipe):
     """Show the settings of a model on a data set, as --config takes them."""
     click.echo(to_toml(recipe.name, to_tables(recipe)), nl=False)

@@ -5,17 +5,19 @@ from pathlib import Path
 import click
 
 from tfp_lcma.training.cli.density_options import density_argument, load
+from tfp_lcma.training.cli.paths import check_file, check_folder
 
 
 def _check_output(context, parameter, output: Path) -> Path:
     if output.suffix.lower() in (".png", ".npz"):
         if output.is_dir():
             raise click.BadParameter(f"{output} is a folder; it must be a file, or end otherwise.")
-    elif output.suffix and not output.is_dir():
+        return check_file("--output", output)
+    if output.suffix and not output.is_dir():
         raise click.BadParameter(f"{output} must end in .png or .npz, or be a folder.")
     elif output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise click.BadParameter(f"{output} must be a new folder or an empty one.")
-    return output
+    return check_folder("--output", output)
 
 
 @click.command(epilog="Example: tfp-lcma sample runs/digits -n 64 --temperature 0.8 -o samples.png")

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from tfp_lcma.training.cli.density_options import density_argument, load
+from tfp_lcma.training.cli.paths import check_file, check_folder
 
 # Files that the last line names.
 _SHOWN = 3
@@ -44,6 +45,9 @@ def score(folder, images, output, maps, draws, label):
     complexity-corrected score, which is the bits less those of a PNG file; its rank by that, 1 the
     most anomalous; and, of a file that cannot be read, why.
     """
+    check_file("--output", output)
+    if maps is not None:
+        check_folder("--maps", maps)
     try:
         files = list(_found(images))
     except OSError as error:

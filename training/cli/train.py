@@ -4,11 +4,12 @@ from pathlib import Path
 
 import click
 
-from tfp_lcma.training.cli.given import in_flags
+from tfp_lcma.training.cli.given import given_dataset, in_flags
 from tfp_lcma.training.cli.options import (
     data_options,
     factorization_option,
     recipe_options,
+    settings_options,
     threads_option,
 )
 from tfp_lcma.training.cli.paths import check_export_dir, check_folder
@@ -44,13 +45,14 @@ Examples:
     "saved_models/DATA-MODEL]",
 )
 @click.option("--no-export", is_flag=True, help="Write no SavedModel.")
+@click.option("--seed", default=0, help="Of weights, batches and noise.")
+@settings_options
 @click.option(
     "--init-from",
     metavar="RUN",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Start from the weights, and the split, of another run of the same flow.",
 )
-@click.option("--seed", default=0, help="Of weights, batches and noise.")
 @data_options
 @threads_option
 @click.option(
@@ -93,21 +95,17 @@ def train(
     if not no_export:
         export = check_export_dir(export_dir or Path("saved_models") / recipe.name)
 
-    from tfp_lcma.training.data.file_report import FILES, UnreadableFilesError
     from tfp_lcma.training.runs.threads import use_threads
 
     use_threads(threads)
-    try:
-        # Images that are missing are named before TensorFlow is imported.
-        dataset = recipe.load_dataset(
-            data_dir=data_dir, limit=limit, labels=labels, on_unreadable=on_unreadable
-        )
-    except UnreadableFilesError as error:
-        listed = folder / FILES
-        error.report.write(listed)
-        raise click.ClickException(f"{error}\nWhat became of every file is in {listed}.") from error
-    except (ValueError, OSError) as error:
-        raise click.ClickException(in_flags(error)) from error
+    dataset = given_dataset(
+        recipe,
+        data_dir=data_dir,
+        limit=limit,
+        labels=labels,
+        on_unreadable=on_unreadable,
+        folder=folder,
+    )
 
     from tfp_lcma.training.runs.progress import Progress
     from tfp_lcma.training.runs.run import Run
@@ -128,7 +126,7 @@ def train(
         )
         metrics = run.execute(dataset)
     except (ValueError, OSError, TrainingFailedError) as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(in_flags(error, recipe)) from error
     test = metrics["test"]
     if labels:
         right = metrics["classification"]

@@ -10,7 +10,12 @@ from typing import NamedTuple
 import click
 import numpy as np
 
-from tfp_lcma.training.cli.options import data_options, recipe_options, threads_option
+from tfp_lcma.training.cli.options import (
+    data_options,
+    recipe_options,
+    settings_options,
+    threads_option,
+)
 
 
 class LevelDrift(NamedTuple):
@@ -36,6 +41,7 @@ class LevelDrift(NamedTuple):
     help="Keras file of a model that was trained on the recipe's images.",
 )
 @click.option("--batch", type=click.IntRange(1), default=64, help="Validation images.")
+@settings_options
 @data_options
 @threads_option
 def main(recipe, keras_file, batch, data_dir, limit, on_unreadable, threads):

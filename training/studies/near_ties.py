@@ -8,7 +8,12 @@ from pathlib import Path
 import click
 import numpy as np
 
-from tfp_lcma.training.cli.options import data_options, recipe_options, threads_option
+from tfp_lcma.training.cli.options import (
+    data_options,
+    recipe_options,
+    settings_options,
+    threads_option,
+)
 
 _BATCH = 250
 
@@ -25,6 +30,7 @@ _BATCH = 250
 @click.option(
     "--one-by-one", type=click.IntRange(0), default=10_000, help="Of these also alone in a batch."
 )
+@settings_options
 @data_options
 @threads_option
 def main(recipe, keras_file, count, one_by_one, data_dir, limit, on_unreadable, threads):

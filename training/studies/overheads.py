@@ -20,10 +20,12 @@ from tfp_lcma.factorizations import (
     RandomInBlock,
 )
 from tfp_lcma.priors import ChannelAutoregressive, ConditionalGaussian, ExitPrior
+from tfp_lcma.registry import load
 from tfp_lcma.training.data import Dataset
 from tfp_lcma.training.data.batches import batches
 from tfp_lcma.training.recipes.recipe import Recipe
 from tfp_lcma.training.reports.tables import markdown
+from tfp_lcma.training.studies.overhead_parts import PARTS
 from tfp_lcma.training.studies.timing import Calls, collecting, ratios, ready_model
 from tfp_lcma.training.tryout.session import Served
 from tfp_lcma.validation import check_images
@@ -50,7 +52,7 @@ def overheads(
     """
     rows = []
     for part in parts:
-        for calls in PARTS[part](recipe, dataset):
+        for calls in load(PARTS[part])(recipe, dataset):
             reference = next(iter(calls))
             say(f"{part}: {rounds} rounds beside {reference} ...")
             for name, found in ratios(calls, rounds).items():
@@ -62,11 +64,12 @@ def overheads(
     return f"{about}\n\n{markdown(heads, rows)}"
 
 
-def _collecting(recipe: Recipe, dataset: Dataset) -> Iterator[Calls]:
+def collecting_statistics(recipe: Recipe, dataset: Dataset) -> Iterator[Calls]:
+    """Times collecting statistics beside a step of the pre-training."""
     yield collecting(recipe, dataset)
 
 
-def _online_splits(recipe: Recipe, dataset: Dataset) -> Iterator[Calls]:
+def online_splits(recipe: Recipe, dataset: Dataset) -> Iterator[Calls]:
     """Times a step of a split that is chosen while training, before and after it is settled."""
     online = OnlineLikelihoodContribution((_NEVER,))
     drawing, model = lcma.OnlineSplit(), ready_model(recipe, dataset, online)
@@ -85,19 +88,19 @@ def _online_splits(recipe: Recipe, dataset: Dataset) -> Iterator[Calls]:
     }
 
 
-def _shuffles(recipe: Recipe, dataset: Dataset) -> Iterator[Calls]:
+def shuffles(recipe: Recipe, dataset: Dataset) -> Iterator[Calls]:
     """Times a step and sampling with entropy-informed shuffles before the channel split."""
-    shuffles: dict[str, Factorization] = {
+    splits: dict[str, Factorization] = {
         _AGAIN: Channel(),
         **{f"{name} shuffle": EntropyInformed(name) for name in ("invariant", "frozen")},
         "coupling shuffle": EntropyInformed("coupling"),
     }
     for first, call in (("a step, no shuffle", _step), ("sampling, no shuffle", _sample)):
-        split = {first: Channel(), **shuffles}
-        yield {name: call(recipe, dataset, which) for name, which in split.items()}
+        group = {first: Channel(), **splits}
+        yield {name: call(recipe, dataset, split) for name, split in group.items()}
 
 
-def _exits(recipe: Recipe, dataset: Dataset) -> Iterator[Calls]:
+def exits(recipe: Recipe, dataset: Dataset) -> Iterator[Calls]:
     """Times sampling under exit priors, on the channel split."""
     levels = range(recipe.levels)
     published = ChannelAutoregressive(
@@ -117,7 +120,7 @@ def _exits(recipe: Recipe, dataset: Dataset) -> Iterator[Calls]:
     }
 
 
-def _batching(recipe: Recipe, dataset: Dataset) -> Iterator[Calls]:
+def batching(recipe: Recipe, dataset: Dataset) -> Iterator[Calls]:
     """Times what a step waits for its batch."""
     made = batches(
         dataset.train.images,
@@ -134,7 +137,7 @@ def _batching(recipe: Recipe, dataset: Dataset) -> Iterator[Calls]:
     }
 
 
-def _validation(recipe: Recipe, dataset: Dataset) -> Iterator[Calls]:
+def validation(recipe: Recipe, dataset: Dataset) -> Iterator[Calls]:
     """Times the check of a batch's values, and a look at the validation split."""
     model = ready_model(recipe, dataset, RandomInBlock())
     batch = dataset.train.images[: recipe.batch_size]
@@ -148,7 +151,7 @@ def _validation(recipe: Recipe, dataset: Dataset) -> Iterator[Calls]:
     }
 
 
-def _serving(recipe: Recipe, dataset: Dataset) -> Iterator[Calls]:
+def serving(recipe: Recipe, dataset: Dataset) -> Iterator[Calls]:
     """Times `log_prob` of an export in a session beside the Keras model's own."""
     images = dataset.train.images[: recipe.batch_size]
     model = ready_model(recipe, dataset, RandomInBlock())
@@ -166,17 +169,6 @@ def _serving(recipe: Recipe, dataset: Dataset) -> Iterator[Calls]:
             "predict_on_batch of the Keras model": lambda: model.predict_on_batch(images),
             "exported, compiled by XLA, in a session": served(jit_compile=True),
         }
-
-
-PARTS: dict[str, Callable[[Recipe, Dataset], Iterator[Calls]]] = {
-    "collecting": _collecting,
-    "online-splits": _online_splits,
-    "shuffles": _shuffles,
-    "exits": _exits,
-    "batching": _batching,
-    "validation": _validation,
-    "serving": _serving,
-}
 
 
 def _step(recipe: Recipe, dataset: Dataset, factorization: Factorization) -> Callable[[], Any]:

@@ -31,7 +31,7 @@ def test_help_explains_every_option():
         (("--data", "digits"), "--data goes with --overheads"),
         (("--depth", "--cases", "glow"), "--cases goes with neither flag or --overheads"),
         (("--depth", "--depths", "4,x"), "--depths must be numbers"),
-        (("--overheads",), "Give --data"),
+        (("--overheads",), "Give --data with --overheads"),
         (("--overheads", "--data", "digits", "--rounds", "2"), "--rounds must be at least 4"),
         (("--overheads", "--data", "digits", "--cases", "exit"), "--cases must be one of exits, "),
         (("--cases", "glow,nonsense"), "--cases must be one of "),

@@ -80,6 +80,9 @@ print(json.dumps([codes, sorted(heavy & set(sys.modules))]))
         ["export", str(tmp_path)],
         ["sample", str(tmp_path)],
         ["compare", "--data", "digits", "--arms", "lmca"],
+        ["benchmark", "--cases", "glwo"],
+        ["benchmark", "--implementations", "uors"],
+        ["benchmark", "--overheads", "--data", "digits", "--cases", "exit"],
         ["anomaly", "--data", "digits", "--seeds", "0"],
         ["serve", str(tmp_path / "nowhere")],
         ["check", str(tmp_path / "nowhere")],
@@ -106,6 +109,31 @@ main()
     assert "click" in line and 'pip install "tfp_lcma[training]"' in line
 
 
+@pytest.mark.parametrize(
+    ("then", "fails"), [("", False), ("raise ImportError('No library.')", True)]
+)
+def test_what_tensorflow_says_while_it_is_imported_is_shown_only_if_that_fails(
+    tmp_path, then, fails
+):
+    noise = "import os\nos.write(2, b'The processor is this one.\\n')\n"
+    (tmp_path / "tensorflow.py").write_text(noise + then)
+    code = """
+import sys
+from tfp_lcma.__main__ import main
+sys.path.insert(0, sys.argv.pop())
+sys.argv[1:] = ["--version"]
+try:
+    main()
+except SystemExit:
+    import tensorflow
+"""
+    process = fresh(code, str(tmp_path))
+    first, *others = process.stderr.splitlines()
+    assert first == "importing TensorFlow ..."
+    assert (process.returncode, bool(others)) == (int(fails), fails)
+    assert ("The processor is this one." in others) == fails
+
+
 def test_a_warning_is_a_sentence(monkeypatch):
     # Put back by pytest, which formats its own warnings by it.
     monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
@@ -126,9 +154,13 @@ def test_the_shell_completes_names(monkeypatch):
         "tfp-lcma train --paper cifar10-g": {"cifar10-glow"},
         "tfp-lcma train --factorization haar-": {"haar-vertical", "haar-diagonal"},
         "tfp-lcma train --data photos": {"photos16", "photos32", "photos64"},
+        "tfp-lcma benchmark --overheads --data photos6": {"photos64"},
+        "tfp-lcma compare --arms lcma,haar-": {"lcma,haar-vertical", "lcma,haar-diagonal"},
+        "tfp-lcma benchmark --cases glow-size-1": {"glow-size-16"},
+        "tfp-lcma benchmark --implementations ours,tf": {"ours,tfp", "ours,tfp-xla"},
     }.items():
         monkeypatch.setenv("COMP_WORDS", words)
         monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
         result = CliRunner().invoke(group, [], prog_name="tfp-lcma")
-        completed = {line.split(",")[1] for line in result.output.splitlines()}
+        completed = {line.split(",", 1)[1] for line in result.output.splitlines()}
         assert completed == expected, words

@@ -9,6 +9,7 @@ from tfp_lcma.training.cli.options import (
     data_options,
     factorization_option,
     recipe_options,
+    settings_options,
 )
 from tfp_lcma.training.cli.paths import check_folder
 from tfp_lcma.training.recipes import load_recipe
@@ -18,6 +19,7 @@ from tfp_lcma.training.recipes.tables import write_recipe
 @click.command
 @recipe_options
 @factorization_option("lcma")
+@settings_options
 @data_options
 @click.option("--seed", default=0)
 @click.option("--quiet", is_flag=True)

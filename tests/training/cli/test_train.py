@@ -43,6 +43,8 @@ def test_help_explains_every_option():
         (("--data", "digits", "--set", "width"), "--set must be KEY=VALUE"),
         (("--data", "digits", "--set", "training.l2=x"), "--set training.l2 must be a number; got"),
         (("--data", "digits", "--set", "model.levels=6"), "cannot have 6 levels"),
+        (("--data", "digits", "--set", "model.levels=4"), "--set model.levels must leave two pix"),
+        (("--data", "digits", "--set", "model.normalization=no"), "--set model.normalization must"),
         (("--data", "digits", "--image-size", "9"), "--image-size of digits must be 8; got 9"),
         (("--data", "photos16", "--labels"), "--labels must be left out: photos16 has no classes"),
     ],
@@ -57,7 +59,8 @@ def test_bad_arguments_are_named_in_one_line(tmp_path, arguments, message):
 def test_missing_data_says_how_to_get_it(tmp_path):
     result = call("--data", "cifar10", "--data-dir", str(tmp_path))
     assert result.exit_code == 1
-    assert "cifar10" in result.output
+    assert "data set 'cifar10' is not prepared" in result.output
+    assert "--data set" not in result.output
     assert "download" in result.output
 
 

@@ -5,8 +5,10 @@ import tensorflow as tf
 
 from tests.toys import tiny_flow
 from tests.training.tiny import tiny_dataset, tiny_recipe
+from tfp_lcma.registry import load
 from tfp_lcma.training.recipes import Recipe
 from tfp_lcma.training.studies import overheads as study
+from tfp_lcma.training.studies.overhead_parts import PARTS
 from tfp_lcma.training.studies.timing import Ratio
 
 
@@ -32,24 +34,22 @@ def test_table_has_the_ratio_of_every_call_to_the_first_of_its_group(monkeypatch
         assert rounds == 4
         return {name: Ratio(1.5, 1.25, 2.0) for name in list(calls)[1:]}
 
-    monkeypatch.setitem(study.PARTS, "part", part)
+    monkeypatch.setattr(study, "exits", part)
     monkeypatch.setattr(study, "ratios", ratios)
     said = []
-    table = study.overheads(tiny_recipe(), tiny_dataset(), ["part"], 4, said.append)
+    table = study.overheads(tiny_recipe(), tiny_dataset(), ["exits"], 4, said.append)
     rows = [[c.strip() for c in line.strip("|").split("|")] for line in table.splitlines()[4:]]
     numbers = ["1.500", "1.250 to 2.000"]
     assert rows == [
-        ["part", "second", "first", *numbers],
-        ["part", "again", "other first", *numbers],
+        ["exits", "second", "first", *numbers],
+        ["exits", "again", "other first", *numbers],
     ]
     assert len(said) == 2
 
 
-@pytest.mark.parametrize(
-    "part", ["collecting", "online-splits", "shuffles", "exits", "batching", "validation"]
-)
+@pytest.mark.parametrize("part", [part for part in PARTS if part != "serving"])
 def test_every_part_can_be_called(part, eager):
-    for calls in study.PARTS[part](tiny_recipe(), tiny_dataset(16)):
+    for calls in load(PARTS[part])(tiny_recipe(), tiny_dataset(16)):
         assert len(calls) > 1
         for call in calls.values():
             call()
@@ -67,7 +67,7 @@ def test_exports_are_timed_beside_the_model(monkeypatch):
 
     monkeypatch.setattr(study.lcma, "export_saved_model", once)
     monkeypatch.setattr(Recipe, "build_flow", lambda r, shape, split: tiny_flow(shape, 2, split))
-    (calls,) = study.PARTS["serving"](tiny_recipe(), tiny_dataset(16))
+    (calls,) = load(PARTS["serving"])(tiny_recipe(), tiny_dataset(16))
     score, *others = (call() for call in calls.values())
     for other in others:
         assert other == pytest.approx(score, rel=1e-5)

@@ -1,8 +1,10 @@
 """What is timed: architectures and batches that every implementation builds alike."""
 
 import dataclasses
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,11 +37,13 @@ class Case:
         """Height, width and channels of an image."""
         return self.side, self.side, self.channels
 
-    def images(self) -> np.ndarray:
+    def images(self) -> "np.ndarray":
         """Returns the batch, `[batch, height, width, channels]`, in the flows' own domain.
 
         Standard normal numbers: no flow learns anything from them, and none runs away.
         """
+        import numpy as np
+
         shape = (self.batch, *self.event_shape)
         return np.random.default_rng(0).standard_normal(shape, np.float32)
 

@@ -7,9 +7,12 @@ import dataclasses
 import importlib
 import importlib.metadata
 import importlib.util
+from typing import TYPE_CHECKING
 
 from tfp_lcma.training.studies.benchmark.cases import Case
-from tfp_lcma.training.studies.benchmark.contender import Contender
+
+if TYPE_CHECKING:
+    from tfp_lcma.training.studies.benchmark.contender import Contender
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Implementation:
         """Imports everything it needs and returns its module."""
         return importlib.import_module(self.module)
 
-    def build(self, case: Case, threads: int) -> Contender:
+    def build(self, case: Case, threads: int) -> "Contender":
         """Returns the case's model, ready to be called.
 
         Args:
