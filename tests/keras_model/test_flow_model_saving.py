@@ -172,3 +172,9 @@ def test_a_multi_scale_flow_is_rebuilt_from_its_live_configuration(fresh):
     flow = fresh.flow
     rebuilt = type(flow).from_config(flow.get_config())
     np.testing.assert_array_equal(rebuilt.exit_map, flow.exit_map)
+
+
+def test_exporting_as_keras_does_says_what_exports_a_flow(tmp_path):
+    with pytest.raises(ValueError, match=r"tfp_lcma\.export_saved_model\(model, '.*/served'\)"):
+        tiny_model().export(tmp_path / "served")
+    assert not list(tmp_path.iterdir())

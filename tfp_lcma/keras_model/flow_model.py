@@ -216,6 +216,17 @@ class FlowModel(Questions, Steps):
         images, condition = self._batch(Parts(x)).rows
         return super().predict_on_batch(images if condition is None else (images, condition))
 
+    def export(self, filepath, *args, **kwargs):
+        """Refuses, since Keras would export the log-densities of `call` alone.
+
+        Raises:
+            ValueError: Always; `tfp_lcma.export_saved_model` exports densities, samples and latents.
+        """
+        raise ValueError(
+            f"model.export() does not export a flow; tfp_lcma.export_saved_model(model, "
+            f"{str(filepath)!r}) does, with densities, samples and latents as signatures."
+        )
+
     # Before training and before inference.
 
     def initialize(
