@@ -75,6 +75,9 @@ class OnePassBijector(tfp.bijectors.Bijector):
     def _inverse_event_shape_tensor(self, output_shape):
         return tf.constant(self.latent_shape)
 
+    def __getitem__(self, slices):
+        raise ValueError("A flow has no batch of parameters to take a slice of; got one.")
+
     @classmethod
     def _parameter_properties(cls, dtype, num_classes=None):
         return {}

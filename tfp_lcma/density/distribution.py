@@ -14,9 +14,10 @@ from tfp_lcma.bijectors.flow_bijector import (
     unconverted,
 )
 from tfp_lcma.bijectors.log_det import NoLogDet
+from tfp_lcma.density.composite import ShowsFlow
 
 
-class FlowDistribution(tfd.TransformedDistribution):
+class FlowDistribution(tfd.TransformedDistribution, metaclass=ShowsFlow):
     """A `tfd.TransformedDistribution` over N(0, I) that knows the parts of its log-density.
 
     ```none
@@ -46,6 +47,12 @@ class FlowDistribution(tfd.TransformedDistribution):
         latent_shape = bijector.inverse_event_shape(bijector.event_shape)
         noise = tfd.Sample(tfd.Normal(tf.zeros((), dtype), tf.ones((), dtype)), latent_shape)
         super().__init__(noise, bijector, parameters=parameters, name=name)
+
+    def __getitem__(self, slices):
+        raise ValueError(
+            "A FlowDistribution has no batch of distributions to take a slice of; got one. For a "
+            "batch use tfd.BatchBroadcast or tfd.Sample."
+        )
 
     def __reduce__(self):
         return _from_parameters, (type(self), dict(self.parameters))
