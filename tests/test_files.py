@@ -136,6 +136,14 @@ def test_files_and_folders_are_written_to_another_file_system_and_read_from_it()
         read_bytes("ram://files/none")
 
 
+def test_a_file_in_another_file_system_is_replaced():
+    for text in ("long text", "short"):
+        with written_whole("ram://replaced/file.txt") as temporary:
+            temporary.write_text(text)
+    assert read_bytes("ram://replaced/file.txt") == b"short"
+    assert names_in("ram://replaced") == ["file.txt"]
+
+
 def test_a_failure_leaves_nothing_in_another_file_system():
     with pytest.raises(RuntimeError), written_whole("ram://failed/file.txt") as temporary:
         temporary.write_text("half")

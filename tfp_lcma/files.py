@@ -120,7 +120,10 @@ def copy_out(source: Path, place: str, last: str | None = None) -> None:
         for path in sorted(files, key=lambda path: (path.name == last, path)):
             target = place if path == source else f"{place}/{path.relative_to(source).as_posix()}"
             tf.io.gfile.makedirs(target.rpartition("/")[0])
-            tf.io.gfile.copy(os.fspath(path), target, overwrite=True)
+            # So that nobody sees a file halfway.
+            temporary = f"{target}.{uuid.uuid4().hex[:8]}.tmp"
+            tf.io.gfile.copy(os.fspath(path), temporary)
+            tf.io.gfile.rename(temporary, target, overwrite=True)
     except tf.errors.OpError as error:
         raise OSError(f"{place} cannot be written: {error.message}") from error
 

@@ -11,6 +11,7 @@ import click
 
 from tfp_lcma.registry import check_name, nearest_first
 from tfp_lcma.training.data.file_report import FILES, UnreadableFilesError
+from tfp_lcma.training.data.places import find_place
 from tfp_lcma.training.recipes.checks import SettingError
 from tfp_lcma.training.recipes.compose import (
     Tables,
@@ -84,9 +85,19 @@ def data_source(value: str) -> str:
     """
     if value in data_names():
         return value
-    path = Path(value).expanduser()
-    if path.is_dir() or (path.suffix == ".npz" and path.is_file()):
+    try:
+        value.encode()
+        path = find_place(value, "--data")
+    except UnicodeEncodeError as error:
+        raise click.UsageError(
+            "--data must be a path in UTF-8, which recipe.toml can hold; rename the folder, or link "
+            f"to it; got {value!r}."
+        ) from error
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    if path is not None:
         return str(path) if os.sep in str(path) else os.path.join(os.curdir, str(path))
+    path = Path(value).expanduser()
     if os.sep in value or path.suffix:
         found = "is a file" if path.exists() else "does not exist"
         raise click.UsageError(

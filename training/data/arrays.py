@@ -1,14 +1,16 @@
 """Images in a NumPy file."""
 
+import io
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from tfp_lcma.files import read_bytes
 from tfp_lcma.training.data.split import Dataset, Split
 
 
-def load_arrays(file: Path, *, seed: int = 0, limit: int | None = None) -> Dataset:
+def load_arrays(file: Path | str, *, seed: int = 0, limit: int | None = None) -> Dataset:
     """Returns the images of a .npz file in random order: 80% train, 10% validation, 10% test.
 
     ```python
@@ -16,8 +18,8 @@ def load_arrays(file: Path, *, seed: int = 0, limit: int | None = None) -> Datas
     ```
 
     Args:
-        file: Holds `images`, uint8 `[n, height, width, channels]`, and perhaps `labels`, whole
-            numbers `[n]` from 0.
+        file: A local path, or text like `gs://bucket/images.npz`. It holds `images`, uint8
+            `[n, height, width, channels]`, and perhaps `labels`, whole numbers `[n]` from 0.
         seed: Of the order: another number is another split.
         limit: Keeps at most this many images on each side.
 
@@ -28,7 +30,7 @@ def load_arrays(file: Path, *, seed: int = 0, limit: int | None = None) -> Datas
         ValueError: If the file holds no such arrays, or fewer than 3 images.
     """
     try:
-        with np.load(file) as arrays:
+        with np.load(file if isinstance(file, Path) else io.BytesIO(read_bytes(file))) as arrays:
             images = arrays["images"]
             labels = arrays.get("labels")
     except (OSError, EOFError, LookupError, TypeError, ValueError, zipfile.BadZipFile) as error:
@@ -48,4 +50,4 @@ def load_arrays(file: Path, *, seed: int = 0, limit: int | None = None) -> Datas
     order = np.random.RandomState(seed).permutation(len(whole))
     tenth = max(1, len(whole) // 10)
     members = np.split(order, [-2 * tenth, -tenth])
-    return Dataset(file.stem, *(whole.take(rows[:limit]) for rows in members))
+    return Dataset(Path(file).stem, *(whole.take(rows[:limit]) for rows in members))

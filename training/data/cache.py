@@ -16,7 +16,7 @@ import numpy as np
 import PIL
 from tqdm import tqdm
 
-from tfp_lcma.files import temporary_sibling, written_whole
+from tfp_lcma.files import read_bytes, temporary_sibling, within, written_whole
 from tfp_lcma.training.data.pixels import PixelSettings, UnreadableImageError, read_pixels
 
 # Another number where `read_pixels` makes other pixels of the same file.
@@ -60,7 +60,7 @@ class _Kept(NamedTuple):
 
 
 def read_folder(
-    folder: Path, names: Sequence[str], settings: PixelSettings, request: str = ""
+    folder: Path | str, names: Sequence[str], settings: PixelSettings, request: str = ""
 ) -> tuple[np.ndarray, dict[str, str]]:
     """Returns the pixels of files, and what is wrong with those that cannot be read.
 
@@ -72,7 +72,7 @@ def read_folder(
     On a terminal, what takes longer than two seconds shows how far it is.
 
     Args:
-        folder: Of the files.
+        folder: Of the files; text like `gs://bucket/folder` if it is in another file system.
         names: Relative to it, in the order of the result.
         settings: What is made of a file.
         request: Tells apart calls for the same folder and settings whose results are kept side
@@ -82,11 +82,12 @@ def read_folder(
         uint8 `[n, height, width, channels]`, rows for readable files only; and the fault of each
         other one.
     """
-    asked = [str(folder.resolve()), settings.to_config(), request, _VERSION, PIL.__version__]
+    place = str(folder.resolve()) if isinstance(folder, Path) else folder
+    asked = [place, settings.to_config(), request, _VERSION, PIL.__version__]
     slot = cache_folder() / "images" / f"{_digest(asked)}.json"
     kept = _load(slot, settings)
     if list(kept.files) == list(names) and all(
-        _state(folder / name) == file[:3] for name, file in kept.files.items()
+        _UNKNOWN != _state(within(folder, name)) == file[:3] for name, file in kept.files.items()
     ):
         return kept.result()
     files: dict[str, _File] = {}
@@ -100,7 +101,7 @@ def read_folder(
 
 
 def _read(
-    folder: Path,
+    folder: Path | str,
     names: Sequence[str],
     settings: PixelSettings,
     kept: _Kept,
@@ -110,15 +111,17 @@ def _read(
     rows, start = kept.rows(), time.time_ns()
 
     def read(name: str) -> tuple[_File, np.ndarray | None]:
-        path, state = folder / name, _state(folder / name)
+        path = within(folder, name)
+        state = _state(path)
         known = kept.files.get(name)
-        digest = known.digest if known is not None and known[:3] == state else _contents(path)
+        unchanged = known is not None and known[:3] == state != _UNKNOWN
+        digest = known.digest if unchanged else _contents(path)
         fault, pixels, lasting = None, None, True
         if digest in rows:
             pixels = kept.images[rows[digest]]
         else:
             try:
-                pixels = read_pixels(path, settings)
+                pixels = _pixels(path, settings)
             except UnreadableImageError as error:
                 fault, cause = error.reason, error.__cause__
                 # The machine's fault, not the file's.
@@ -176,25 +179,46 @@ def _load(slot: Path, settings: PixelSettings) -> _Kept:
         return _Kept({}, np.empty((0, *_shape(settings)), np.uint8))
 
 
-def _state(path: Path) -> tuple[int, int, int]:
+def _state(path: Path | str) -> tuple[int, int, int]:
     """Returns a file's size and times."""
+    if isinstance(path, Path):
+        try:
+            found = path.stat()
+        except OSError:
+            return _UNKNOWN
+        return found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    import tensorflow as tf
+
     try:
-        found = path.stat()
-    except OSError:
+        found = tf.io.gfile.stat(path)
+    except tf.errors.OpError:
         return _UNKNOWN
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    times = (found.mtime_nsec, found.mtime_nsec)
+    return (found.length, *times) if found.mtime_nsec else _UNKNOWN
 
 
-def _contents(path: Path) -> str:
+def _contents(path: Path | str) -> str:
     """Returns the digest of a file's contents; none if it has none that can be read."""
     try:
+        if not isinstance(path, Path):
+            return hashlib.sha256(read_bytes(path)).hexdigest()
         # Opening a pipe would wait for its other end.
-        if not path.is_file():
-            return ""
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        if path.is_file():
+            with path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
-        return ""
+        pass
+    return ""
+
+
+def _pixels(path: Path | str, settings: PixelSettings) -> np.ndarray:
+    if isinstance(path, Path):
+        return read_pixels(path, settings)
+    try:
+        contents = read_bytes(path)
+    except OSError as error:
+        raise UnreadableImageError(f"image {path!r}", str(error)) from error
+    return read_pixels(contents, settings)
 
 
 def _shape(settings: PixelSettings) -> tuple[int, int, int]:

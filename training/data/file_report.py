@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import os
+import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -25,7 +26,7 @@ class FileReport:
         passed_over: Why a file was not even tried.
     """
 
-    folder: Path
+    folder: Path | str
     read: Mapping[str, str]
     unreadable: Mapping[str, str]
     passed_over: Mapping[str, str]
@@ -78,4 +79,7 @@ def named(files: Iterable[str] | Mapping[str, str]) -> str:
 
 def shown(name: str) -> str:
     """Returns a file's name as one line that can be printed anywhere, whatever is in it."""
-    return name if name.isprintable() else repr(name)[1:-1]
+    return "".join(
+        repr(c)[1:-1] if unicodedata.category(c)[0] == "C" or c in "\u2028\u2029" else c
+        for c in name
+    )

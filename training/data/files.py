@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from tfp_lcma.files import located
 from tfp_lcma.training.data.pixels import PixelSettings, UnreadableImageError, read_pixels
 
 ImageFile = str | os.PathLike[str] | bytes
@@ -41,20 +42,25 @@ def find_images(folder: str | os.PathLike[str]) -> Found:
 
     The order is that of the names in their composed form (NFC), the same on every machine.
 
+    Args:
+        folder: A local one, or text like `gs://bucket/folder`.
+
     Raises:
         OSError: If the folder itself cannot be read.
+        ValueError: If TensorFlow knows no such file system.
     """
-    found = Found([], [], {})
+    found, top = Found([], [], {}), located(folder, "folder")
 
-    def relative(*parts: str) -> str:
-        return Path(*parts).relative_to(folder).as_posix()
+    def relative(place: str, name: str = "") -> str:
+        return f"{place}/{name}".removeprefix(str(top)).strip("/")
 
     def note(error: OSError) -> None:
-        if Path(error.filename) == Path(folder):
+        if not relative(error.filename):
             raise error
         found.closed[relative(error.filename)] = error.strerror or str(error)
 
-    for place, folders, files in os.walk(folder, onerror=note):
+    walk = os.walk(top, onerror=note) if isinstance(top, Path) else _walk(top)
+    for place, folders, files in walk:
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
             suffix = os.path.splitext(name)[1].lower()
@@ -66,6 +72,19 @@ def find_images(folder: str | os.PathLike[str]) -> Found:
     for names in (found.images, found.passed_over):
         names.sort(key=composed)
     return found
+
+
+def _walk(folder: str) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Yields what `os.walk` does, of a folder in another file system."""
+    import tensorflow as tf
+
+    try:
+        for place, folders, files in tf.io.gfile.walk(folder):
+            # Object stores mark folders by a slash.
+            folders[:] = [name.rstrip("/") for name in folders]
+            yield place, folders, files
+    except tf.errors.OpError as error:
+        raise OSError(f"{folder} cannot be searched: {error.message}") from error
 
 
 def composed(name: str) -> bytes:

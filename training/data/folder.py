@@ -25,7 +25,7 @@ ON_UNREADABLE = ("stop", "skip")
 
 
 def load_folder(
-    folder: Path,
+    folder: Path | str,
     image_size: int | None,
     *,
     labels: bool = False,
@@ -45,8 +45,9 @@ def load_folder(
     `tfp_lcma.training.data.cache`.
 
     Args:
-        folder: Searched with its subfolders for files ending in `SUFFIXES`; what is hidden is
-            left out, and images of other kinds are named in a warning.
+        folder: A local one, or text like `gs://bucket/folder`; searched with its subfolders for
+            files ending in `SUFFIXES`; what is hidden is left out, and images of other kinds are
+            named in a warning.
         image_size: Side of the square in pixels; see `PixelSettings` for how a file is made it.
         labels: Whether the subfolders (of each side, where the folder is split) are classes,
             numbered in the order of their names.
@@ -102,7 +103,9 @@ def load_folder(
         numbers = classes and np.array([classes.index(_class(inner)) for inner in names.values()])
         splits.append(Split(own, labels=numbers))
     class_names = classes and tuple(classes)
-    return Dataset(folder.resolve().name, *splits, class_names=class_names, files=report)
+    # The whole path, for "." has a name too.
+    name = folder.resolve().name if isinstance(folder, Path) else folder.rpartition("/")[2]
+    return Dataset(name, *splits, class_names=class_names, files=report)
 
 
 def _passed_over(folder: Path, found: Found, in_groups: Set[str]) -> dict[str, str]:

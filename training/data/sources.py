@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tfp_lcma.registry import check_name
+from tfp_lcma.training.data.places import find_place
 
 if TYPE_CHECKING:
     from tfp_lcma.training.data.split import Dataset
@@ -74,19 +75,20 @@ def names() -> tuple[str, ...]:
 
 
 def find(name_or_path: str | os.PathLike[str]) -> str | Path:
-    """Returns which data are meant: the name of a data set, or the path of a folder or file.
+    """Returns which data are meant: the name of a data set, or where a folder or file is.
 
-    A data set's name wins over a folder of that name, which `./NAME` means.
+    A data set's name wins over a folder of that name, which `./NAME` means. What is in another
+    file system is text like `gs://bucket/folder`.
 
     Raises:
         ValueError: If it is neither a name nor the path of a folder or of a .npz file.
     """
     if isinstance(name_or_path, str) and name_or_path in SOURCES:
         return name_or_path
-    path = Path(name_or_path).expanduser()
-    if not path.is_dir() and not (path.suffix == ".npz" and path.is_file()):
+    place = find_place(name_or_path, "data")
+    if place is None:
         check_name("data", os.fspath(name_or_path), SOURCES, "a folder of images, a .npz file")
-    return path
+    return place
 
 
 def load(
@@ -112,8 +114,9 @@ def load(
     seeds train and test on the same images.
 
     Args:
-        name_or_path: One of `names()`, a folder of image files, or a .npz file. A name wins over
-            a folder of that name; `./NAME` is always a path.
+        name_or_path: One of `names()`, a folder of image files, or a .npz file, here or as text
+            like `gs://bucket/folder`. A name wins over a folder of that name; `./NAME` is always
+            a path.
         image_size: Side of the square images in pixels. A folder needs it; elsewhere it chooses
             among the sizes that the data set has, and None stands for the usual one.
         data_dir: Where a named data set lies that does not come with a package: the folder of
@@ -135,9 +138,10 @@ def load(
     found = find(name_or_path)
     _check_positive("image_size", image_size)
     _check_positive("limit", limit)
-    if isinstance(found, str):
+    named = found in SOURCES
+    if named:
         dataset = _load_named(found, image_size, data_dir, limit)
-    elif found.is_dir():
+    elif not str(found).endswith(".npz") or Path(found).is_dir():
         from tfp_lcma.training.data.folder import load_folder
 
         dataset = load_folder(
@@ -152,8 +156,8 @@ def load(
         from tfp_lcma.training.data.arrays import load_arrays
 
         dataset = load_arrays(found, seed=seed, limit=limit)
-        _check_size(found.name, image_size, dataset.event_shape[:1])
-    if not isinstance(found, str):
+        _check_size(Path(found).name, image_size, dataset.event_shape[:1])
+    if not named:
         from tfp_lcma.training.data.pixels import warn_if_scaled
 
         some = dataset.train.images[:_LOOKED_AT]

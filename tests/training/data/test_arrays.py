@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.training.data.sides import noise, rows, sides
+from tfp_lcma.files import copy_out
 from tfp_lcma.training.data import load
 
 
@@ -21,6 +22,14 @@ def test_every_image_is_on_one_side_with_its_label(tmp_path):
     assert set().union(*(rows(side.images) for side in sides(dataset))) == rows(images)
     for side in sides(dataset):
         np.testing.assert_array_equal(side.labels, side.images[:, 0, 0, 0])
+
+
+def test_a_file_in_another_file_system_is_read_alike(tmp_path):
+    path = save(tmp_path / "mine.npz", images=noise(30, 4, 4, 1))
+    copy_out(path, "ram://arrays/mine.npz")
+    here, there = load(path), load("ram://arrays/mine.npz")
+    assert there.name == here.name
+    np.testing.assert_array_equal(there.test.images, here.test.images)
 
 
 def test_another_seed_is_another_split_and_limit_keeps_its_first_images(tmp_path):

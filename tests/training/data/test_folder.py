@@ -10,6 +10,7 @@ from PIL import Image
 
 from tests.training.data.image_folder import write_images
 from tests.training.data.sides import sides
+from tfp_lcma.files import copy_out
 from tfp_lcma.training.data import load
 
 
@@ -66,6 +67,25 @@ def test_limit_keeps_the_first_of_each_side(tmp_path):
     write_images(tmp_path, 40)
     whole, few = (values(load(tmp_path, image_size=2, limit=limit)) for limit in (None, 3))
     assert few == [side[:3] for side in whole]
+
+
+@pytest.mark.filterwarnings("ignore:left out")
+def test_a_folder_in_another_file_system_is_read_alike(tmp_path):
+    write_images(tmp_path / "images" / "deep", 20)
+    write_images(tmp_path / "images" / ".hidden", 1, first=99)
+    (tmp_path / "images" / "broken.png").write_bytes(b"no image")
+    copy_out(tmp_path / "images", "ram://folder/images")
+    here, there = (
+        load(folder, image_size=2, on_unreadable="skip")
+        for folder in (tmp_path / "images", "ram://folder/images")
+    )
+    assert values(here) == values(there) and there.name == here.name == "images"
+    assert here.files.unreadable == there.files.unreadable
+    # Where a file has no time, its contents are looked at.
+    (changed, *_) = here.files.read
+    Image.new("RGB", (6, 4), (222, 200, 0)).save(tmp_path / "new.png")
+    copy_out(tmp_path / "new.png", f"ram://folder/images/{changed}")
+    assert 222 in values(load("ram://folder/images", image_size=2, on_unreadable="skip"))[0]
 
 
 # --- folders that are already split ---
