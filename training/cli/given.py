@@ -90,8 +90,8 @@ def data_source(value: str) -> str:
         path = find_place(value, "--data")
     except UnicodeEncodeError as error:
         raise click.UsageError(
-            "--data must be a path in UTF-8, which recipe.toml can hold; rename the folder, or link "
-            f"to it; got {value!r}."
+            "--data must be a path in UTF-8, which recipe.toml can hold; rename the folder, or "
+            f"link to it; got {value!r}."
         ) from error
     except ValueError as error:
         raise click.UsageError(str(error)) from error

@@ -79,7 +79,7 @@ def named(files: Iterable[str] | Mapping[str, str]) -> str:
 
 def shown(name: str) -> str:
     """Returns a file's name as one line that can be printed anywhere, whatever is in it."""
+    # Of what is not printable, spaces of other widths are harmless.
     return "".join(
-        repr(c)[1:-1] if unicodedata.category(c)[0] == "C" or c in "\u2028\u2029" else c
-        for c in name
+        c if c.isprintable() or unicodedata.category(c) == "Zs" else repr(c)[1:-1] for c in name
     )
