@@ -5,7 +5,7 @@ import pathlib
 import pytest
 import tensorflow as tf
 
-from tfp_lcma.files import copy_out, located, names_in, read_bytes, within, written_whole
+from tfp_lcma.files import copy_in, copy_out, located, names_in, read_bytes, within, written_whole
 
 
 def test_file_appears_when_the_block_succeeds(tmp_path):
@@ -120,7 +120,7 @@ def test_paths_in_no_file_system_are_refused_by_name(given, message, tmp_path, m
     assert not list(tmp_path.iterdir())
 
 
-def test_files_and_folders_are_written_to_another_file_system_and_read_from_it():
+def test_files_and_folders_are_written_to_another_file_system_and_read_from_it(tmp_path):
     with written_whole("ram://files/deep/one.txt") as temporary:
         temporary.write_text("one")
         assert names_in("ram://files/deep") == []
@@ -128,6 +128,9 @@ def test_files_and_folders_are_written_to_another_file_system_and_read_from_it()
         (temporary / "inner").mkdir(parents=True)
         (temporary / "inner" / "two.txt").write_text("two")
     assert not temporary.exists()
+    copy_in("ram://files/deep", tmp_path / "copy")
+    assert (tmp_path / "copy" / "one.txt").read_text() == "one"
+    assert (tmp_path / "copy" / "folder" / "inner" / "two.txt").read_text() == "two"
     assert read_bytes("ram://files/deep/one.txt") == b"one"
     assert read_bytes("ram://files/deep/folder/inner/two.txt") == b"two"
     assert names_in("ram://files/deep") == ["folder", "one.txt"]

@@ -128,6 +128,27 @@ def copy_out(source: Path, place: str, last: str | None = None) -> None:
         raise OSError(f"{place} cannot be written: {error.message}") from error
 
 
+def copy_in(place: str, folder: Path) -> None:
+    """Copies all files of a folder in another file system into a local one, which need not exist.
+
+    Raises:
+        OSError: If something cannot be read or written.
+    """
+    import tensorflow as tf
+
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        for source, folders, files in tf.io.gfile.walk(place):
+            # Object stores mark folders by a slash.
+            folders[:] = [name.rstrip("/") for name in folders]
+            target = folder / source.removeprefix(place).strip("/")
+            target.mkdir(exist_ok=True)
+            for name in files:
+                tf.io.gfile.copy(f"{source.rstrip('/')}/{name}", os.fspath(target / name), True)
+    except tf.errors.OpError as error:
+        raise OSError(f"{place} cannot be read: {error.message}") from error
+
+
 def read_bytes(path: str | os.PathLike) -> bytes:
     """Returns what a file holds, here or in another file system.
 

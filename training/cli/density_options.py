@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tfp_lcma.training.cli.paths import FolderToRead
 from tfp_lcma.training.runs.run_or_export import is_run
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def _check_kind(context, parameter, folder: Path) -> Path:
 density_argument = click.argument(
     "folder",
     metavar="RUN|EXPORT",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=FolderToRead(),
     callback=_check_kind,
 )
 

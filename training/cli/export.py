@@ -5,13 +5,11 @@ from pathlib import Path
 
 import click
 
-from tfp_lcma.training.cli.paths import check_export_dir
+from tfp_lcma.training.cli.paths import FolderToRead, check_place
 
 
 @click.command(epilog="Example: tfp-lcma export runs/digits --warm-up-rows 1 --warm-up-rows 16")
-@click.argument(
-    "folder", metavar="RUN", type=click.Path(exists=True, file_okay=False, path_type=Path)
-)
+@click.argument("folder", metavar="RUN", type=FolderToRead())
 @click.option(
     "--export-dir",
     metavar="DIRECTORY",
@@ -45,7 +43,7 @@ def export(folder, export_dir, network_dtype, jit_compile, warm_up_rows, serving
     if not (folder / "config.json").exists():
         raise click.UsageError(f"RUN must be the folder of a run; {folder} has no config.json.")
     name = folder.resolve().name
-    directory = check_export_dir(export_dir or Path("saved_models") / name)
+    directory = check_place("--export-dir", export_dir or Path("saved_models") / name)
     import tfp_lcma as lcma
     from tfp_lcma.training.runs.load_run import load_run
     from tfp_lcma.training.runs.progress import Progress

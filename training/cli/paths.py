@@ -1,24 +1,67 @@
 """Paths given on the command line, looked at before anything is done with them."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import click
 
-from tfp_lcma.files import located
+from tfp_lcma.files import copy_in, located
 
 
-def check_export_dir(folder: str | Path) -> Path | str:
-    """Returns a folder for exports, on this machine or, as text, in another file system.
+def check_place(flag: str, folder: str | Path) -> Path | str:
+    """Returns a folder to write to, on this machine or, as text, in another file system.
 
     Raises:
         click.UsageError: It cannot be written, or TensorFlow knows no such file system.
     """
     try:
-        place = located(folder, "--export-dir")
+        place = located(folder, flag)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    return check_folder("--export-dir", place) if isinstance(place, Path) else place
+    return check_folder(flag, place) if isinstance(place, Path) else place
+
+
+def is_elsewhere(path: str | Path) -> bool:
+    """Says whether a path begins with the scheme of a file system, as gs://bucket/name does."""
+    try:
+        return not isinstance(located(path, "path"), Path)
+    except ValueError:
+        return True
+
+
+class PathHere(click.Path):
+    """A file or folder that is there, on this machine."""
+
+    def __init__(self):
+        super().__init__(exists=True, path_type=Path)
+
+    def convert(self, value, param, ctx):
+        """Returns a path."""
+        if is_elsewhere(value):
+            self.fail(f"it must be on this machine; got {str(value)!r}.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class FolderToRead(click.Path):
+    """A folder that is there; what is in another file system is fetched while the command runs."""
+
+    def __init__(self):
+        super().__init__(exists=True, file_okay=False, path_type=Path)
+
+    def convert(self, value, param, ctx):
+        """Returns a local path."""
+        try:
+            place = located(value, param.human_readable_name)
+            if not isinstance(place, Path):
+                temporary = Path(ctx.with_resource(tempfile.TemporaryDirectory()))
+                value = temporary / place.rpartition("/")[2]
+                copy_in(place, value)
+                if not any(value.iterdir()):
+                    self.fail(f"Directory {place!r} does not exist.", param, ctx)
+        except (ValueError, OSError) as error:
+            self.fail(str(error), param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def check_folder(flag: str, folder: Path) -> Path:
@@ -44,6 +87,8 @@ def check_file(flag: str, file: Path) -> Path:
 
 
 def _check(expected: str, folder: Path) -> None:
+    if is_elsewhere(folder):
+        raise click.UsageError(f"{expected} of this machine; got {str(folder)!r}.")
     for path in (folder, *folder.parents):
         if path.is_dir():
             if not os.access(path, os.W_OK):

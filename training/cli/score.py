@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from tfp_lcma.training.cli.density_options import density_argument, load
-from tfp_lcma.training.cli.paths import check_file, check_folder
+from tfp_lcma.training.cli.paths import PathHere, check_file, check_folder
 
 # Files that the last line names.
 _SHOWN = 3
@@ -17,7 +17,7 @@ _SHOWN = 3
     epilog="Example: tfp-lcma score runs/digits photographs/ more/*.png -o scores.csv --maps maps"
 )
 @density_argument
-@click.argument("images", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.argument("images", nargs=-1, required=True, type=PathHere())
 @click.option(
     "-o",
     "--output",

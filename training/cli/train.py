@@ -12,7 +12,7 @@ from tfp_lcma.training.cli.options import (
     settings_options,
     threads_option,
 )
-from tfp_lcma.training.cli.paths import check_export_dir, check_folder
+from tfp_lcma.training.cli.paths import FolderToRead, check_place
 from tfp_lcma.training.recipes.recipe import Recipe
 
 
@@ -35,8 +35,9 @@ Examples:
 )
 @click.option(
     "--run-dir",
-    type=click.Path(path_type=Path),
-    help="Where checkpoints, numbers and pictures go.  [default: runs/DATA-MODEL]",
+    metavar="DIRECTORY",
+    help="Where checkpoints, numbers and pictures go; gs://BUCKET/NAME too.  [default: "
+    "runs/DATA-MODEL]",
 )
 @click.option(
     "--export-dir",
@@ -50,7 +51,7 @@ Examples:
 @click.option(
     "--init-from",
     metavar="RUN",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=FolderToRead(),
     help="Start from the weights, and the split, of another run of the same flow.",
 )
 @data_options
@@ -90,43 +91,51 @@ def train(
     --config), pictures, model.keras and TensorBoard logs.
     """
     recipe = recipe.replaced(steps=steps, pretrain_steps=steps)
-    folder = check_folder("--run-dir", run_dir or Path("runs") / recipe.name)
+    place = check_place("--run-dir", run_dir or Path("runs") / recipe.name)
     export = None
     if not no_export:
-        export = check_export_dir(export_dir or Path("saved_models") / recipe.name)
+        export = check_place("--export-dir", export_dir or Path("saved_models") / recipe.name)
 
+    from tfp_lcma.training.runs.mirror import local_folder
     from tfp_lcma.training.runs.threads import use_threads
 
     use_threads(threads)
-    dataset = given_dataset(
-        recipe,
-        data_dir=data_dir,
-        limit=limit,
-        labels=labels,
-        on_unreadable=on_unreadable,
-        folder=folder,
-    )
-
-    from tfp_lcma.training.runs.progress import Progress
-    from tfp_lcma.training.runs.run import Run
-    from tfp_lcma.training.runs.trainer import TrainingFailedError
-
+    folder = place
     try:
-        run = Run(
-            recipe=recipe,
-            factorization=factorization,
-            labels=labels,
-            seed=seed,
-            folder=folder,
-            export=export,
-            init_from=init_from,
-            checkpoint_every=checkpoint_every,
-            jit_compile=jit,
-            progress=Progress(quiet=quiet),
-        )
-        metrics = run.execute(dataset)
-    except (ValueError, OSError, TrainingFailedError) as error:
-        raise click.ClickException(in_flags(error, recipe)) from error
+        with local_folder(place) as (folder, mirror):
+            dataset = given_dataset(
+                recipe,
+                data_dir=data_dir,
+                limit=limit,
+                labels=labels,
+                on_unreadable=on_unreadable,
+                folder=folder,
+            )
+
+            from tfp_lcma.training.runs.progress import Progress
+            from tfp_lcma.training.runs.run import Run
+            from tfp_lcma.training.runs.trainer import TrainingFailedError
+
+            run = Run(
+                recipe=recipe,
+                factorization=factorization,
+                labels=labels,
+                seed=seed,
+                folder=folder,
+                export=export,
+                init_from=init_from,
+                checkpoint_every=checkpoint_every,
+                jit_compile=jit,
+                progress=Progress(quiet=quiet),
+                mirror=mirror,
+            )
+            try:
+                metrics = run.execute(dataset)
+            except TrainingFailedError as error:
+                raise click.ClickException(str(error)) from error
+    except (ValueError, OSError) as error:
+        said = in_flags(error, recipe).replace(str(folder), str(place))
+        raise click.ClickException(said) from error
     test = metrics["test"]
     if labels:
         right = metrics["classification"]
@@ -137,6 +146,6 @@ def train(
         f"{recipe.name}, {factorization}: test {test['bits_per_dimension']:.4f} "
         f"± {test['standard_error']:.4f} bits/dim over {test['images']} images "
         f"({test['draws']} draws); round trip x-z-x {metrics['round_trip']['x_to_z_to_x']:.1e} "
-        f"of the range. Everything is in {run.folder}"
+        f"of the range. Everything is in {run.place}"
         + (f"; exported to {metrics['export']}." if "export" in metrics else ".")
     )

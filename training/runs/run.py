@@ -5,9 +5,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import keras
+
 import tfp_lcma as lcma
 from tfp_lcma import registry
-from tfp_lcma.files import written_whole
+from tfp_lcma.files import within, written_whole
 from tfp_lcma.training.data import Dataset
 from tfp_lcma.training.data.file_report import FILES
 from tfp_lcma.training.recipes.recipe import Recipe
@@ -15,6 +17,7 @@ from tfp_lcma.training.recipes.tables import write_recipe
 from tfp_lcma.training.runs import evaluation, run_pictures, statistics
 from tfp_lcma.training.runs.callbacks import callbacks
 from tfp_lcma.training.runs.load_run import results_in, start_from
+from tfp_lcma.training.runs.mirror import Mirror
 from tfp_lcma.training.runs.progress import Progress
 from tfp_lcma.training.runs.run_lock import run_lock
 from tfp_lcma.training.runs.save_model import save_model
@@ -47,6 +50,7 @@ class Run:
         checkpoint_every: steps between two checkpoints.
         jit_compile: whether Keras compiles its steps with XLA.
         progress: what a person sees of it.
+        mirror: what keeps `folder` alike in another file system, at every look; None: it is here.
     """
 
     recipe: Recipe
@@ -59,6 +63,12 @@ class Run:
     checkpoint_every: int = 200
     jit_compile: bool = False
     progress: Progress = dataclasses.field(default_factory=Progress)
+    mirror: Mirror | None = None
+
+    @property
+    def place(self) -> Path | str:
+        """Where everything is that the run writes but the export."""
+        return self.folder if self.mirror is None else self.mirror.place
 
     def execute(self, dataset: Dataset) -> dict[str, Any]:
         """Runs, or carries on with, every phase; returns what `metrics.json` holds.
@@ -89,7 +99,7 @@ class Run:
             if finished.exists():
                 metrics = json.loads(finished.read_text(encoding="utf-8"))
                 if metrics["steps"] == self.recipe.steps:
-                    self.progress.say(f"{self.folder} is complete; delete it to run again.")
+                    self.progress.say(f"{self.place} is complete; delete it to run again.")
                     return metrics
             metrics = self._train(dataset, settings)
             _write_json(finished, metrics)
@@ -156,14 +166,14 @@ class Run:
         shape = "×".join(map(str, dataset.event_shape))
         yield f"{dataset.name}: {counts}, {shape}, {dataset.bins} intensities"
         if dataset.files is not None:
-            yield f"{dataset.files.summary()}: {self.folder / FILES}"
+            yield f"{dataset.files.summary()}: {within(self.place, FILES)}"
         recipe, before = self.recipe, ""
         source = registry.FACTORIZATIONS[self.factorization].source
         if source == registry.FLOW and self.init_from is None:
             before = f"{settings['pretrain_steps']:,} steps of pre-training, then "
         yield (
             f"{recipe.model}, factorization {self.factorization}: {before}at most "
-            f"{recipe.steps:,} steps of {recipe.batch_size} images, in {self.folder}"
+            f"{recipe.steps:,} steps of {recipe.batch_size} images, in {self.place}"
         )
         short = with_short_warmup(recipe, recipe.steps).warmup_steps
         if short < recipe.warmup_steps:
@@ -214,11 +224,14 @@ class Run:
             f"{phase}: {model.count_params():,} parameters, step {course.step:,} of {steps:,}"
         )
         others = callbacks(self.folder, phase, dataset, trainer, self.seed)
+        if self.mirror is not None:
+            push = self.mirror.push
+            others.append(keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: push()))
         try:
             trainer.fit(others, progress=self.progress)
         except TrainingFailedError as error:
             raise TrainingFailedError(
-                f"The {error} of {phase}. The last good checkpoint is kept in {self.folder}; try "
+                f"The {error} of {phase}. The last good checkpoint is kept in {self.place}; try "
                 "a lower learning rate, in another --run-dir."
             ) from error
         _write_json(self.folder / f"history_{phase}.json", course.history)

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from tfp_lcma.factorizations import LogDetStatistics
+from tfp_lcma.files import copy_in
 from tfp_lcma.training.cli.train import train
 from tfp_lcma.training.runs.load_run import load_run
 
@@ -136,10 +137,10 @@ def test_a_split_chosen_from_the_images_needs_no_pre_training(tmp_path):
     assert not (tmp_path / "run" / "log_det_1.png").exists()
 
 
-@pytest.fixture
-def messy(tmp_path):
+@pytest.fixture(scope="module")
+def messy(tmp_path_factory):
     """A folder with every kind of file that people have."""
-    folder = tmp_path / "pictures"
+    folder = tmp_path_factory.mktemp("messy") / "pictures"
     (folder / ".thumbnails").mkdir(parents=True)
     (folder / "été").mkdir()
     random = np.random.default_rng(0)
@@ -178,18 +179,43 @@ def test_unreadable_files_are_all_listed_before_anything_is_trained(messy, tmp_p
     assert not (tmp_path / "run" / "config.json").exists()
 
 
-def test_a_folder_of_every_kind_of_file_trains_and_says_what_it_skipped(messy, tmp_path):
+@pytest.fixture(scope="module")
+def messy_run(messy, tmp_path_factory):
+    """What is said in a run on it, in another file system; the run's folder; and the command."""
+    command = (
+        "--data", str(messy), "--image-size", "8", "--model", "glow", "--set", "model.levels=1",
+        *SMALL_GLOW[4:8], "--set", "evaluation.draws=1", "--steps", "1",
+        "--factorization", "checkerboard", "--on-unreadable", "skip", "--no-export",
+        "--run-dir", "ram://messy/run",
+    )  # fmt: skip
     with pytest.warns(UserWarning) as told:
-        result = call(
-            "--data", str(messy), "--image-size", "8", "--model", "glow", "--set", "model.levels=1",
-            *SMALL_GLOW[4:8], "--set", "evaluation.draws=1", "--steps", "1",
-            "--factorization", "checkerboard", "--on-unreadable", "skip", "--no-export",
-            "--run-dir", str(tmp_path / "run"),
-        )  # fmt: skip
+        result = call(*command)
     assert result.exit_code == 0, result.output
-    assert "15 of 17 files read; 2 cannot be read; 2 passed over" in result.output
-    skipped = " ".join(str(warning.message) for warning in told)
-    assert all(name in skipped for name in ("IMG_1.HEIC", "scan.tiff", "broken.png", "ken.jpg"))
-    rows = files_in(tmp_path / "run")
+    folder = tmp_path_factory.mktemp("run")
+    copy_in("ram://messy/run", folder)
+    return result.output + "".join(str(warning.message) for warning in told), folder, command
+
+
+def test_a_folder_of_every_kind_of_file_trains_and_says_what_it_skipped(messy_run):
+    said, folder, _ = messy_run
+    assert "15 of 17 files read; 2 cannot be read; 2 passed over: ram://messy/run/files.csv" in said
+    assert all(name in said for name in ("IMG_1.HEIC", "scan.tiff", "broken.png", "ken.jpg"))
+    rows = files_in(folder)
     assert len(rows) == 19 and rows["deep.png"]["side"] and rows["caf\udce9.png"]["side"]
     assert not rows["scan.tiff"]["side"] and not rows["broken.png"]["side"]
+
+
+@pytest.mark.filterwarnings("ignore:passed over", "ignore:left out")
+def test_a_run_in_another_file_system_is_whole_there_and_carried_on(messy_run):
+    said, folder, command = messy_run
+    assert "Everything is in ram://messy/run." in said
+    assert load_run(folder).metrics["test"]["images"] == 1
+    assert (folder / "checkpoints" / "training" / "checkpoint").exists()
+    assert any((folder / "tensorboard").rglob("*tfevents*"))
+    again = call(*command)
+    assert "ram://messy/run is complete" in again.output and again.exit_code == 0
+
+
+def test_a_folder_that_is_no_run_of_this_flow_is_named_by_its_place():
+    result = call("--data", "digits", "--run-dir", "ram://messy/run", "--no-export", "--quiet")
+    assert result.exit_code == 1 and "ram://messy/run was made with other settings" in result.output
