@@ -220,7 +220,7 @@ class FlowModel(Questions, Steps):
         """Refuses, since Keras would export the log-densities of `call` alone.
 
         Raises:
-            ValueError: Always; `tfp_lcma.export_saved_model` exports densities, samples and latents.
+            ValueError: Always; `tfp_lcma.export_saved_model` exports densities and samples.
         """
         raise ValueError(
             f"model.export() does not export a flow; tfp_lcma.export_saved_model(model, "
