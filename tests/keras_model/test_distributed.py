@@ -18,8 +18,9 @@ import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
-from tests.toys import fitted, pictures, tiny_model
+from tests.toys import fitted, pictures, tiny_flow, tiny_model
 from tfp_lcma import FlowModel, LogDetCollector, models
+from tfp_lcma.density import Uniform
 from tfp_lcma.factorizations import OnlineLikelihoodContribution
 from tfp_lcma.keras_model.online_split import variable_orders
 
@@ -59,7 +60,8 @@ def by_memory(make):
         losses.append(fitted(model, images, epochs=2)["loss"])
         weights.append(model.get_weights())
     apart = max(float(np.abs(mine - theirs).max()) for mine, theirs in zip(*weights))
-    return {"losses": losses, "apart": apart}
+    return {"losses": losses, "apart": apart,
+            "uneven": fitted(model, images[:33], epochs=1)["loss"]}
 
 
 def glow(memory):
@@ -70,6 +72,33 @@ def batch_normalised(memory):
     return models.real_nvp((4, 4, 1), levels=1, width=4, blocks=1, normalization="batch",
                            memory=memory, unroll=False)
 
+
+class Middle(Uniform):
+    def of_batch(self, images, seed, dtype):
+        return tf.cast(images, dtype) + 0.5
+
+
+def uneven(scope):
+    # Trained without noise on last batches of which one replica gets more than the other, or all.
+    with scope:
+        model = FlowModel(tiny_flow(levels=1), dequantization=Middle())
+        model.compile(optimizer=keras.optimizers.SGD(1e-3), jit_compile=False)
+    model.initialize(images[:32])
+    few = tf.data.Dataset.from_tensor_slices(images[:3])
+    losses = [fitted(model, data, epochs=1)["loss"][0] for data in (few.batch(3), images[:33])]
+    weight = np.linspace(0, 2, 33)[:, None]
+    return model, {
+        "losses": losses,
+        "weighted": fitted(model, images[:33], epochs=1, sample_weight=weight),
+        "evaluated": model.evaluate(images[:33], sample_weight=weight, batch_size=32, verbose=0),
+    }
+
+
+(two, found), (one, expected_of_one) = map(
+    uneven, (strategy.scope(), tf.distribute.get_strategy().scope())
+)
+predicted = two.predict(images[:33], batch_size=32, verbose=0)
+pairs = zip(two.get_weights(), one.get_weights())
 
 fields = ("log_det", "mean", "variance", "log_density")
 print(json.dumps({
@@ -85,6 +114,9 @@ print(json.dumps({
     "decided": order.decided,
     "orders": [indices.numpy()[0].tolist() for indices in held],
     "memory": {make.__name__: by_memory(make) for make in (glow, batch_normalised)},
+    "uneven": [found, expected_of_one],
+    "uneven_apart": [max(float(np.abs(mine - theirs).max()) for mine, theirs in pairs),
+                     float(np.abs(predicted - two.log_prob(images[:33])).max())],
     "online": [float(v) for v in online.log_prob(held_out)],
 }))
 """
@@ -138,3 +170,19 @@ def test_two_replicas_train_by_inversion_as_with_all_activations_kept(result, fl
     assert kept[-1] < kept[0]
     assert inverted == pytest.approx(kept, rel=1e-4)
     assert result["memory"][flow]["apart"] < 1e-3
+
+
+def test_batches_that_replicas_share_unevenly_train_as_one_process_does(result):
+    two, one = result["uneven"]
+    assert two["losses"] == pytest.approx(one["losses"], rel=1e-5)
+    for name in ("loss", "bits_per_dimension"):
+        assert two["weighted"][name] == pytest.approx(one["weighted"][name], rel=1e-5)
+    assert two["evaluated"] == pytest.approx(one["evaluated"], rel=1e-5)
+    weights, predictions = result["uneven_apart"]
+    assert weights < 1e-5
+    assert predictions < 1e-3
+
+
+@pytest.mark.parametrize("flow", ["glow", "batch_normalised"])
+def test_a_replica_without_an_image_leaves_the_loss_finite(result, flow):
+    assert np.isfinite(result["memory"][flow]["uneven"]).all()

@@ -72,10 +72,14 @@ def test_sizes_out_of_range_are_refused_by_name(kind):
 
 
 def test_a_users_specification_is_as_good():
+    class Conditioned(keras.layers.Conv2D):
+        def call(self, inputs, condition):
+            return super().call(inputs)
+
     class Pointwise(Specification):
         def layer(self, outputs, maps, conditions, dtype):
             seen.append((outputs, maps, conditions, dtype.name))
-            return keras.layers.Conv2D(outputs, 1, dtype=dtype)
+            return Conditioned(outputs, 1, dtype=dtype)
 
         def get_config(self):
             return {}
@@ -99,3 +103,19 @@ def test_layer_that_is_built_stays_as_it_is():
     assert built(layer) is layer
     for got, expected in zip(layer.get_weights(), before, strict=True):
         assert got is expected or np.array_equal(got, expected)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        keras.layers.Conv2D(3, 1),
+        lambda outputs: keras.layers.Conv2D(outputs, 1),
+        lambda outputs: keras.Sequential([keras.Input((4, 4, 2)), keras.layers.Conv2D(outputs, 1)]),
+    ],
+    ids=["layer", "function", "model"],
+)
+def test_network_that_takes_no_condition_is_refused_where_there_is_one(network):
+    message = r"network must be called as network\(inputs, condition, .*conditions=3; got .*call\("
+    with pytest.raises(ValueError, match=message):
+        built(network, conditions=3)
+    assert built(network).compute_output_shape((None, 4, 4, 2)) == (None, 4, 4, 3)

@@ -15,7 +15,7 @@ from tfp_lcma.bijectors.copies import Copyable
 from tfp_lcma.bijectors.log_det import EventLogDet, LogDet, Moved, NoLogDet, SummedLogDet
 from tfp_lcma.bijectors.outline import Row, table
 from tfp_lcma.bijectors.tfp_methods import OnePassBijector
-from tfp_lcma.networks.condition import Conditions, check_conditions
+from tfp_lcma.networks.condition import Conditions, batch_condition, check_conditions
 from tfp_lcma.networks.scope import standing_in
 from tfp_lcma.serialization import register
 
@@ -240,7 +240,7 @@ class FlowBijector(Copyable, OnePassBijector):
         Returns:
             The latents and, in their shape, each one's share of log|det dz/dx| in nats.
         """
-        context = _context(condition, context)
+        context = self.context_of(x, condition, context)
         z, log_det = self.carry_inverse(x, self._no_event_yet(x), context)
         return z, log_det.values
 
@@ -249,7 +249,7 @@ class FlowBijector(Copyable, OnePassBijector):
         self, z: tf.Tensor, condition=None, *, context: Context | None = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Maps latents to data in one pass; the mirror image of the inverse."""
-        context = _context(condition, context)
+        context = self.context_of(z, condition, context)
         x, log_det = self.carry_forward(z, self._no_event_yet(z), context)
         return x, log_det.values
 
@@ -261,7 +261,8 @@ class FlowBijector(Copyable, OnePassBijector):
 
         The sum of the event log-det, without the work of keeping it by dimension.
         """
-        z, log_det = self.carry_inverse(x, no_sum_yet(x), _context(condition, context))
+        context = self.context_of(x, condition, context)
+        z, log_det = self.carry_inverse(x, no_sum_yet(x), context)
         return z, log_det.values
 
     @unconverted
@@ -269,7 +270,8 @@ class FlowBijector(Copyable, OnePassBijector):
         self, z: tf.Tensor, condition=None, *, context: Context | None = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Maps latents to data in one pass; the mirror image of the inverse."""
-        x, log_det = self.carry_forward(z, no_sum_yet(z), _context(condition, context))
+        context = self.context_of(z, condition, context)
+        x, log_det = self.carry_forward(z, no_sum_yet(z), context)
         return x, log_det.values
 
     def inverse_event_log_det_jacobian(self, x: tf.Tensor, condition=None) -> tf.Tensor:
@@ -282,11 +284,11 @@ class FlowBijector(Copyable, OnePassBijector):
 
     def move_inverse(self, t: tf.Tensor, x: tf.Tensor, condition=None) -> tf.Tensor:
         """Carries a per-dimension tensor `t` as the inverse carries `x`; keeps its sum."""
-        return self.carry_inverse(x, Moved(t), Context(condition))[1].values
+        return self.carry_inverse(x, Moved(t), self.context_of(x, condition))[1].values
 
     def move_forward(self, t: tf.Tensor, z: tf.Tensor, condition=None) -> tf.Tensor:
         """Carries a per-dimension tensor `t` as the forward map carries `z`."""
-        return self.carry_forward(z, Moved(t), Context(condition))[1].values
+        return self.carry_forward(z, Moved(t), self.context_of(z, condition))[1].values
 
     @unconverted
     def forward_with_convergence(self, z: tf.Tensor, condition=None) -> tuple[tf.Tensor, tf.Tensor]:
@@ -298,7 +300,7 @@ class FlowBijector(Copyable, OnePassBijector):
         Returns:
             The data and a boolean `[batch]`.
         """
-        context = Context(condition, tolerates_lost_rows=True)
+        context = self.context_of(z, condition, Context(tolerates_lost_rows=True))
         x, _ = self.carry_forward(z, NoLogDet(), context)
         return x, tf.reduce_all(tf.math.is_finite(x), axis=(-3, -2, -1))
 
@@ -375,6 +377,27 @@ class FlowBijector(Copyable, OnePassBijector):
             value = tf.convert_to_tensor(self.constants[name])
         return value if dtype is None else tf.cast(value, dtype)
 
+    def context_of(
+        self, images: tf.Tensor, condition=None, context: Context | None = None
+    ) -> Context:
+        """Returns the record of a pass over images, with a condition for each of them.
+
+        Args:
+            images: `[batch, height, width, channels]`.
+            condition: Of each, or one for all, as a number, list, array or tensor; None: what
+                `context` has.
+            context: The record without it; None: a pass of inference.
+
+        Raises:
+            ValueError: If the condition is not as `conditions` says.
+        """
+        context = Context() if context is None else context
+        if condition is None:
+            return context
+        if self.conditions is not None:
+            condition = batch_condition(condition, self.conditions, images)
+        return context.replace(condition=condition)
+
     def _no_event_yet(self, value):
         return EventLogDet(tf.zeros_like(value, self.dtype))
 
@@ -412,9 +435,3 @@ def _count(layers: Sequence[keras.layers.Layer], trainable: bool = False) -> int
     variables = {id(v): v for layer in layers for v in layer.variables}
     shapes = [v.shape for v in variables.values() if v.trainable or not trainable]
     return sum(int(np.prod(shape)) for shape in shapes)
-
-
-def _context(condition, context: Context | None) -> Context:
-    if context is None:
-        return Context(condition)
-    return context if condition is None else context.replace(condition=condition)

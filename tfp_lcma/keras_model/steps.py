@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from tfp_lcma.bijectors.flow_bijector import FlowBijector
 from tfp_lcma.density.image_density import ImageDensity
 from tfp_lcma.keras_model.elements import Expected, parts_of, row_weights
 from tfp_lcma.validation import check_condition_spec
@@ -24,6 +25,7 @@ class Steps(keras.Model):
     density: ImageDensity
     conditions: int | tuple[int] | None
     event_shape: tuple[int, int, int]
+    flow: FlowBijector
     _bits: keras.metrics.Mean
 
     @property
@@ -74,7 +76,9 @@ class Steps(keras.Model):
 
     @property
     def _computes_in_float16(self):
-        return any(layer.compute_dtype == "float16" for layer in self._flatten_layers())
+        layers = [layer for kind in self.flow.kinds for layer in kind.layers]
+        inner = [part for layer in layers for part in layer._flatten_layers()]
+        return any(layer.compute_dtype == "float16" for layer in inner)
 
     def train_step(self, data):
         images, condition, weight = self._parts(data)

@@ -238,7 +238,7 @@ class MultiScale(FlowBijector):
                 values = [view.forward_and_log_det(value)[0] for value in values]
             records.append(LevelRecord(*values))
 
-        context = (context or Context()).replace(condition=condition)
+        context = self.context_of(x, condition, context)
         start = self._no_event_yet(x)
         latents, log_dets = self._inverse_by_exit(x, start, context, record)
         return self.join(latents), start.joined(log_dets, self.join).values, records
@@ -255,7 +255,7 @@ class MultiScale(FlowBijector):
                 stay = self._staying[level]
                 inputs.append(view if stay is None else view[..., :stay])
 
-        self._inverse_by_exit(x, NoLogDet(), Context(condition), record)
+        self._inverse_by_exit(x, NoLogDet(), self.context_of(x, condition), record)
         return inputs
 
     def factored_out(self, level: int) -> int:

@@ -45,6 +45,35 @@ def check_conditions(conditions: Conditions) -> int | tuple[int] | None:
     return sizes[0] if isinstance(conditions, int) else sizes
 
 
+def batch_condition(condition, conditions: int | tuple[int], images: tf.Tensor) -> tf.Tensor:
+    """Returns a condition with a row for every image: one may stand for all.
+
+    Args:
+        condition: Classes `[batch]` or one, or vectors `[batch, k]` or one.
+        conditions: Number of classes, or the shape `(k,)` of a vector.
+        images: `[batch, ...]`.
+
+    Raises:
+        ValueError: If it has another shape, or its classes are no whole numbers.
+    """
+    classes = isinstance(conditions, int)
+    shape: tuple[int, ...] = () if isinstance(conditions, int) else conditions
+    condition = tf.convert_to_tensor(condition)
+    whole, number = condition.dtype.is_integer, condition.dtype.is_floating
+    if not whole and (classes or not number):
+        wanted = "classes, whole numbers" if classes else f"vectors of {shape[0]} numbers"
+        raise ValueError(f"condition must hold {wanted}; got dtype {condition.dtype.name}.")
+    if condition.shape.is_compatible_with(shape) and condition.shape.rank is not None:
+        return tf.broadcast_to(condition, (tf.shape(images)[0], *shape))
+    if not condition.shape.is_compatible_with((images.shape[0], *shape)):
+        rows = "n" if images.shape[0] is None else images.shape[0]
+        raise ValueError(
+            f"condition must have shape [{', '.join(map(str, (rows, *shape)))}], or {list(shape)} "
+            f"for all images; got {condition.shape}."
+        )
+    return condition
+
+
 @register
 class ConditionBias(keras.layers.Layer):
     """One number per channel for a class, or linear in a vector: `[batch, 1, 1, channels]`.

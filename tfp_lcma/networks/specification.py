@@ -1,5 +1,6 @@
 """What makes the network of a coupling: a specification, a Keras layer, or its class."""
 
+import inspect
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -68,8 +69,8 @@ def built_network(
             keeps what it has.
 
     Raises:
-        ValueError: If it returns another number of channels or other sides, or holds raw
-            variables.
+        ValueError: If it returns another number of channels or other sides, holds raw
+            variables, or takes no condition where there is one.
     """
     if isinstance(network, Specification):
         policy = getattr(network, "dtype", None) or dtype
@@ -85,6 +86,12 @@ def built_network(
         )
     if not isinstance(layer, keras.layers.Layer):
         raise ValueError(f"network must make a Keras layer; got {type(layer).__name__}.")
+    if conditions is not None and not _takes_condition(layer):
+        raise ValueError(
+            "network must be called as network(inputs, condition, training=) in a flow with "
+            f"conditions={conditions}; got {type(layer).__name__}.call"
+            f"{inspect.signature(layer.call)}."
+        )
     batched = (None, *input_shape)
     if not layer.built:
         layer.build(batched)
@@ -120,6 +127,14 @@ def _made(network, outputs, dtype) -> keras.layers.Layer:
         return network(outputs)
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def _takes_condition(layer: keras.layers.Layer) -> bool:
+    """Whether a layer's second argument by position can be a condition."""
+    parameters = list(inspect.signature(layer.call).parameters.values())
+    by_position = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    any_number = any(p.kind == p.VAR_POSITIONAL for p in parameters)
+    return any_number or (len(by_position) > 1 and by_position[1].name not in ("training", "mask"))
 
 
 def _has_raw_variable(value) -> bool:
