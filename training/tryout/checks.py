@@ -12,6 +12,9 @@ from tensorflow.core.protobuf import meta_graph_pb2
 from tfp_lcma.export_layout import MAX_ROWS
 from tfp_lcma.training.tryout.errors import RequestError, shown
 
+# Inputs of signatures that are images.
+_IMAGES = {"first", "images", "second"}
+
 
 def check_inputs(
     signature: meta_graph_pb2.SignatureDef,
@@ -48,6 +51,23 @@ def check_inputs(
     if "image_bytes" in inputs and size is not None:
         for row, content in enumerate(inputs["image_bytes"].ravel()):
             _check_size(f"image_bytes[{row}]", content, size)
+
+
+def scaled_images(inputs: Mapping[str, np.ndarray], bins: int | None) -> str | None:
+    """Returns a warning if images look scaled to the unit interval, else None.
+
+    Args:
+        inputs: The inputs of a request by name.
+        bins: Number of intensities of the model; None if unknown.
+    """
+    for name in _IMAGES & set(inputs) if bins is not None else ():
+        low, high = inputs[name].min(initial=255), inputs[name].max(initial=0)
+        if bins > 2 and 0 < high <= 1:
+            return (
+                f"{name} look scaled: values from {low:.4g} to {high:.4g}, where the model expects "
+                f"intensities in [0, {bins})."
+            )
+    return None
 
 
 def _check_size(where: str, content: bytes, size: Sequence[int]) -> None:

@@ -1,6 +1,7 @@
 """An exported SavedModel in a session of TensorFlow's C++ runtime, and what it may be asked."""
 
 import json
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from tensorflow.core.protobuf import meta_graph_pb2
 
 from tfp_lcma.export_layout import MODEL_CARD
 from tfp_lcma.training.data.pixels import PixelSettings
-from tfp_lcma.training.tryout.checks import check_inputs
+from tfp_lcma.training.tryout.checks import check_inputs, scaled_images
 from tfp_lcma.training.tryout.errors import RequestError, shown
 from tfp_lcma.training.tryout.session import Served, first_line, warm_up_requests
 from tfp_lcma.training.tryout.versions import latest_version
@@ -98,6 +99,13 @@ class ServedModel:
             code = _CODES.get(error.error_code, StatusCode.INTERNAL)
             raise RequestError(f"the model refused: {first_line(error)}", code) from error
         return {key: answer[key] for key in wanted}
+
+    def warning(self, inputs: Mapping[str, np.ndarray]) -> str | None:
+        """Returns, and logs, what is odd about inputs that were answered; None if nothing is."""
+        text = scaled_images(inputs, self.card and self.card["bins"])
+        if text is not None:
+            logging.getLogger("tfp_lcma").warning(text)
+        return text
 
     def close(self) -> None:
         """Frees the session."""

@@ -74,8 +74,10 @@ class RestApi:
         match = _PATHS[request.method].fullmatch(path)
         if match is None:
             raise RequestError(f"malformed request: {request.method} {shown(path)}.")
-        answer = await self._in_thread(self._answer, *match.groups(), body, deadline)
-        return Response(answer, media_type="application/json")
+        answer, warning = await self._in_thread(self._answer, *match.groups(), body, deadline)
+        # The code of a warning of any kind.
+        headers = {"Warning": f'299 - "{warning}"'} if warning else None
+        return Response(answer, headers=headers, media_type="application/json")
 
     async def _describe(self, request: Request) -> Response:
         """Answers with what the page needs to know of the model."""
@@ -129,7 +131,8 @@ class RestApi:
             signature = self._services.requested(spec)
             inputs = request_inputs(request, self._model.signature(signature))
             outputs = self._model.predict(signature, inputs, (), deadline - time.monotonic())
-            return response(outputs, in_rows=request.inputs is msgspec.UNSET)
+            body = response(outputs, in_rows=request.inputs is msgspec.UNSET)
+            return body, self._model.warning(inputs)
         # This request has the fields that any of the methods reads.
         request = get_model_metadata_pb2.GetModelMetadataRequest(
             model_spec=spec, metadata_field=["signature_def"]
@@ -141,7 +144,7 @@ class RestApi:
         )
         if what == "metadata":
             del answer["metadata"]["signature_def"]["@type"]
-        return json.dumps(answer).encode()
+        return json.dumps(answer).encode(), None
 
 
 def _as_json(value: dict) -> Response:

@@ -55,6 +55,8 @@ class Services(
         }
         seconds = min(self._seconds, context.time_remaining() or math.inf)
         outputs = self.model.predict(name, inputs, request.output_filter, seconds)
+        if warning := self.model.warning(inputs):
+            context.set_trailing_metadata((("warning", warning),))
         protos = {key: _to_proto(value) for key, value in outputs.items()}
         return predict_pb2.PredictResponse(model_spec=self._spec(name), outputs=protos)
 

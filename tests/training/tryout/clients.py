@@ -65,6 +65,15 @@ class Grpc:
         answer = self.predict(signature, inputs)
         return {name: tf.make_ndarray(value) for name, value in answer.outputs.items()}
 
+    def warning(self, signature, **inputs):
+        """What the server says beside an answer, or None."""
+        request = predict_pb2.PredictRequest()
+        _fill(request.model_spec, signature_name=signature)
+        for key, value in inputs.items():
+            request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
+        _, call = self.prediction.Predict.with_call(request, timeout=60)
+        return dict(call.trailing_metadata()).get("warning")
+
     def metadata(self, fields=("signature_def",), **spec):
         request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=fields)
         _fill(request.model_spec, **spec)

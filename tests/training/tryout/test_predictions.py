@@ -94,6 +94,28 @@ def test_what_the_model_makes_no_sense_of_is_nan(rest, over_grpc):
     assert np.isnan(over_grpc.outputs("log_prob", images=image)["log_prob"])
 
 
+def test_images_that_look_scaled_are_answered_with_a_warning(rest, over_grpc, caplog):
+    for name, images in (
+        ("log_prob_float", np.linspace(0, 1, 64, dtype=np.float32).reshape(1, 8, 8, 1)),
+        ("log_prob", np.eye(8, dtype=np.uint8)[None, ..., None]),
+    ):
+        rest.outputs(name, images=images)
+        expected = rest.response.headers["Warning"].removeprefix('299 - "').removesuffix('"')
+        assert "images look scaled" in expected and "0 to 1" in expected and "[0, 17)" in expected
+        assert over_grpc.warning(name, images=images) == expected
+        assert [record.getMessage() for record in caplog.records] == [expected] * 2
+        caplog.clear()
+
+
+def test_images_of_the_whole_range_and_black_ones_are_answered_without_a_warning(
+    rest, over_grpc, requests
+):
+    for images in (requests["log_prob"]["images"], np.zeros((1, 8, 8, 1), np.uint8)):
+        rest.outputs("log_prob", images=images)
+        assert "Warning" not in rest.response.headers
+        assert over_grpc.warning("log_prob", images=images) is None
+
+
 @pytest.mark.parametrize("path", ["/v1/models/digits", "/v1/models/digits/versions/10"])
 def test_status_is_that_of_tensorflow_serving(path, rest):
     status = {"error_code": "OK", "error_message": ""}
