@@ -1,6 +1,7 @@
-"""Checks of what users hand in: images, and the number of levels they allow."""
+"""Checks of what users hand in: images, what they are conditioned on, counts."""
 
 import operator
+import warnings
 
 import numpy as np
 import tensorflow as tf
@@ -39,10 +40,21 @@ def check_images(images, event_shape: tuple[int, int, int], bins: int, argument:
     low, high = images.min(), images.max()
     if low < 0 or high >= bins:
         raise ValueError(
-            f"{argument} must lie in [0, {bins}), one of {bins} intensities; got values from "
-            f"{low} to {high}."
+            f"{argument} must {intensity_range(bins)}; got values from {low} to {high}."
         )
     return images
+
+
+def intensity_range(bins: int) -> str:
+    """Returns where numbers of an image must lie, for a message."""
+    return f"lie in [0, {bins}), one of {bins} intensities"
+
+
+def condition_kind(conditions: int | tuple[int]) -> str:
+    """Returns what a condition must be, for a message."""
+    if isinstance(conditions, int):
+        return f"lie in [0, {conditions}), one of {conditions} classes"
+    return f"be a vector of {conditions[0]} finite numbers"
 
 
 def check_count(value, argument: str) -> int:
@@ -102,8 +114,8 @@ def check_condition(
         raise ValueError(f"{argument} must hold {wanted}; got dtype {condition.dtype}.")
     if isinstance(conditions, int) and (condition.min() < 0 or condition.max() >= conditions):
         raise ValueError(
-            f"{argument} must lie in [0, {conditions}), one of {conditions} classes; got values "
-            f"from {condition.min()} to {condition.max()}."
+            f"{argument} must {condition_kind(conditions)}; got values from {condition.min()} to "
+            f"{condition.max()}."
         )
     if not np.isfinite(condition).all():
         raise ValueError(f"{argument} must be finite; got NaN or infinity.")
@@ -112,11 +124,40 @@ def check_condition(
 
 def check_training_images(images: np.ndarray, bins: int, argument: str) -> None:
     """Raises a ValueError if images to learn from look scaled to the unit interval."""
-    if images.dtype.kind == "f" and images.max() <= 1.0 and bins > 2:
+    if images.dtype.kind == "f" and look_scaled(images.max(), bins):
         raise ValueError(
             f"{argument} must be pixel intensities in [0, {bins}), not scaled to [0, 1]; "
             f"got floats from {images.min()} to {images.max()}. Pass the uint8 images."
         )
+
+
+def warn_if_scaled(bins: int, **images: np.ndarray) -> None:
+    """Warns once if images that a model is asked about look scaled to the unit interval.
+
+    To be called once by every entry that takes images; nothing is wrong with them otherwise.
+
+    Args:
+        bins: Number of intensity values of the model.
+        **images: Arrays by the names of the arguments that they came as.
+    """
+    found = {name: array for name, array in images.items() if look_scaled(array.max(), bins)}
+    if found:
+        low, high = min(v.min() for v in found.values()), max(v.max() for v in found.values())
+        warn_of_scaled(" and ".join(found), low, high, bins)
+
+
+def look_scaled(highest: float, bins: int) -> bool:
+    """Says whether images up to `highest` look scaled to the unit interval; black ones do not."""
+    return bool(0 < highest <= 1) and bins > 2
+
+
+def warn_of_scaled(argument: str, low: float, high: float, bins: int) -> None:
+    """Warns that images look scaled: which, the range seen and the range expected."""
+    warnings.warn(
+        f"{argument} look scaled: values from {low:.4g} to {high:.4g}, where the model expects "
+        f"intensities in [0, {bins}). Multiply by {bins - 1}, or pass the uint8 images.",
+        stacklevel=4,
+    )
 
 
 def check_dataset_spec(spec, event_shape: tuple[int, int, int], argument: str) -> None:

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tests.toys import trained, trained_split
+from tests.toys import pictures, trained, trained_split
 from tfp_lcma import FlowDistribution
 from tfp_lcma.bijectors import ActNorm, FlowChain, Squeeze
 from tfp_lcma.networks.actnorm import LOG_SCALE_BOUND
@@ -172,6 +172,64 @@ def test_temperatures_must_be_as_many_as_levels(temperature):
         distribution.sample(2, temperature=temperature)
     with pytest.raises(ValueError, match="temperature must be one number or one for each of 2"):
         trained_split().sample(2, temperature=temperature)
+
+
+def test_temperatures_that_make_no_sense_are_refused(distribution):
+    for temperature in (-1.0, np.nan, np.inf, -np.inf):
+        with pytest.raises(ValueError, match="temperature must be finite and at least 0; got"):
+            distribution.sample(2, temperature=temperature)
+    levels = 1 if distribution.bijector.exit_map is None else 2
+    with pytest.raises(ValueError, match="temperature must be finite and at least 0; got"):
+        distribution.sample(2, temperature=[-0.5] * levels)
+    sampled = tf.function(lambda t: distribution.sample(2, seed=(1, 2), temperature=t))
+    assert np.isfinite(sampled(tf.constant(0.0))).all()
+    assert np.isnan(sampled(tf.constant(-1.0))).all()
+
+
+# --- outside the support ---
+
+
+@pytest.fixture(scope="module", params=[trained, trained_split], ids=["whole", "split"])
+def of_images(request):
+    """A distribution of intensities, and three rows inside its support."""
+    return request.param().distribution, pictures(3).astype(np.float32) + 0.5
+
+
+@pytest.mark.parametrize("value", [300.0, -40.0, 1e30, np.inf, -np.inf])
+def test_density_outside_the_support_is_zero_in_that_row_alone(of_images, value):
+    distribution, x = of_images
+    expected = distribution.log_prob(x).numpy()
+    outside = x.copy()
+    outside[1, 2, 3, 0] = value
+    for log_prob in (distribution.log_prob, tf.function(distribution.log_prob)):
+        got = log_prob(tf.constant(outside)).numpy()
+        assert got[1] == -np.inf
+        np.testing.assert_allclose(got[[0, 2]], expected[[0, 2]], rtol=1e-5)
+    assert distribution.prob(outside)[1] == 0
+    shares = distribution.event_log_prob(outside).numpy().sum(axis=(1, 2, 3))
+    assert shares[1] == -np.inf and np.isfinite(shares[[0, 2]]).all()
+
+
+def test_density_of_nan_is_nan_in_that_row_alone(of_images):
+    distribution, x = of_images
+    unknown = x.copy()
+    unknown[1, 2, 3, 0] = np.nan
+    unknown[1, 0, 0, 0] = 300.0
+    got = tf.function(distribution.log_prob)(tf.constant(unknown)).numpy()
+    assert np.isnan(got[1]) and np.isfinite(got[[0, 2]]).all()
+
+
+def test_mixture_and_gradient_stay_finite_beside_a_row_outside_the_support(of_images):
+    distribution, x = of_images
+    wide = tfd.Sample(tfd.Normal(0.0, 500.0), x.shape[1:])
+    mixture = tfd.Mixture(tfd.Categorical(probs=[0.5, 0.5]), [distribution, wide])
+    outside = tf.constant(np.concatenate([x, x + 300]))
+    with tf.GradientTape() as tape:
+        tape.watch(outside)
+        log_prob = mixture.log_prob(outside)
+    assert np.isfinite(log_prob).all()
+    np.testing.assert_allclose(log_prob[3:], wide.log_prob(outside)[3:] + np.log(0.5), rtol=1e-5)
+    assert np.isfinite(tape.gradient(log_prob, outside)).all()
 
 
 # --- bad input ---

@@ -70,6 +70,9 @@ class FlowChain(FlowBijector):
     def get_config(self) -> dict:
         return {"bijectors": list(self.bijectors), "name": self.name}
 
+    def within_support(self, x):
+        return self.bijectors[0].within_support(x)
+
     def carry_inverse(self, x, log_det, context):
         for flow in self._runs:
             x, log_det = flow.carry_inverse(x, log_det, context)

@@ -169,6 +169,18 @@ class FlowBijector(Copyable, OnePassBijector):
 
     # What a subclass may write better than it is derived here.
 
+    def within_support(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Returns data that lie where the flow is defined, and which entries did.
+
+        Args:
+            x: `[batch, height, width, channels]`; NaN stays NaN.
+
+        Returns:
+            `x` with some number of the support in place of those outside, and booleans
+            in its shape; None for a flow that is defined everywhere.
+        """
+        return x, None
+
     def log_density(self, x: tf.Tensor, log_det: LogDet, context: Context) -> tf.Tensor:
         """Returns log N(z; 0, I) + log-det, `[batch]`, in nats.
 

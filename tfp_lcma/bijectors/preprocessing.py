@@ -70,14 +70,22 @@ class LogitPreprocessing(FlowBijector):
             "dtype": self.dtype.name,
         }
 
+    def within_support(self, x):
+        p = self._share(x)
+        inside = (p > 0) & (p < 1)
+        return tf.where(inside | tf.math.is_nan(x), x, tf.constant(self.bins / 2, x.dtype)), inside
+
     def carry_inverse(self, x, log_det, context):
-        p = self.alpha + (1 - 2 * self.alpha) * x / self.bins
+        p = self._share(x)
         y = tf.math.log(p) - tf.math.log1p(-p)
         return y, log_det.plus(lambda: self._log_det(y))
 
     def carry_forward(self, z, log_det, context):
         x = self.bins * (tf.sigmoid(z) - self.alpha) / (1 - 2 * self.alpha)
         return x, log_det.plus(lambda: -self._log_det(z))
+
+    def _share(self, x):
+        return self.alpha + (1 - 2 * self.alpha) * x / self.bins
 
     def _log_det(self, y):
         return tf.nn.softplus(y) + tf.nn.softplus(-y) + self._log_scale

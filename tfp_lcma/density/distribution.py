@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 from tensorflow_probability import distributions as tfd
@@ -27,6 +28,9 @@ class FlowDistribution(tfd.TransformedDistribution, metaclass=ShowsFlow):
     The sum is the exact log-density. The map is an attribution in the flow's
     own coordinates, not a density per pixel: meaningful per pixel where layers
     keep pixels apart (RealNVP), per block where they mix channels (Glow).
+
+    Outside the support (that of `LogitPreprocessing` is a little wider than the range of pixels)
+    the log-density is -inf, so that mixtures and importance weights stay finite; of NaN it is NaN.
 
     All methods take `condition=`, for flows that have one.
     """
@@ -71,9 +75,9 @@ class FlowDistribution(tfd.TransformedDistribution, metaclass=ShowsFlow):
             condition: What the flow is conditioned on.
             context: What else the pass goes by; None: a pass of inference.
         """
-        x = tf.convert_to_tensor(x, self.dtype)
+        x, inside = self._within_support(tf.convert_to_tensor(x, self.dtype))
         z, log_det = self.bijector.inverse_and_event_log_det(x, condition, context=context)
-        return standard_normal_log_prob(z) + log_det
+        return _minus_infinity_unless(inside, standard_normal_log_prob(z) + log_det)
 
     @unconverted
     def encode(self, x: tf.Tensor, condition=None) -> tf.Tensor:
@@ -127,9 +131,15 @@ class FlowDistribution(tfd.TransformedDistribution, metaclass=ShowsFlow):
         """Scales noise by one temperature, or by one for every level of the flow.
 
         Raises:
-            ValueError: If the number of temperatures is not that of the levels.
+            ValueError: If the number of temperatures is not that of the levels, or one is
+                negative or not finite; where that is known only in a graph, the noise is NaN.
         """
         scale = tf.convert_to_tensor(temperature, z.dtype)
+        known = tf.get_static_value(scale)
+        if known is not None and not (np.isfinite(known) & (known >= 0)).all():
+            raise ValueError(f"temperature must be finite and at least 0; got {temperature}.")
+        valid = (scale >= 0) & tf.math.is_finite(scale)
+        scale = tf.where(valid, scale, tf.constant(np.nan, scale.dtype))
         if scale.shape.rank == 0:
             return z * scale
         levels = 1 if self.bijector.exit_map is None else int(self.bijector.exit_map.max()) + 1
@@ -154,8 +164,18 @@ class FlowDistribution(tfd.TransformedDistribution, metaclass=ShowsFlow):
         context = Context() if context is None else context
         context = context if condition is None else context.replace(condition=condition)
         flat = x if x.shape.rank == 4 else tf.reshape(x, (-1, *x.shape[-3:]))
+        flat, inside = self._within_support(flat)
         log_prob = self.bijector.log_density(flat, no_sum_yet(flat), context)
+        log_prob = _minus_infinity_unless(inside, log_prob)
         return log_prob if x.shape.rank == 4 else tf.reshape(log_prob, tf.shape(x)[:-3])
+
+    def _within_support(self, x):
+        """Returns data within the support, and whether a row was there as it came, or None."""
+        # NaN for -inf would poison a mixture, and a gradient of NaN the rows that count.
+        x, inside = self.bijector.within_support(x)
+        if inside is None:
+            return x, None
+        return x, tf.reduce_all(inside | tf.math.is_nan(x), axis=(-3, -2, -1))
 
     def _sample_and_log_prob(self, sample_shape, seed, condition=None):
         z = self.distribution.sample(sample_shape, seed=seed)
@@ -168,6 +188,14 @@ class FlowDistribution(tfd.TransformedDistribution, metaclass=ShowsFlow):
 def _from_parameters(kind, parameters):
     """Makes a copied or unpickled distribution."""
     return kind(**parameters)
+
+
+def _minus_infinity_unless(inside, log_prob):
+    """Returns log-densities, `[batch]` or per dimension, -inf in rows outside the support."""
+    if inside is None:
+        return log_prob
+    kept = tf.reshape(inside, (-1, *(1 for _ in log_prob.shape[1:]))) | tf.math.is_nan(log_prob)
+    return tf.where(kept, log_prob, tf.constant(-np.inf, log_prob.dtype))
 
 
 def _arc(first, last, weight):

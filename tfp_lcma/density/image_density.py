@@ -8,6 +8,7 @@ from tfp_lcma.bijectors.context import Context, ProbeSeeds
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
 from tfp_lcma.density.dequantization import Uniform, image_seeds
 from tfp_lcma.density.distribution import FlowDistribution
+from tfp_lcma.density.rows import in_range, known, nan_unless
 
 
 class ImageDensity:
@@ -59,14 +60,24 @@ class ImageDensity:
     def log_prob(
         self, images: tf.Tensor, seed: tf.Tensor, draw: int | tf.Tensor = 0, condition=None
     ) -> tf.Tensor:
-        """Returns the log-density of one draw, `[n]`, in nats: a bound on log P(image)."""
-        return self.log_prob_at(*self.dequantized(images, seed, draw), condition)
+        """Returns the log-density of one draw, `[n]`, in nats: a bound on log P(image).
+
+        NaN where a row makes no sense: an intensity out of range, a class that does not exist.
+        """
+        log_prob = self.log_prob_at(*self.dequantized(images, seed, draw), condition)
+        return nan_unless(self.valid(images, condition), log_prob)
 
     def event_log_prob(
         self, images: tf.Tensor, seed: tf.Tensor, draw: int | tf.Tensor = 0, condition=None
     ) -> tf.Tensor:
         """Returns each dimension's share of `log_prob`, in the shape of the images."""
-        return self.event_log_prob_at(*self.dequantized(images, seed, draw), condition)
+        shares = self.event_log_prob_at(*self.dequantized(images, seed, draw), condition)
+        return nan_unless(self.valid(images, condition), shares)
+
+    def valid(self, images: tf.Tensor, condition=None) -> tf.Tensor:
+        """Returns `[n]`, whether an image holds intensities and its condition is one."""
+        conditions = self.distribution.bijector.conditions
+        return in_range(images, self.bins) & known(condition, conditions)
 
     def log_prob_at(self, x: tf.Tensor, probes: ProbeSeeds | None, condition=None) -> tf.Tensor:
         """Returns the log-density of continuous values, `[n]`, in nats."""

@@ -61,11 +61,15 @@ class BatchSource:
         return self._rows(element)
 
     def sample(self, count: int, seed: int) -> Rows:
-        """Returns the first `count` images, or as many as there are."""
+        """Returns the first `count` images that make sense, or as many as there are."""
         found, total = [], 0
         for element in self.elements:
-            found.append(self._rows(element))
-            total += len(found[-1].images)
+            # Training leaves others out where it cannot raise.
+            parts = self._expected.sensible(self._parts(element))
+            if len(parts.images) == 0:
+                continue
+            found.append(self._expected.rows(parts))
+            total += len(parts.images)
             if total >= count:
                 break
         images, conditions = zip(*found, strict=True)

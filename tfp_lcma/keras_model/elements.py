@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfp_lcma.density.rows import in_range, known
 from tfp_lcma.validation import check_condition, check_images
 
 
@@ -62,6 +63,14 @@ class Expected(NamedTuple):
         images = check_images(parts.images, self.event_shape, self.bins, self.argument)
         labels = None if self.conditions is None else parts.labels
         return Rows(images, check_condition(labels, self.conditions, len(images), self.labels))
+
+    def sensible(self, parts: Parts) -> Parts:
+        """Returns the images that hold intensities and whose condition is one."""
+        images = np.asarray(parts.images)
+        labels = None if self.conditions is None else np.asarray(parts.labels)
+        valid = in_range(tf.convert_to_tensor(images), self.bins) & known(labels, self.conditions)
+        valid = valid.numpy()
+        return Parts(images[valid], None if labels is None else labels[valid])
 
 
 def parts_of(element, expected: Expected, class_weight: Mapping[int, float] | None = None) -> Parts:

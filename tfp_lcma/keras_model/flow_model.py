@@ -1,6 +1,7 @@
 """A flow as a Keras model over images: fit, evaluate, save."""
 
 import inspect
+import warnings
 from collections.abc import Callable, Collection
 
 import keras
@@ -12,11 +13,14 @@ from tfp_lcma.bijectors.flow_bijector import FlowBijector
 from tfp_lcma.bijectors.preprocessing import LogitPreprocessing
 from tfp_lcma.density.dequantization import Uniform
 from tfp_lcma.density.image_density import ImageDensity
+from tfp_lcma.density.rows import nan_unless
+from tfp_lcma.keras_model.batch_checks import SeenRange, checked_condition, checked_images
+from tfp_lcma.keras_model.checked_steps import CheckedSteps
 from tfp_lcma.keras_model.elements import Expected, Parts, Rows, parts_of
 from tfp_lcma.keras_model.image_sources import ArraySource, BatchSource, image_source
 from tfp_lcma.keras_model.online_split import with_online_split
 from tfp_lcma.keras_model.questions import Questions
-from tfp_lcma.keras_model.steps import Steps
+from tfp_lcma.keras_model.skipped_steps import SkippedSteps
 from tfp_lcma.serialization import register, revived
 from tfp_lcma.validation import (
     check_condition,
@@ -29,7 +33,7 @@ _STATISTICS_IMAGES = 4096
 
 
 @register
-class FlowModel(Questions, Steps):
+class FlowModel(Questions, CheckedSteps):
     """Trains and uses a flow on images of whole-number intensities.
 
     Images are uint8 (or floats in [0, bins), of which the whole part counts),
@@ -103,6 +107,7 @@ class FlowModel(Questions, Steps):
         self._flow_layers = self.distribution.bijector.layers
         self._bits = keras.metrics.Mean(name="bits_per_dimension")
         self._training_data: Callable[[], ArraySource | BatchSource] | None = None
+        self._seen_range, self._skipped = SeenRange(), SkippedSteps()
         self._initialized, self._compiled_functions = False, {}
         self.built = True
 
@@ -129,6 +134,9 @@ class FlowModel(Questions, Steps):
             training: Whether this is a step of training.
         """
         images, condition = inputs if self.conditions is not None else (inputs, None)
+        images = checked_images(images, self.bins)
+        if self.conditions is not None:
+            condition = checked_condition(condition, self.conditions)
         seed = self._seed(None)
         if not training:
             return self.density.log_prob(images, seed, 0, condition)
@@ -138,7 +146,8 @@ class FlowModel(Questions, Steps):
         replica = 0 if context is None else context.replica_id_in_sync_group
         batch_seed = seed + tf.stack([tf.cast(replica, tf.int32), tf.cast(step, tf.int32)])
         x = self.dequantization.of_batch(images, batch_seed, self.flow.dtype)
-        return self.distribution.log_prob(x, context=Context(condition, training=True))
+        log_prob = self.distribution.log_prob(x, context=Context(condition, training=True))
+        return nan_unless(self.density.valid(images, condition), log_prob)
 
     def fit(self, x=None, y=None, *args, **kwargs):
         """Trains as `keras.Model.fit`.
@@ -170,12 +179,21 @@ class FlowModel(Questions, Steps):
         given["callbacks"] = with_online_split(given.get("callbacks"), self.flow)
         # Behind a function: Keras would track, and export, a dataset kept as an attribute.
         self._training_data = lambda: training
+        self._seen_range.clear()
+        skipped = self.skipped_steps
         try:
             history = super().fit(**given)
             self.prepare_for_inference()
-            return history
         finally:
             self._training_data = None
+        self._warn_of_scaled("the images of validation_data")
+        if self.skipped_steps > skipped:
+            warnings.warn(
+                f"{self.skipped_steps - skipped} training steps were left out: their batch held an "
+                "image, a label or a weight that makes no sense.",
+                stacklevel=2,
+            )
+        return history
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """Evaluates as `keras.Model.evaluate`: bits per dimension of one draw an image."""
@@ -183,9 +201,10 @@ class FlowModel(Questions, Steps):
         self.prepare_for_inference()
         given = _bound(super().evaluate, x, y, *args, **kwargs)
         # Within `fit`, what is evaluated is there already.
-        if not kwargs.get("_use_cached_eval_dataset"):
-            self._taken(given)
-        return super().evaluate(**given)
+        if kwargs.get("_use_cached_eval_dataset"):
+            return super().evaluate(**given)
+        self._taken(given)
+        return self._warning_of_scaled(super().evaluate, **given)
 
     def predict(self, x, *args, **kwargs):
         """Returns the log-probabilities of images, as `keras.Model.predict`.
@@ -196,11 +215,12 @@ class FlowModel(Questions, Steps):
         expected = self._expected._replace(labels="the condition in x")
         images, condition, _ = image_source(Parts(x), expected).for_keras
         pair = images if condition is None else (images, condition)
-        return super().predict(pair, *args, **kwargs)
+        return self._warning_of_scaled(super().predict, pair, *args, **kwargs)
 
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
         """Trains on one batch as `keras.Model.train_on_batch`; the first initialises the flow."""
         batch = self._batch(Parts(x, y, sample_weight), class_weight)
+        check_training_images(batch.rows.images, self.bins, "x")
         self._prepare_for_training(batch.rows)
         return super().train_on_batch(*batch.for_keras, return_dict=return_dict)
 
@@ -208,13 +228,16 @@ class FlowModel(Questions, Steps):
         """Evaluates one batch as `keras.Model.test_on_batch`."""
         self._check_initialized()
         batch = self._batch(Parts(x, y, sample_weight))
-        return super().test_on_batch(*batch.for_keras, return_dict=return_dict)
+        return self._warning_of_scaled(
+            super().test_on_batch, *batch.for_keras, return_dict=return_dict
+        )
 
     def predict_on_batch(self, x):
         """Returns the log-probabilities of one batch, as `keras.Model.predict_on_batch`."""
         self._check_initialized()
         images, condition = self._batch(Parts(x)).rows
-        return super().predict_on_batch(images if condition is None else (images, condition))
+        inputs = images if condition is None else (images, condition)
+        return self._warning_of_scaled(super().predict_on_batch, inputs)
 
     def export(self, filepath, *args, **kwargs):
         """Refuses, since Keras would export the log-densities of `call` alone.

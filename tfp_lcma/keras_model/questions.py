@@ -10,7 +10,7 @@ from tfp_lcma import noise
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
 from tfp_lcma.density.distribution import FlowDistribution
 from tfp_lcma.density.image_density import ImageDensity
-from tfp_lcma.validation import check_condition, check_count, check_images
+from tfp_lcma.validation import check_condition, check_count, check_images, warn_if_scaled
 
 # Images in one pass of the methods that take arrays.
 _CHUNK = 256
@@ -50,7 +50,9 @@ class Questions:
         Returns:
             `[n]`.
         """
-        rows = self._rows(x, condition)
+        return self._log_prob(self._seen(x, condition), draws, seed)
+
+    def _log_prob(self, rows, draws, seed):
         draws = check_count(draws, "draws")
         samples = [self._by_draw(self.density.log_prob, rows, seed, draw) for draw in range(draws)]
         return np.logaddexp.reduce(np.stack(samples), axis=0) - float(np.log(draws))
@@ -63,7 +65,7 @@ class Questions:
 
     def event_log_prob(self, x, condition=None, seed: int | None = None) -> np.ndarray:
         """Returns each dimension's share of `log_prob`, in nats, in the shape of `x`."""
-        return self._by_draw(self.density.event_log_prob, self._rows(x, condition), seed, draw=0)
+        return self._by_draw(self.density.event_log_prob, self._seen(x, condition), seed, draw=0)
 
     def class_probabilities(
         self,
@@ -100,11 +102,14 @@ class Questions:
             )
         classes = self.conditions
         shares = np.full(classes, 1 / classes) if prior is None else np.asarray(prior, np.float64)
-        if shares.shape != (classes,) or (shares < 0).any() or abs(shares.sum() - 1) > 1e-6:
+        sound = shares.shape == (classes,) and (shares >= 0).all()
+        if not sound or abs(shares.sum() - 1) > 1e-6:
             raise ValueError(
                 f"prior must hold {classes} probabilities that sum to 1; got {shares}."
             )
-        scores = [self.log_prob(x, k, draws, seed) for k in range(classes)]
+        images, _ = self._seen(x, 0)
+        every = (np.full(len(images), k, np.int32) for k in range(classes))
+        scores = [self._log_prob((images, k), draws, seed) for k in every]
         with np.errstate(divide="ignore"):
             joint = np.stack(scores, axis=-1).astype(np.float64) + np.log(shares)
         joint -= joint.max(axis=-1, keepdims=True)
@@ -134,7 +139,8 @@ class Questions:
 
     def encode(self, x, condition=None) -> np.ndarray:
         """Returns the latents of images; whole numbers stand for the middle of their bin."""
-        return self._by_chunks("encode", self.distribution.encode, self._mid_bin(x, condition))
+        rows = self._mid_bin(*self._seen(x, condition))
+        return self._by_chunks("encode", self.distribution.encode, rows)
 
     def decode(self, z, condition=None) -> np.ndarray:
         """Returns images of latents `[n, height, width, channels]`, as continuous intensities."""
@@ -145,6 +151,8 @@ class Questions:
                 f"z must have shape [n, {', '.join(map(str, self.event_shape))}], n >= 1; "
                 f"got {list(z.shape)}."
             )
+        if not np.isfinite(z).all():
+            raise ValueError("z must be finite; got NaN or infinity.")
         condition = check_condition(condition, self.conditions, len(z), "condition")
         images = self._by_chunks("decode", self.distribution.decode, (z, condition))
         lost = np.isnan(images).any(axis=(1, 2, 3)).sum() if self.flow.iterates else 0
@@ -162,9 +170,11 @@ class Questions:
 
         All images of a walk have one condition.
         """
-        (first, condition), (last, _) = (
-            self._mid_bin(x, condition, name) for x, name in ((start, "start"), (end, "end"))
+        first, last = (
+            self._rows(x, condition, name) for x, name in ((start, "start"), (end, "end"))
         )
+        warn_if_scaled(self.bins, start=first[0], end=last[0])
+        (first, condition), (last, _) = self._mid_bin(*first), self._mid_bin(*last)
         if len(first) != len(last):
             raise ValueError(
                 f"start and end must be as many; got {len(first)} and {len(last)} images."
@@ -229,10 +239,15 @@ class Questions:
         images = check_images(x, self.event_shape, self.bins, argument)
         return images, check_condition(condition, self.conditions, len(images), "condition")
 
-    def _mid_bin(self, x, condition, argument="x"):
+    def _seen(self, x, condition):
+        """Returns checked images and condition; warns of images that look scaled."""
+        rows = self._rows(x, condition)
+        warn_if_scaled(self.bins, x=rows[0])
+        return rows
+
+    def _mid_bin(self, images, condition):
         """Returns images as continuous intensities, whole numbers in the middle of their bin."""
-        x, condition = self._rows(x, condition, argument)
-        middle = x + 0.5 if x.dtype.kind in "ui" else x
+        middle = images + 0.5 if images.dtype.kind in "ui" else images
         return middle.astype(self.flow.dtype.as_numpy_dtype), condition
 
 

@@ -3,9 +3,9 @@
 import tensorflow as tf
 
 from tfp_lcma import noise
+from tfp_lcma.density.rows import in_range, known, nan_unless
 from tfp_lcma.keras_model.flow_model import FlowModel
 from tfp_lcma.serving.passes import Passes
-from tfp_lcma.serving.rows import in_range, known, nan_unless
 
 
 class Answers:

@@ -1,0 +1,251 @@
+"""A value that makes no sense, at any place of any batch: it is refused, or its row is lost."""
+
+import itertools
+import warnings
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.toys import SHAPE, pictures
+from tfp_lcma import FlowModel
+from tfp_lcma.bijectors import BatchNorm, Coupling, FlowChain, checkerboard_mask
+from tfp_lcma.networks.condition import ConditionBias
+
+BATCH, COUNT = 4, 12
+IMAGES = pictures(COUNT).astype(np.float32)
+LABELS = np.arange(COUNT) % 2
+BAD = {
+    "too bright": (300.0, None),
+    "just too bright": (256.0, None),
+    "negative": (-40.0, None),
+    "NaN": (np.nan, None),
+    "infinite": (np.inf, None),
+    "no such class": (None, 2),
+    "negative class": (None, -1),
+}
+bad_values = pytest.mark.parametrize(("value", "label"), BAD.values(), ids=BAD)
+PLACES = [(0, 0), (3, 15), (5, 7), (11, 2)]  # row and number of the pixel
+
+
+class ByClass(keras.layers.Layer):
+    """Parameters from the pixels that are kept and the class."""
+
+    conditions = 2
+
+    def __init__(self, outputs, **kwargs):
+        super().__init__(**kwargs)
+        self.convolution = keras.layers.Conv2D(outputs, 1)
+        self.bias = ConditionBias(outputs, self.conditions)
+
+    def build(self, input_shape):
+        self.convolution.build(input_shape)
+        self.built = True
+
+    def compute_output_shape(self, input_shape):
+        return self.convolution.compute_output_shape(input_shape)
+
+    def call(self, kept, condition, training=False):
+        return self.convolution(kept) + self.bias(condition)
+
+
+def made(**compiled):
+    coupling = Coupling(checkerboard_mask(SHAPE, 0), ByClass)
+    model = FlowModel(FlowChain([BatchNorm(SHAPE), coupling]))
+    model.compile(optimizer=keras.optimizers.Adam(0.01), **compiled)
+    return model
+
+
+@pytest.fixture(scope="module")
+def raising():
+    """Models that can raise: run eagerly, and traced."""
+    return {"eager": made(run_eagerly=True), "traced": made(jit_compile=False)}
+
+
+@pytest.fixture(scope="module")
+def compiled():
+    """A model whose every step XLA compiles."""
+    return made(jit_compile=True)
+
+
+def spoilt(row, pixel, value, label):
+    images, labels = IMAGES.copy(), LABELS.copy()
+    if value is not None:
+        images[row].flat[pixel] = value
+    if label is not None:
+        labels[row] = label
+    return images, labels
+
+
+def batches(*arrays):
+    return tf.data.Dataset.from_tensor_slices(arrays).batch(BATCH, drop_remainder=True)
+
+
+def state(model):
+    variables = model.variables + model.optimizer.variables
+    return [variable.numpy() for variable in variables]
+
+
+def sentence(value, row, pixel):
+    """What is said about a value of an image, or of None, about a class."""
+    if value is None:
+        return rf"must lie in \[0, 2\), one of 2 classes; got -?\d in row {row % BATCH} of a batch"
+    at = f"{pixel // 4} {pixel % 4} 0"
+    return rf"must lie in \[0, 256\), one .*; got .* in row {row % BATCH} of a batch, at \[{at}\]"
+
+
+# --- where a step can raise ---
+
+
+@bad_values
+@pytest.mark.parametrize("mode", ["eager", "traced"])
+def test_bad_value_at_any_place_is_refused_by_the_name_of_its_argument(raising, mode, value, label):
+    model, name = raising[mode], "y" if value is None else "x"
+    model.fit(batches(IMAGES, LABELS), verbose=0)
+    for row, pixel in PLACES:
+        images, labels = spoilt(row, pixel, value, label)
+        data = batches(images, labels)
+        said = sentence(value, row, pixel)
+        uses = {
+            "fit": lambda data=data: model.fit(data, verbose=0),
+            "evaluate": lambda data=data: model.evaluate(data, verbose=0),
+            "predict": lambda data=data: model.predict(data, verbose=0),
+            "validation": lambda data=data: model.fit(
+                batches(IMAGES, LABELS), validation_data=data, verbose=0
+            ),
+            "validation arrays": lambda images=images, labels=labels: model.fit(
+                IMAGES, LABELS, BATCH, validation_data=(images, labels), verbose=0
+            ),
+        }
+        for use, ask in uses.items():
+            kept = f"{name} of validation_data" if "validation" in use else name
+            # The first batch and whole arrays are looked at before any step.
+            before = rf"{kept} must (lie in|be finite).*; got (values|NaN)"
+            with pytest.raises(ValueError, match=rf"(?s)^({kept} {said}|{before})"):
+                ask()
+        for ask in (model.fit, model.evaluate):
+            with pytest.raises(ValueError, match=f"^{name} must (lie in|be finite).*; got"):
+                ask(images, labels, batch_size=BATCH, verbose=0)
+    assert all(np.isfinite(values).all() for values in state(model))
+    assert model.skipped_steps == 0
+
+
+@bad_values
+def test_a_model_called_on_a_bad_value_refuses_it(raising, value, label):
+    model = raising["traced"]
+    images, labels = spoilt(5, 7, value, label)
+    name = "condition" if value is None else "images"
+    with pytest.raises(ValueError, match=f"{name} must lie in .* in row 5 of a batch"):
+        model([images, labels])
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"{name} must lie in .* in row 5"):
+        tf.function(model)([tf.constant(images), tf.constant(labels)])
+
+
+@pytest.mark.parametrize("mode", ["eager", "traced"])
+def test_weight_that_is_not_finite_is_refused(raising, mode):
+    model, weights = raising[mode], np.ones(COUNT, np.float32)
+    weights[7] = np.nan
+    for ask in (model.fit, model.evaluate):
+        with pytest.raises(ValueError, match=r"^sample_weight must be finite; got nan in row 3"):
+            ask(batches(IMAGES, LABELS, weights), verbose=0)
+    assert all(np.isfinite(values).all() for values in state(model))
+
+
+def test_classes_that_are_no_whole_numbers_are_refused(raising):
+    data = batches(IMAGES, LABELS.astype(np.float32))
+    with pytest.raises(ValueError, match=r"y must lie in \[0, 2\).*; got dtype float32"):
+        raising["eager"].evaluate(data, verbose=0)
+
+
+# --- where XLA compiles a step, which cannot raise ---
+
+
+def test_step_with_a_bad_row_changes_nothing_under_xla_and_is_counted(compiled):
+    model = compiled
+    first, second = slice(0, BATCH), slice(BATCH, 2 * BATCH)
+    model.train_on_batch(IMAGES[first], LABELS[first])
+    before, counted = state(model), model.skipped_steps
+    for (value, label), (row, pixel) in itertools.product(BAD.values(), PLACES):
+        images, labels = spoilt(row, pixel, value, label)
+        batch = slice(row - row % BATCH, row - row % BATCH + BATCH)
+        logs = model.train_on_batch(images[batch], labels[batch], return_dict=True)
+        counted += 1
+        assert model.skipped_steps == logs["skipped_steps"] == counted
+        for mine, theirs in zip(state(model), before, strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+    model.train_on_batch(IMAGES[second], LABELS[second])
+    assert model.skipped_steps == counted
+    assert any(np.any(mine != theirs) for mine, theirs in zip(state(model), before, strict=True))
+
+
+def test_training_goes_on_around_a_bad_row_under_xla_and_says_so(compiled):
+    class Rows(keras.callbacks.Callback):
+        def on_train_end(self, logs=None):
+            self.images, self.condition = self.model.training_rows(COUNT, seed=0)
+
+    model, rows = compiled, Rows()
+    images, labels = spoilt(5, 7, np.nan, None)
+    labels[9] = 3
+    with pytest.warns(UserWarning, match="2 training steps were left out"):
+        history = model.fit(batches(images, labels), verbose=0, callbacks=[rows]).history
+    assert np.isfinite(history["loss"]).all()
+    assert history["skipped_steps"] == [model.skipped_steps]
+    assert all(np.isfinite(values).all() for values in state(model))
+    # What callbacks gather statistics from.
+    sensible = np.delete(np.arange(COUNT), [5, 9])
+    np.testing.assert_array_equal(rows.images, IMAGES[sensible])
+    np.testing.assert_array_equal(rows.condition, LABELS[sensible])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        model.fit(batches(IMAGES, LABELS), verbose=0, shuffle=False)
+
+
+def test_bad_row_alone_is_nan_under_xla(compiled):
+    model = compiled
+    expected = model.predict(batches(IMAGES, LABELS), verbose=0)
+    for (value, label), (row, pixel) in zip(BAD.values(), itertools.cycle(PLACES)):
+        images, labels = spoilt(row, pixel, value, label)
+        got = model.predict(batches(images, labels), verbose=0)
+        others = np.arange(COUNT) != row
+        assert np.isnan(got[row])
+        np.testing.assert_array_equal(got[others], expected[others])
+    assert np.isnan(model.evaluate(batches(images, labels), verbose=0)).all()
+
+
+# --- images that look scaled ---
+
+
+QUESTIONS = {
+    "log_prob": lambda model, x: model.log_prob(x, 0),
+    "bits_per_dimension": lambda model, x: model.bits_per_dimension(x, 0),
+    "event_log_prob": lambda model, x: model.event_log_prob(x, 0),
+    "class_probabilities": lambda model, x: model.class_probabilities(x),
+    "encode": lambda model, x: model.encode(x, 0),
+    "interpolate": lambda model, x: model.interpolate(x, x, 0, steps=2),
+    "evaluate": lambda model, x: model.evaluate(x, LABELS, verbose=0),
+    "evaluate a data set": lambda model, x: model.evaluate(batches(x, LABELS), verbose=0),
+    "predict a data set": lambda model, x: model.predict(batches(x, LABELS), verbose=0),
+    "validation": lambda model, x: model.fit(
+        batches(IMAGES, LABELS), epochs=2, verbose=0, shuffle=False, validation_data=(x, LABELS)
+    ),
+}
+
+
+@pytest.mark.parametrize("ask", QUESTIONS.values(), ids=QUESTIONS)
+def test_images_scaled_to_the_unit_interval_are_asked_about_with_one_warning(raising, ask):
+    model = raising["traced"]
+    with pytest.warns(UserWarning) as caught:
+        ask(model, IMAGES / 255)
+    (warning,) = [w for w in caught if "look scaled" in str(w.message)]
+    text = str(warning.message)
+    assert f"floats from {IMAGES.min() / 255:.4g} to {IMAGES.max() / 255:.4g}" in text
+    assert "[0, 256)" in text
+
+
+@pytest.mark.parametrize("ask", QUESTIONS.values(), ids=QUESTIONS)
+def test_nothing_is_said_about_intensities_and_black_images(raising, ask):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*look scaled")
+        ask(raising["traced"], IMAGES)
+        ask(raising["traced"], 0 * IMAGES)
