@@ -87,46 +87,56 @@ def state(model):
     return [variable.numpy() for variable in variables]
 
 
-def sentence(value, row, pixel):
-    """What is said about a value of an image, or of None, about a class."""
-    if value is None:
-        return rf"must lie in \[0, 2\), one of 2 classes; got -?\d in row {row % BATCH} of a batch"
-    at = f"{pixel // 4} {pixel % 4} 0"
-    return rf"must lie in \[0, 256\), one .*; got .* in row {row % BATCH} of a batch, at \[{at}\]"
-
-
 # --- where a step can raise ---
+
+
+def refusals(model, images, labels):
+    """Calls of a model on data of which a value is bad, by the names that they have for it."""
+    data, good = batches(images, labels), batches(IMAGES, LABELS)
+    of_arrays = {"batch_size": BATCH, "verbose": 0}
+    return [
+        ("x", "y", lambda: model.fit(data, verbose=0)),
+        ("x", "y", lambda: model.fit(images, labels, **of_arrays)),
+        ("x", "y", lambda: model.evaluate(data, verbose=0)),
+        ("x", "y", lambda: model.evaluate(images, labels, **of_arrays)),
+        ("x", "the condition in x", lambda: model.predict(data, verbose=0)),
+        ("x", "the condition in x", lambda: model.predict((images, labels), **of_arrays)),
+        (
+            "validation_data",
+            "the labels of validation_data",
+            lambda: model.fit(good, validation_data=data, verbose=0),
+        ),
+        (
+            "validation_data",
+            "the labels of validation_data",
+            lambda: model.fit(good, validation_data=(images, labels), verbose=0),
+        ),
+        ("x", "y", lambda: model.train_on_batch(images, labels)),
+        ("x", "y", lambda: model.test_on_batch(images, labels)),
+        ("x", "the condition in x|y", lambda: model.predict_on_batch((images, labels))),
+        ("x", "condition", lambda: model.log_prob(images, labels)),
+    ]
 
 
 @bad_values
 @pytest.mark.parametrize("mode", ["eager", "traced"])
 def test_bad_value_at_any_place_is_refused_by_the_name_of_its_argument(raising, mode, value, label):
-    model, name = raising[mode], "y" if value is None else "x"
-    model.fit(batches(IMAGES, LABELS), verbose=0)
-    for row, pixel in PLACES:
-        images, labels = spoilt(row, pixel, value, label)
-        data = batches(images, labels)
-        said = sentence(value, row, pixel)
-        uses = {
-            "fit": lambda data=data: model.fit(data, verbose=0),
-            "evaluate": lambda data=data: model.evaluate(data, verbose=0),
-            "predict": lambda data=data: model.predict(data, verbose=0),
-            "validation": lambda data=data: model.fit(
-                batches(IMAGES, LABELS), validation_data=data, verbose=0
-            ),
-            "validation arrays": lambda images=images, labels=labels: model.fit(
-                IMAGES, LABELS, BATCH, validation_data=(images, labels), verbose=0
-            ),
-        }
-        for use, ask in uses.items():
-            kept = f"{name} of validation_data" if "validation" in use else name
-            # The first batch and whole arrays are looked at before any step.
-            before = rf"{kept} must (lie in|be finite).*; got (values|NaN)"
-            with pytest.raises(ValueError, match=rf"(?s)^({kept} {said}|{before})"):
-                ask()
-        for ask in (model.fit, model.evaluate):
-            with pytest.raises(ValueError, match=f"^{name} must (lie in|be finite).*; got"):
-                ask(images, labels, batch_size=BATCH, verbose=0)
+    model, places = raising[mode], itertools.cycle(PLACES)
+    for number in range(len(refusals(model, IMAGES, LABELS))):
+        row, pixel = next(places)
+        images_name, labels_name, ask = refusals(model, *spoilt(row, pixel, value, label))[number]
+        if value is None:
+            must = rf"({labels_name}) must lie in \[0, 2\), one of 2 classes; got"
+            in_batch = rf" -?\d in row {row % BATCH} of a batch\."
+        else:
+            must = (
+                rf"({images_name}) must (be finite|lie in \[0, 256\), one of 256 intensities); got"
+            )
+            at = f"{pixel // 4} {pixel % 4} 0"
+            in_batch = rf" [-\w.]+ in row {row % BATCH} of a batch, at \[{at}\]\."
+        # Whole arrays and the first batch are looked at before any step.
+        with pytest.raises(ValueError, match=f"^{must}({in_batch}| values from| NaN or infinity)"):
+            ask()
     assert all(np.isfinite(values).all() for values in state(model))
     assert model.skipped_steps == 0
 
@@ -164,17 +174,22 @@ def test_classes_that_are_no_whole_numbers_are_refused(raising):
 def test_step_with_a_bad_row_changes_nothing_under_xla_and_is_counted(compiled):
     model = compiled
     first, second = slice(0, BATCH), slice(BATCH, 2 * BATCH)
+
+    def step(images, labels):
+        """What Keras does at every step: whole arrays are looked at before."""
+        return model.train_function(iter([(images, labels)]))
+
     model.train_on_batch(IMAGES[first], LABELS[first])
     before, counted = state(model), model.skipped_steps
     for (value, label), (row, pixel) in itertools.product(BAD.values(), PLACES):
         images, labels = spoilt(row, pixel, value, label)
         batch = slice(row - row % BATCH, row - row % BATCH + BATCH)
-        logs = model.train_on_batch(images[batch], labels[batch], return_dict=True)
+        logs = step(images[batch], labels[batch])
         counted += 1
         assert model.skipped_steps == logs["skipped_steps"] == counted
         for mine, theirs in zip(state(model), before, strict=True):
             np.testing.assert_array_equal(mine, theirs)
-    model.train_on_batch(IMAGES[second], LABELS[second])
+    step(IMAGES[second], LABELS[second])
     assert model.skipped_steps == counted
     assert any(np.any(mine != theirs) for mine, theirs in zip(state(model), before, strict=True))
 
@@ -239,7 +254,7 @@ def test_images_scaled_to_the_unit_interval_are_asked_about_with_one_warning(rai
         ask(model, IMAGES / 255)
     (warning,) = [w for w in caught if "look scaled" in str(w.message)]
     text = str(warning.message)
-    assert f"floats from {IMAGES.min() / 255:.4g} to {IMAGES.max() / 255:.4g}" in text
+    assert f"values from {IMAGES.min() / 255:.4g} to {IMAGES.max() / 255:.4g}" in text
     assert "[0, 256)" in text
 
 

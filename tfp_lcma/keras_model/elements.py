@@ -66,11 +66,11 @@ class Expected(NamedTuple):
 
     def sensible(self, parts: Parts) -> Parts:
         """Returns the images that hold intensities and whose condition is one."""
-        images = np.asarray(parts.images)
-        labels = None if self.conditions is None else np.asarray(parts.labels)
-        valid = in_range(tf.convert_to_tensor(images), self.bins) & known(labels, self.conditions)
-        valid = valid.numpy()
-        return Parts(images[valid], None if labels is None else labels[valid])
+        images = tf.convert_to_tensor(parts.images)
+        labels = None if self.conditions is None else tf.convert_to_tensor(parts.labels)
+        valid = in_range(images, self.bins) & known(labels, self.conditions)
+        chosen = (None if rows is None else rows.numpy()[valid] for rows in (images, labels))
+        return Parts(*chosen)
 
 
 def parts_of(element, expected: Expected, class_weight: Mapping[int, float] | None = None) -> Parts:

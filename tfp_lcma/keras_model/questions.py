@@ -50,9 +50,9 @@ class Questions:
         Returns:
             `[n]`.
         """
-        return self._log_prob(self._seen(x, condition), draws, seed)
+        return self._log_prob_of(self._seen(x, condition), draws, seed)
 
-    def _log_prob(self, rows, draws, seed):
+    def _log_prob_of(self, rows, draws, seed):
         draws = check_count(draws, "draws")
         samples = [self._by_draw(self.density.log_prob, rows, seed, draw) for draw in range(draws)]
         return np.logaddexp.reduce(np.stack(samples), axis=0) - float(np.log(draws))
@@ -109,7 +109,7 @@ class Questions:
             )
         images, _ = self._seen(x, 0)
         every = (np.full(len(images), k, np.int32) for k in range(classes))
-        scores = [self._log_prob((images, k), draws, seed) for k in every]
+        scores = [self._log_prob_of((images, k), draws, seed) for k in every]
         with np.errstate(divide="ignore"):
             joint = np.stack(scores, axis=-1).astype(np.float64) + np.log(shares)
         joint -= joint.max(axis=-1, keepdims=True)
