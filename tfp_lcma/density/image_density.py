@@ -77,7 +77,8 @@ class ImageDensity:
     def valid(self, images: tf.Tensor, condition=None) -> tf.Tensor:
         """Returns `[n]`, whether an image holds intensities and its condition is one."""
         conditions = self.distribution.bijector.conditions
-        return in_range(images, self.bins) & known(condition, conditions)
+        condition = None if condition is None else tf.convert_to_tensor(condition)
+        return in_range(tf.convert_to_tensor(images), self.bins) & known(condition, conditions)
 
     def log_prob_at(self, x: tf.Tensor, probes: ProbeSeeds | None, condition=None) -> tf.Tensor:
         """Returns the log-density of continuous values, `[n]`, in nats."""

@@ -10,11 +10,11 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from tfp_lcma.density.rows import nan_unless
 from tfp_lcma.keras_model.flow_model import FlowModel
 from tfp_lcma.serving.answers import Answers
 from tfp_lcma.serving.encoded import FilePixels, decode_images
 from tfp_lcma.serving.fields import Field, Fields
-from tfp_lcma.serving.rows import nan_unless
 
 
 @dataclasses.dataclass(frozen=True)
