@@ -53,11 +53,13 @@ class Density(abc.ABC):
         low, high = noise.seed_pair(seed).numpy()
         seeds = np.stack([np.arange(n, dtype=np.int32), np.full(n, low ^ high, np.int32)], axis=1)
         condition = check_condition(condition, self.conditions, n, "condition")
-        return np.floor(self._drawn(seeds, temperature, condition)).astype(np.uint8)
+        drawn = np.floor(self._drawn(seeds, temperature, condition))
+        # What lies beyond black and white would wrap round.
+        return np.clip(drawn, 0, self.bins - 1).astype(np.uint8)
 
     @abc.abstractmethod
     def _drawn(self, seeds: np.ndarray, temperature: float, condition) -> np.ndarray:
-        """Returns one image, floats in [0, bins), for each of int32 `[n, 2]` seeds."""
+        """Returns one image, floats, for each of int32 `[n, 2]` seeds; some may leave [0, bins)."""
 
     def bits_per_dimension(self, images, condition=None, draws: int = 1, seed: int = 0):
         """Returns -log_prob / (D log 2) for every image: an upper bound, in bits per dimension."""

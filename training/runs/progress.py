@@ -1,6 +1,7 @@
 """What a person sees of a run: what is being done, and how far the steps have come."""
 
 import contextlib
+import shutil
 import sys
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from tfp_lcma.training.runs.memory import peak_megabytes
 
 # Seconds: a silence that needs no word, and a rest that needs no estimate.
 _SILENCE, _SOON = 0.2, 2.0
+# Columns of a terminal that the longest words beside a bar fit into.
+_WIDE = 80
 
 
 class Progress:
@@ -82,7 +85,8 @@ class Steps(keras.callbacks.Callback):
                     length=self._steps - self._start,
                     label=self._phase,
                     show_pos=True,
-                    item_show_func=lambda bits: bits,
+                    width=0,  # what the other words of the line leave
+                    item_show_func=self._fitting,
                 )
                 self._bar = self._open.enter_context(bar)
         if self._bar is not None:
@@ -103,8 +107,12 @@ class Steps(keras.callbacks.Callback):
             where = f"step {self._course.step:,} of {self._steps:,}"
             self._progress.say(f"{self._phase}, {where}: {bits} bits/dim")
         else:
-            self._bar.update(0, f"{bits} bits/dim")
+            self._bar.update(0, f"{bits.removeprefix('training ')} bits/dim")
         self._estimate()
+
+    def _fitting(self, bits):
+        """Returns what stands beside the bar; None where the terminal would break the line."""
+        return bits if shutil.get_terminal_size().columns >= _WIDE else None
 
     def _estimate(self):
         """Says once how long the other steps will take, and how much memory it took so far."""

@@ -8,7 +8,7 @@ import pytest
 
 import tfp_lcma as lcma
 from tests.toys import pictures
-from tests.training.toy_density import write_export, write_run
+from tests.training.toy_density import ToyDensity, write_export, write_run
 from tfp_lcma.training.data.pixels import PixelSettings
 from tfp_lcma.training.runs.density import load_density
 from tfp_lcma.training.runs.run_or_export import is_run
@@ -82,6 +82,16 @@ def test_both_draw_the_same_images_however_many(densities):
     assert (of_run == of_export).mean() > 0.95
     np.testing.assert_array_equal(densities[0].sample(3, 1, 0.7, seed=3), of_run[:3])
     assert not np.array_equal(densities[0].sample(7, 1, 0.7, seed=4), of_run)
+
+
+def test_what_lies_beyond_black_and_white_is_black_and_white():
+    class Beyond(ToyDensity):
+        def _drawn(self, seeds, temperature, condition):
+            return np.linspace(-20, 276, 64).reshape(1, *self.event_shape)
+
+    values = Beyond().sample(1).ravel()
+    assert (np.diff(values.astype(int)) >= 0).all()
+    assert (values[0], values[-1]) == (0, 255)
 
 
 @pytest.mark.parametrize("temperature", [-0.1, np.nan, np.inf])

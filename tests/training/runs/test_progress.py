@@ -3,6 +3,7 @@
 import sys
 import time
 
+import click
 import pytest
 
 from tfp_lcma.training.runs.progress import Progress, Steps, duration
@@ -46,6 +47,16 @@ def test_on_a_terminal_a_bar_takes_the_place_of_the_lines(capsys, monkeypatch):
     assert "step 4 of 12" not in out
     assert out.count("more steps") == 1
     assert "12/12" in out.split("\r")[-1]
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+def test_a_bar_is_no_longer_than_the_terminal_is_wide(columns, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    trained(Progress())
+    bars = [part for part in click.unstyle(capsys.readouterr().out).split("\r") if "/12" in part]
+    assert max(len(bar.split("\n")[0]) for bar in bars) <= columns
+    assert ("validation 2.5000" in bars[-1]) == (columns >= 80)
 
 
 def test_quiet_shows_nothing(capsys):
