@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfp_lcma.networks.condition import ConditionBias, Conditions, check_conditions
 from tfp_lcma.networks.conv_lstm import ConvLSTM
+from tfp_lcma.networks.convolution import convolution
 from tfp_lcma.serialization import register
 
 # What is computed from the tensor that stays: 4 maps, through 32 hidden channels, by 5x5 kernels.
@@ -61,9 +62,7 @@ class ChannelNetwork(keras.layers.Layer):
         self.conditions = check_conditions(conditions)
 
         def conv(channels, size, **options):
-            return keras.layers.Conv2D(
-                channels, size, padding="same", dtype=self.dtype_policy, **options
-            )
+            return convolution(channels, size, padding="same", dtype=self.dtype_policy, **options)
 
         self.embed = conv(hidden, kernel)
         self.lstm = ConvLSTM(

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from tfp_lcma.networks.convolution import convolution
 from tfp_lcma.serialization import register
 from tfp_lcma.validation import check_count
 
@@ -67,7 +68,7 @@ class ChannelRouter(keras.layers.Layer):
         super().__init__(**{"dtype": "float32", **kwargs})
         self.channels, self.maps = check_count(channels, "channels"), check_count(maps, "maps")
         self.weight, self.entropy = float(weight), entropy
-        self.conv = keras.layers.Conv2D(8, 3, strides=2, padding="same", dtype=self.dtype_policy)
+        self.conv = convolution(8, 3, strides=2, padding="same", dtype=self.dtype_policy)
         self.dense = keras.layers.Dense(
             channels, use_bias=False, kernel_initializer="zeros", dtype=self.dtype_policy
         )

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from tfp_lcma.networks.actnorm import ActNormLayer
 from tfp_lcma.networks.condition import ConditionBias, Conditions, check_conditions
+from tfp_lcma.networks.convolution import convolution
 from tfp_lcma.networks.residual_network import INPUT_BOUND
 from tfp_lcma.networks.specification import Specification
 from tfp_lcma.serialization import register
@@ -42,7 +43,7 @@ class ConvolutionalNetwork(keras.layers.Layer):
         self.conditions = check_conditions(conditions)
 
         def conv(channels, size, start, use_bias):
-            return keras.layers.Conv2D(
+            return convolution(
                 channels,
                 size,
                 padding="same",

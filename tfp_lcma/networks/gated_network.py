@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from tfp_lcma.networks.condition import ConditionBias, Conditions, check_conditions
+from tfp_lcma.networks.convolution import convolution
 from tfp_lcma.networks.residual_network import INPUT_BOUND
 from tfp_lcma.networks.specification import Specification
 from tfp_lcma.serialization import register
@@ -43,8 +44,8 @@ class GatedBlock(keras.layers.Layer):
         if width % heads:
             raise ValueError(f"width must be divisible by heads={heads}; got {width}.")
         policy = self.dtype_policy
-        self.conv = keras.layers.Conv2D(width, 3, padding="same", dtype=policy)
-        self.conv_gate = keras.layers.Conv2D(2 * width, 1, dtype=policy)
+        self.conv = convolution(width, 3, padding="same", dtype=policy)
+        self.conv_gate = convolution(2 * width, 1, dtype=policy)
         self.norm_conv = keras.layers.LayerNormalization(epsilon=1e-5, dtype=policy)
         self.attention = keras.layers.MultiHeadAttention(
             heads, width // heads, output_shape=2 * width, use_bias=False, dtype=policy
@@ -124,11 +125,11 @@ class GatedNetwork(keras.layers.Layer):
         self.filters, self.width, self.heads = filters, check_count(width, "width"), heads
         self.conditions = check_conditions(conditions)
         policy = self.dtype_policy
-        self.conv_in = keras.layers.Conv2D(width, 3, padding="same", dtype=policy)
+        self.conv_in = convolution(width, 3, padding="same", dtype=policy)
         self.blocks = [
             GatedBlock(width, heads, dtype=policy) for _ in range(check_count(blocks, "blocks"))
         ]
-        self.conv_out = keras.layers.Conv2D(
+        self.conv_out = convolution(
             filters, 3, padding="same", kernel_initializer="zeros", dtype=policy
         )
         if self.conditions is not None:

@@ -109,12 +109,13 @@ def built_network(
     *sides, got = layer.compute_output_shape(batched)[1:]
     if tuple(sides) != tuple(input_shape[:2]):
         raise ValueError(
-            f"network must keep height and width, {input_shape[:2]}; got {tuple(sides)}."
+            f"network must keep height and width, {input_shape[:2]}; got {tuple(sides)}"
+            f"{_of_channels_first(layer)}."
         )
     if got != outputs:
         raise ValueError(
             f"network must return {outputs} channels, a number for every parameter of every "
-            f"moved channel; got {got}."
+            f"moved channel; got {got}{_of_channels_first(layer)}."
         )
     return layer
 
@@ -135,6 +136,14 @@ def _takes_condition(layer: keras.layers.Layer) -> bool:
     by_position = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     any_number = any(p.kind == p.VAR_POSITIONAL for p in parameters)
     return any_number or (len(by_position) > 1 and by_position[1].name not in ("training", "mask"))
+
+
+def _of_channels_first(layer) -> str:
+    """Names a layer that takes channels for height, as all do that Keras is set so when made."""
+    for inner in layer._flatten_layers():
+        if getattr(inner, "data_format", None) == "channels_first":
+            return f", from a {type(inner).__name__} of data_format='channels_first'"
+    return ""
 
 
 def _has_raw_variable(value) -> bool:

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
 from tfp_lcma.networks.condition import ConditionBias, Conditions, check_conditions
+from tfp_lcma.networks.convolution import convolution
 from tfp_lcma.priors.exit_prior import ExitPrior
 from tfp_lcma.serialization import register
 
@@ -31,7 +32,7 @@ class GaussianParameters(keras.layers.Layer):
         if self.conditions is not None:
             self.bias = ConditionBias(2 * channels, self.conditions, dtype=self.dtype_policy)
         if kept_channels is not None:
-            self.conv = keras.layers.Conv2D(
+            self.conv = convolution(
                 2 * channels,
                 3,
                 padding="same",
