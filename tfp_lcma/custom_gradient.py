@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 # The tape's own hook: `tf.custom_gradient` stands on it too, but registers every trace for ever.
-from tensorflow.python.eager import record
+from tensorflow.python.eager import forwardprop_util, record
 from tensorflow.python.ops import control_flow_util
 
 _OP_TYPE = "TfpLcmaCustomGradient"
@@ -67,6 +67,11 @@ def gradient_is_compiled() -> bool:
     """Whether XLA will compile the function that is traced now, and a tape records it."""
     graph = tf.compat.v1.get_default_graph()
     return record.could_possibly_record() and control_flow_util.GraphOrParentsInXlaContext(graph)
+
+
+def in_forward_mode(tensors: Sequence[tf.Tensor]) -> bool:
+    """Whether a `tf.autodiff.ForwardAccumulator` follows one of these tensors."""
+    return bool(forwardprop_util.pack_tangents(list(tensors)).indices)
 
 
 def without_second_gradient(tensors: Sequence[tf.Tensor | None], why: str) -> list:

@@ -139,6 +139,48 @@ def test_network_may_be_a_layer_or_what_makes_one(network):
     close(flow.forward(tf.identity(flow.inverse(x))), x, 1e-5, "round trip")
 
 
+class Unbuilt(keras.layers.Layer):
+    """A user's network without `build`, as Keras allows: what it holds is built when it is called.
+
+    With `later`, only training makes all of it.
+    """
+
+    def __init__(self, outputs, later=False):
+        super().__init__()
+        self.outputs, self.later = outputs, later
+        self.first = keras.layers.Conv2D(4, 1)
+        self.last = keras.layers.Conv2D(outputs, 1)
+        self.dense = keras.layers.Dense(4, name="in_training")
+
+    def call(self, inputs, condition=None, training=False):
+        hidden = self.first(inputs)
+        if condition is not None or (self.later and training):
+            hidden += self.dense(hidden if condition is None else condition[:, None, None])
+        return self.last(hidden)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.outputs)
+
+
+@pytest.mark.filterwarnings("ignore:`build")
+@pytest.mark.parametrize(("conditions", "variables"), [(None, 5), ((2,), 7)])
+def test_network_without_build_loses_no_variable(conditions, variables):
+    flow = Coupling(ChannelHalf(SHAPE), Unbuilt, conditions=conditions)
+    assert len(flow.trainable_variables) == variables
+    condition = None if conditions is None else tf.zeros((2, 2))
+    flow.inverse_and_log_det(data(flow, 2), condition)
+    assert len([v for layer in flow.layers for v in layer.variables]) == variables
+
+
+@pytest.mark.filterwarnings("ignore:`build")
+def test_network_that_makes_variables_in_a_later_call_is_refused_by_name():
+    flow = Coupling(ChannelHalf(SHAPE), lambda outputs: Unbuilt(outputs, later=True))
+    x = data(flow, 2)
+    flow.inverse_and_log_det(x)
+    with pytest.raises(ValueError, match=r"must create its variables .* Dense 'in_training'"):
+        flow.inverse_and_log_det(x, context=Context(training=True))
+
+
 def test_other_networks_are_refused():
     with pytest.raises(ValueError, match="network must be a specification, a Keras layer or its"):
         Coupling(ChannelHalf(SHAPE), 3)

@@ -8,6 +8,7 @@ import tensorflow_probability as tfp
 
 from tests.checks import close, convolutions, distribution, kernels
 from tests.registry import SHAPE, built, data, latents
+from tfp_lcma import FlowDistribution
 from tfp_lcma.bijectors import ActNorm, Coupling, FlowBijector, FlowChain, Identity, checkerboard
 from tfp_lcma.networks import Residual
 
@@ -120,6 +121,42 @@ def test_lists_and_arrays_of_any_precision_are_taken():
     for value in (x, x.astype(np.float64), x.tolist()):
         close(flow.inverse(value), expected, 1e-6, "inverse of an array")
         close(flow.inverse_log_det_jacobian(value).shape, [2], 0, "log-det of an array")
+
+
+METHODS = {
+    "inverse": lambda flow, x: flow.inverse(x),
+    "forward": lambda flow, x: flow.forward(x),
+    "log-det": lambda flow, x: flow.inverse_log_det_jacobian(x),
+    "event log-det": lambda flow, x: flow.inverse_and_event_log_det(x),
+    "forward event log-det": lambda flow, x: flow.forward_and_event_log_det(x),
+    "summed log-det": lambda flow, x: flow.inverse_and_log_det(x),
+    "move": lambda flow, x: flow.move_inverse(x, x),
+    "log_prob": lambda flow, x: FlowDistribution(flow).log_prob(x),
+    "event_log_prob": lambda flow, x: FlowDistribution(flow).event_log_prob(x),
+    "encode": lambda flow, x: FlowDistribution(flow).encode(x),
+    "decode": lambda flow, x: FlowDistribution(flow).decode(x),
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_what_is_no_batch_of_images_is_refused_in_words(name):
+    flow, method = built("Coupling (checkerboard)", "float32"), METHODS[name]
+    unknown = tf.function(
+        lambda x: method(flow, x),
+        input_signature=[tf.TensorSpec(None, tf.float32)],
+        autograph=False,
+    )
+    with pytest.raises(ValueError, match="must be a tensor of known rank"):
+        unknown.get_concrete_function()
+    height, width, channels = SHAPE
+    for shape in ((height, width), (2, height + 1, width, channels), (2, *SHAPE[:2], 3)):
+        with pytest.raises(ValueError, match=r"[xz] must be of shape|value must be of shape"):
+            method(flow, tf.zeros(shape))
+
+
+def test_layers_that_are_not_built_are_refused_by_name():
+    with pytest.raises(ValueError, match=r"layers must be built.*got 'mine', a Dense"):
+        FlowBijector(SHAPE, layers=[keras.layers.Dense(1, name="mine")])
 
 
 def test_variables_reach_the_optimizer_and_learn():

@@ -97,6 +97,31 @@ def test_starting_pass_and_sampling_are_the_same_by_inversion():
 
 
 @pytest.mark.parametrize("traced", [False, True])
+def test_forward_mode_is_refused_by_inversion_and_there_otherwise(traced):
+    flow = built("MultiScale (checkerboard, by inversion)", "float64")
+    x = data(flow, 2)
+    direction = tf.cos(x)
+
+    def forward_mode(x):
+        with tf.autodiff.ForwardAccumulator(x, direction) as accumulator:
+            log_det = flow.inverse_and_log_det(x)[1]
+        return accumulator.jvp(log_det)
+
+    run = tf.function(forward_mode, autograph=False) if traced else forward_mode
+    with pytest.raises(ValueError, match=r'memory must be "keep" for .* forward mode'):
+        run(x)
+    flow.memory = "keep"
+    try:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            log_det = flow.inverse_and_log_det(x)[1]
+        expected = tf.reduce_sum(tape.gradient(log_det, x) * direction, axis=(1, 2, 3))
+        close(forward_mode(x), expected, 1e-9, "forward mode")
+    finally:
+        flow.memory = "invert"
+
+
+@pytest.mark.parametrize("traced", [False, True])
 def test_second_derivatives_are_refused_by_inversion_and_there_otherwise(traced):
     flow = built("MultiScale (checkerboard, by inversion)", "float64")
     x = data(flow, 2)

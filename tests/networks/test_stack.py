@@ -83,11 +83,11 @@ def test_losses_are_refused_by_place():
             self.add_loss(tf.reduce_sum(x))
             return x
 
-    layer = Loud()
+    layer = Loud(name="the_loud")
     with standing_in() as scope:
         layer(tf.ones(3))
-    with pytest.raises(ValueError, match=r"here must hold no layer that calls add_loss\(\)"):
-        refuse_losses(scope, "here")
+    with pytest.raises(ValueError, match=r"here must hold no layer .* of Loud 'the_loud'"):
+        refuse_losses(scope, "here", [keras.Sequential([layer]), keras.layers.Dense(1)])
     with standing_in() as silent:
         pass
-    refuse_losses(silent, "here")
+    refuse_losses(silent, "here", [layer])

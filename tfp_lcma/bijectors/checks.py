@@ -22,6 +22,45 @@ def image_shape(shape: Sequence[int], argument: str) -> tuple[int, int, int]:
     return checked
 
 
+def image_batch(value, shape: Sequence[int], argument: str, dtype: tf.DType | None) -> tf.Tensor:
+    """Returns a batch of images as a tensor, or raises a ValueError naming `argument`.
+
+    Args:
+        value: A tensor, an array or a nested list.
+        shape: The shape of one image.
+        argument: What the value was given as.
+        dtype: Type of the tensor; None: any.
+    """
+    value = tf.convert_to_tensor(value, dtype)
+    check_rank(value, 4, argument)
+    if not value.shape.is_compatible_with((None, *shape)):
+        sides = ", ".join(map(str, shape))
+        raise ValueError(f"{argument} must be of shape [batch, {sides}]; got {tuple(value.shape)}.")
+    return value
+
+
+def check_rank(value: tf.Tensor, rank: int | None, argument: str) -> None:
+    """Raises a ValueError unless a tensor's rank is known, at least 3 and as it must be.
+
+    Args:
+        value: The tensor.
+        rank: What its rank must be; None: anything.
+        argument: What it was given as.
+    """
+    got = value.shape.rank
+    if got is None:
+        raise ValueError(
+            f"{argument} must be a tensor of known rank; got one of unknown rank. "
+            "tf.ensure_shape(value, (None, height, width, channels)) says what it is."
+        )
+    if got != rank if rank is not None else got < 3:
+        leading = "batch" if rank is not None else "..."
+        raise ValueError(
+            f"{argument} must be of shape [{leading}, height, width, channels]; got "
+            f"{tuple(value.shape)}."
+        )
+
+
 def common_dtype(bijectors: Sequence[FlowBijector]) -> str | None:
     """Returns the one type that `bijectors` compute in, or raises a ValueError."""
     dtypes = {bijector.dtype.name for bijector in bijectors if bijector.dtype is not None}

@@ -11,7 +11,7 @@ from tfp_lcma.bijectors.partition import Mask, Partition
 from tfp_lcma.bijectors.transforms.affine import Affine
 from tfp_lcma.bijectors.transforms.transform import Transform
 from tfp_lcma.networks.condition import Conditions, check_conditions
-from tfp_lcma.networks.specification import Network, built_network
+from tfp_lcma.networks.specification import Network, built_network, unbuilt
 from tfp_lcma.serialization import register
 
 
@@ -84,6 +84,7 @@ class Coupling(FlowBijector):
             conditions=check_conditions(conditions),
             dtype=network_dtype or dtype,
         )
+        self._unbuilt = tuple(unbuilt(self.network))
         self._head = self.transform.head(channels, dtype)
         if conditions is None:
             conditions = getattr(self.network, "conditions", None)
@@ -184,7 +185,15 @@ class Coupling(FlowBijector):
             arguments.append(context.condition)
         if context.starting and hasattr(self.network, "initialize"):
             self.network.initialize(*arguments)
-        return tf.cast(self.network(*arguments, training=context.training), self.dtype)
+        raw = self.network(*arguments, training=context.training)
+        for layer in self._unbuilt:
+            if layer.variables:
+                raise ValueError(
+                    "network must create its variables when it is built, or they are neither "
+                    f"trained nor saved; got {type(layer).__name__} {layer.name!r}, which was "
+                    "built in a later call."
+                )
+        return tf.cast(raw, self.dtype)
 
     def _constants(self, context):
         return {name: self.constant(name, context) for name in self.constants}

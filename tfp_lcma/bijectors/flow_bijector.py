@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_lcma.bijectors.backward import Backward, differentiated
-from tfp_lcma.bijectors.checks import flow_dtype, image_shape
+from tfp_lcma.bijectors.checks import flow_dtype, image_batch, image_shape
 from tfp_lcma.bijectors.context import Context
 from tfp_lcma.bijectors.copies import Copyable
 from tfp_lcma.bijectors.log_det import EventLogDet, LogDet, Moved, NoLogDet, SummedLogDet
@@ -115,10 +115,17 @@ class FlowBijector(Copyable, OnePassBijector):
             name: Name of the bijector.
 
         Raises:
-            ValueError: If the shape or the type cannot be that of an image flow.
+            ValueError: If the shape or the type cannot be that of an image flow, or a
+                layer is not built.
         """
         # No `parameters`: TFP would let two flows with equal ones share a cache.
         super().__init__(forward_min_event_ndims=3, dtype=flow_dtype(dtype), name=name)
+        for layer in layers:
+            if not layer.built:
+                raise ValueError(
+                    f"layers must be built, or their variables would be lost; got {layer.name!r}, "
+                    f"a {type(layer).__name__} that is not."
+                )
         self.event_shape = image_shape(event_shape, "event_shape")
         self.latent_shape = image_shape(latent_shape or event_shape, "latent_shape")
         self.conditions = check_conditions(conditions)
@@ -252,6 +259,7 @@ class FlowBijector(Copyable, OnePassBijector):
         Returns:
             The latents and, in their shape, each one's share of log|det dz/dx| in nats.
         """
+        x = self._data(x)
         context = self.context_of(x, condition, context)
         z, log_det = self.carry_inverse(x, self._no_event_yet(x), context)
         return z, log_det.values
@@ -261,6 +269,7 @@ class FlowBijector(Copyable, OnePassBijector):
         self, z: tf.Tensor, condition=None, *, context: Context | None = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Maps latents to data in one pass; the mirror image of the inverse."""
+        z = self._latents(z)
         context = self.context_of(z, condition, context)
         x, log_det = self.carry_forward(z, self._no_event_yet(z), context)
         return x, log_det.values
@@ -273,6 +282,7 @@ class FlowBijector(Copyable, OnePassBijector):
 
         The sum of the event log-det, without the work of keeping it by dimension.
         """
+        x = self._data(x)
         context = self.context_of(x, condition, context)
         z, log_det = self.carry_inverse(x, no_sum_yet(x), context)
         return z, log_det.values
@@ -282,6 +292,7 @@ class FlowBijector(Copyable, OnePassBijector):
         self, z: tf.Tensor, condition=None, *, context: Context | None = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Maps latents to data in one pass; the mirror image of the inverse."""
+        z = self._latents(z)
         context = self.context_of(z, condition, context)
         x, log_det = self.carry_forward(z, no_sum_yet(z), context)
         return x, log_det.values
@@ -296,10 +307,12 @@ class FlowBijector(Copyable, OnePassBijector):
 
     def move_inverse(self, t: tf.Tensor, x: tf.Tensor, condition=None) -> tf.Tensor:
         """Carries a per-dimension tensor `t` as the inverse carries `x`; keeps its sum."""
+        x = self._data(x)
         return self.carry_inverse(x, Moved(t), self.context_of(x, condition))[1].values
 
     def move_forward(self, t: tf.Tensor, z: tf.Tensor, condition=None) -> tf.Tensor:
         """Carries a per-dimension tensor `t` as the forward map carries `z`."""
+        z = self._latents(z)
         return self.carry_forward(z, Moved(t), self.context_of(z, condition))[1].values
 
     @unconverted
@@ -312,6 +325,7 @@ class FlowBijector(Copyable, OnePassBijector):
         Returns:
             The data and a boolean `[batch]`.
         """
+        z = self._latents(z)
         context = self.context_of(z, condition, Context(tolerates_lost_rows=True))
         x, _ = self.carry_forward(z, NoLogDet(), context)
         return x, tf.reduce_all(tf.math.is_finite(x), axis=(-3, -2, -1))
@@ -409,6 +423,12 @@ class FlowBijector(Copyable, OnePassBijector):
         if self.conditions is not None:
             condition = batch_condition(condition, self.conditions, images)
         return context.replace(condition=condition)
+
+    def _data(self, x):
+        return image_batch(x, self.event_shape, "x", self.dtype)
+
+    def _latents(self, z):
+        return image_batch(z, self.latent_shape, "z", self.dtype)
 
     def _no_event_yet(self, value):
         return EventLogDet(tf.zeros_like(value, self.dtype))

@@ -9,12 +9,18 @@ import tensorflow as tf
 from tfp_lcma.bijectors.context import Context
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
 from tfp_lcma.bijectors.log_det import LogDet, Moved
-from tfp_lcma.custom_gradient import gradient_is_compiled, with_gradient, without_second_gradient
+from tfp_lcma.custom_gradient import (
+    gradient_is_compiled,
+    in_forward_mode,
+    with_gradient,
+    without_second_gradient,
+)
 from tfp_lcma.networks.scope import standing_in
 from tfp_lcma.networks.stack import refuse_losses
 
 NO_SECOND = (
-    'memory must be "keep" for second derivatives: a gradient by inversion has none. Set '
+    'memory must be "keep" for second derivatives and in forward mode: a gradient by inversion has '
+    "neither. Set "
     'flow.memory = "keep".'
 )
 
@@ -33,6 +39,8 @@ def carry_inverse_by_inversion(
     """
     if isinstance(log_det, Moved):
         return flow.carry_inverse(x, log_det, context)
+    if in_forward_mode([x, log_det.values, *context.tensors().values(), *_values(flow)]):
+        raise ValueError(NO_SECOND)
     context = context.replace(compiled=context.compiled or gradient_is_compiled())
     kind = type(log_det)
     tensors = context.tensors()
@@ -57,7 +65,7 @@ def carry_inverse_by_inversion(
             before = [scope.get_current_value(variable) for variable, _ in lent]
             z, log_det, memory = flow.remember(x, log_det, inner)
             after = [scope.get_current_value(variable) for variable, _ in lent]
-        refuse_losses(scope, 'a flow with memory="invert"')
+        refuse_losses(scope, 'a flow with memory="invert"', flow.layers)
         pairs = zip(_variables(flow), before, after, strict=True)
         news = [(variable, new) for variable, old, new in pairs if new is not old]
         changed.extend(variable for variable, _ in news)
@@ -80,9 +88,8 @@ def carry_inverse_by_inversion(
         found += [back.gradients.get(name) for name in tensors]
         return without_second_gradient([back.dx, back.dlog_det.values, *found], NO_SECOND)
 
-    values = [tf.convert_to_tensor(variable.value) for variable in _variables(flow)]
     z, total, *states = with_gradient(
-        forward, gradient, x, log_det.values, *values, *tensors.values()
+        forward, gradient, x, log_det.values, *_values(flow), *tensors.values()
     )
     for variable, value in zip(changed, states, strict=True):
         variable.assign(value)
@@ -93,3 +100,8 @@ def carry_inverse_by_inversion(
 def _variables(flow: FlowBijector) -> list[keras.Variable]:
     """Returns all variables of a flow's layers, each once."""
     return list({id(v): v for layer in flow.layers for v in layer.variables}.values())
+
+
+def _values(flow: FlowBijector) -> list[tf.Tensor]:
+    """Returns what these variables hold now."""
+    return [tf.convert_to_tensor(variable.value) for variable in _variables(flow)]

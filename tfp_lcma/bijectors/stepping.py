@@ -67,7 +67,7 @@ class Stepping:
                 before = [scope.get_current_value(variable) for variable in self._variables]
                 x, log_det, memory = one(self.step, x, log_det, self._at(context, k))
                 after = [scope.get_current_value(variable) for variable in self._variables]
-            refuse_losses(scope, "step")
+            refuse_losses(scope, "step", self.step.layers)
             memories.append(memory)
             for values, old, new in zip(states, before, after, strict=True):
                 if new is not old:
@@ -125,7 +125,7 @@ class Stepping:
                     self.step, x, kind(*carried), self._at(context, k, constants)
                 )
                 states = [scope.get_current_value(self._variables[i]) for i in scouted.changed]
-            refuse_losses(scope, "step")
+            refuse_losses(scope, "step", self.step.layers)
             z.set_shape(x.shape)
             structure["steps"] = memory
             kept = tf.nest.flatten(memory)

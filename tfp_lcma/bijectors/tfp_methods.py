@@ -3,6 +3,8 @@
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfp_lcma.bijectors.checks import check_rank
+
 
 class OnePassBijector(tfp.bijectors.Bijector):
     """A bijector whose methods of TFP follow from `inverse_and_log_det` and `forward_and_log_det`.
@@ -15,6 +17,7 @@ class OnePassBijector(tfp.bijectors.Bijector):
 
     def _one_pass(self, method, value, kwargs):
         """Runs a one-pass method with a summed log-det on `[..., height, width, channels]`."""
+        check_rank(value, None, "value")
         lead = tf.shape(value)[:-3]
         static_lead = value.shape[:-3]
         flat = value if value.shape.rank == 4 else tf.reshape(value, (-1, *value.shape[-3:]))
@@ -61,6 +64,8 @@ class OnePassBijector(tfp.bijectors.Bijector):
 
     def _uncached(self, value):
         """In eager mode, a tensor the cache has never seen; arrays become one anyway."""
+        if tf.is_tensor(value):
+            check_rank(value, None, "value")
         return tf.identity(value) if tf.executing_eagerly() and tf.is_tensor(value) else value
 
     def _forward_event_shape(self, input_shape):

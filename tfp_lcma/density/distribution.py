@@ -7,6 +7,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from tensorflow_probability import distributions as tfd
 
+from tfp_lcma.bijectors.checks import check_rank, image_batch
 from tfp_lcma.bijectors.context import Context
 from tfp_lcma.bijectors.flow_bijector import (
     FlowBijector,
@@ -75,20 +76,21 @@ class FlowDistribution(tfd.TransformedDistribution, metaclass=ShowsFlow):
             condition: What the flow is conditioned on.
             context: What else the pass goes by; None: a pass of inference.
         """
-        x, inside = self._within_support(tf.convert_to_tensor(x, self.dtype))
+        x = image_batch(x, self.bijector.event_shape, "x", self.dtype)
+        x, inside = self._within_support(x)
         z, log_det = self.bijector.inverse_and_event_log_det(x, condition, context=context)
         return _minus_infinity_unless(inside, standard_normal_log_prob(z) + log_det)
 
     @unconverted
     def encode(self, x: tf.Tensor, condition=None) -> tf.Tensor:
         """Returns the latents of `x`, in its shape."""
-        x = tf.convert_to_tensor(x, self.dtype)
+        x = image_batch(x, self.bijector.event_shape, "x", self.dtype)
         return self.bijector.carry_inverse(x, NoLogDet(), Context(condition))[0]
 
     @unconverted
     def decode(self, z: tf.Tensor, condition=None) -> tf.Tensor:
         """Returns the data whose latents are `z`."""
-        z = tf.convert_to_tensor(z, self.dtype)
+        z = image_batch(z, self.bijector.latent_shape, "z", self.dtype)
         return self.bijector.carry_forward(z, NoLogDet(), Context(condition))[0]
 
     def interpolate(
@@ -163,7 +165,9 @@ class FlowDistribution(tfd.TransformedDistribution, metaclass=ShowsFlow):
     def _log_prob(self, x, condition=None, context=None):
         context = Context() if context is None else context
         context = context if condition is None else context.replace(condition=condition)
+        check_rank(x, None, "x")
         flat = x if x.shape.rank == 4 else tf.reshape(x, (-1, *x.shape[-3:]))
+        flat = image_batch(flat, self.bijector.event_shape, "x", None)
         flat, inside = self._within_support(flat)
         log_prob = self.bijector.log_density(flat, no_sum_yet(flat), context)
         log_prob = _minus_infinity_unless(inside, log_prob)

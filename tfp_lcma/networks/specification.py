@@ -93,8 +93,7 @@ def built_network(
             f"{inspect.signature(layer.call)}."
         )
     batched = (None, *input_shape)
-    if not layer.built:
-        layer.build(batched)
+    _build(layer, input_shape, conditions or getattr(layer, "conditions", None))
     raw = sorted(
         f"{type(inner).__name__}.{name}"
         for inner in layer._flatten_layers()
@@ -118,6 +117,25 @@ def built_network(
             f"moved channel; got {got}{_of_channels_first(layer)}."
         )
     return layer
+
+
+def _build(layer, input_shape, conditions) -> None:
+    """Builds a layer and, as far as one call does, what it holds; a call may have to."""
+    # Keras' own `build` does nothing but say that it was called.
+    default = type(layer).build is keras.layers.Layer.build
+    if not layer.built and not default:
+        layer.build((None, *input_shape))
+    if not layer.built or unbuilt(layer):
+        given = []
+        if conditions is not None:
+            classes = isinstance(conditions, int)
+            given = [tf.zeros((1,), tf.int32) if classes else tf.zeros((1, *conditions))]
+        layer(tf.zeros((1, *input_shape), layer.compute_dtype), *given, training=False)
+
+
+def unbuilt(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """Returns the layers in a layer whose variables, if they will have any, are not there yet."""
+    return [inner for inner in layer._flatten_layers() if not inner.built]
 
 
 def _made(network, outputs, dtype) -> keras.layers.Layer:

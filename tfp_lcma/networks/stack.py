@@ -83,10 +83,22 @@ class SliceWiseConstraint(keras.constraints.Constraint):
         return {"constraint": keras.constraints.serialize(self.constraint)}
 
 
-def refuse_losses(scope: keras.StatelessScope, where: str) -> None:
-    """Raises a ValueError if a layer added a loss, which such a scope would lose."""
+def refuse_losses(
+    scope: keras.StatelessScope, where: str, layers: Sequence[keras.layers.Layer]
+) -> None:
+    """Raises a ValueError if a layer added a loss, which such a scope would lose.
+
+    Args:
+        scope: The scope that a pass was in.
+        where: What it was a pass through.
+        layers: The layers that it went through.
+    """
     if scope.losses:
+        added = {id(loss) for loss in scope.losses}
+        inner = (one for layer in layers for one in layer._flatten_layers())
+        names = {f"{type(one).__name__} {one.name!r}" for one in inner if one._loss_ids & added}
         raise ValueError(
             f"{where} must hold no layer that calls add_loss(): the loss would be lost; got "
-            f"{len(scope.losses)} such losses. Add them between the levels instead."
+            f"{len(scope.losses)} such losses, of {', '.join(sorted(names))}. Add them between the "
+            "levels instead."
         )
