@@ -5,6 +5,7 @@ import hashlib
 import json
 import math
 import os
+import sys
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -69,7 +70,7 @@ def read_folder(
     second call reads none, and of a folder that has changed only what is new. Where nothing can
     be kept, images are in memory.
 
-    On a terminal, what takes longer than two seconds shows how far it is.
+    What takes longer than two seconds shows how far it is.
 
     Args:
         folder: Of the files; text like `gs://bucket/folder` if it is in another file system.
@@ -134,7 +135,9 @@ def _read(
     # Pillow decodes and resizes without holding the interpreter's lock.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         results = pool.map(read, names)
-        progress = tqdm(results, "Reading images", len(names), delay=2, disable=None, leave=False)
+        # In a file, a line now and then.
+        every = 0.1 if sys.stderr.isatty() else 30
+        progress = tqdm(results, "Reading images", len(names), mininterval=every, delay=2)
         for name, (file, pixels) in zip(names, progress, strict=True):
             files[name] = file
             if pixels is not None:

@@ -70,7 +70,7 @@ def find_images(folder: str | os.PathLike[str]) -> Found:
                 relative(place, name)
             )
     for names in (found.images, found.passed_over):
-        names.sort(key=composed)
+        names.sort(key=lambda name: (composed(name), name))
     return found
 
 

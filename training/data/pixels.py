@@ -47,8 +47,8 @@ class PixelSettings:
     upright -> 8 bits -> on the background -> grey or colour -> resized and cropped -> intensities
     ```
 
-    An image is turned upright as its EXIF orientation says; of 16 bits the high 8 are taken, and a
-    grey image that has nothing in them is refused. It is
+    An image is turned upright as its EXIF orientation says; of 16 bits the high 8 are taken, and an
+    image that has nothing in them is refused. It is
     laid on a grey background where it is transparent. It is resized, bilinearly over the area that
     a new pixel covers, until it fills height and width, and cropped to its middle; an image that
     has the size already keeps its pixels. Black becomes 0 and white `bins - 1`. Gamma and colour
@@ -157,7 +157,11 @@ def _opened(source: str | os.PathLike[str] | BinaryIO) -> Iterator[Image.Image]:
 
 def _fitted(image: Image.Image, settings: PixelSettings) -> Image.Image:
     """Returns the opened image in grey or colour, in the size that is asked for."""
-    image = _eight_bits(ImageOps.exif_transpose(image))
+    deep = any(";16" in str(tile[-1]) for tile in image.tile)
+    image = ImageOps.exif_transpose(image)
+    if deep:
+        _check_deep(image)
+    image = _eight_bits(image)
     if image.has_transparency_data:
         grey = (settings.background,) * 3
         behind = Image.new("RGBA", image.size, (*grey, 255))
@@ -167,16 +171,24 @@ def _fitted(image: Image.Image, settings: PixelSettings) -> Image.Image:
     return ImageOps.fit(image, size, Image.Resampling.BILINEAR)
 
 
+def _check_deep(image: Image.Image) -> None:
+    """Raises a ValueError if an image of 16 bits is black because it holds what 8 bits could."""
+    bands = dict(zip(image.getbands(), np.atleast_2d(image.getextrema()).tolist(), strict=True))
+    shape = bands.pop("A", [0, 0])
+    highest = max(high for _, high in bands.values())
+    # Of a grey, Pillow keeps all 16 bits; a black one may be black.
+    black = 0 < highest < 256 if image.mode.startswith("I;16") else highest == 0
+    if black and shape[0] == shape[1]:
+        raise ValueError(
+            "its 16-bit intensities are all below 256 of 65535, which is black; save them as 8 bits"
+        )
+
+
 def _eight_bits(image: Image.Image) -> Image.Image:
     """Returns greys of 16 bits as 8, which Pillow would clip at 255."""
     if not image.mode.startswith("I;16"):
         return image
     values = np.asarray(image)
-    if 0 < values.max() < 256:
-        raise ValueError(
-            f"its 16-bit intensities reach {values.max()} of 65535, which is black; save them as "
-            "8 bits"
-        )
     grey = Image.fromarray((values >> 8).astype(np.uint8))
     if "transparency" in image.info:
         grey.putalpha(Image.fromarray(values != image.info["transparency"]).convert("L"))

@@ -167,6 +167,8 @@ class Run:
         yield f"{dataset.name}: {counts}, {shape}, {dataset.bins} intensities"
         if dataset.files is not None:
             yield f"{dataset.files.summary()}: {within(self.place, FILES)}"
+            grey = dataset.pixels.background
+            yield f"Files are turned upright, laid on grey ({grey}) where transparent, and cropped."
         recipe, before = self.recipe, ""
         source = registry.FACTORIZATIONS[self.factorization].source
         if source == registry.FLOW and self.init_from is None:

@@ -6,12 +6,14 @@ import unicodedata
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from tests.training.data.image_folder import write_images
 from tests.training.data.sides import sides
 from tfp_lcma.files import copy_out
-from tfp_lcma.training.data import load
+from tfp_lcma.training.data import folder, load
 
 
 def values(dataset):
@@ -49,6 +51,23 @@ def test_the_split_is_one_for_composed_and_decomposed_accents(tmp_path):
             Image.new("RGB", (4, 4), (number, 200, 0)).save(path)
         splits.append(values(load(folder, image_size=2)))
     assert splits[0] == splits[1]
+
+
+NAMES = st.text(st.characters(codec="utf-8"), min_size=1) | st.binary(min_size=1).map(os.fsdecode)
+
+
+@given(st.sets(NAMES.map(lambda name: name.replace("/", "")), min_size=3), st.integers(0))
+@settings(max_examples=100, deadline=None)
+def test_the_split_of_any_names_is_one_for_both_forms(names, seed):
+    def split(form):
+        written = {unicodedata.normalize(form, name): name for name in names}
+        order = sorted(sorted(written), key=lambda name: folder._hash(name, seed))
+        sides = folder._filled(folder._groups(order))
+        return {side: {written[name] for name in of_side} for side, of_side in sides.items()}
+
+    names = {unicodedata.normalize("NFC", name) for name in names}
+    assume(len(names) > 2)
+    assert split("NFC") == split("NFD")
 
 
 def test_a_name_that_is_not_utf_8_is_read(tmp_path):

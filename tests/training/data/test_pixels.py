@@ -10,6 +10,8 @@ import zlib
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from tfp_lcma.training.data import Dataset, Split
@@ -143,6 +145,19 @@ def test_what_lies_under_transparent_pixels_is_never_seen(file, background):
         assert (read_pixels(file, settings) == background).all()
 
 
+@given(st.integers(0, 2**32), st.integers(1, 20), st.integers(1, 20))
+@settings(max_examples=30, deadline=None)
+def test_hidden_colours_change_nothing_in_any_image_of_any_size(seed, height, width):
+    random = np.random.default_rng(seed)
+    one, other = random.integers(0, 256, (2, height, width, 4), dtype=np.uint8)
+    one[..., 3] *= random.integers(0, 2, (height, width), dtype=np.uint8)
+    other[one[..., 3] > 0] = one[one[..., 3] > 0]
+    other[..., 3] = one[..., 3]
+    for channels in (1, 3):
+        read = [read_pixels(encoded(a), PixelSettings(8, 8, channels)) for a in (one, other)]
+        np.testing.assert_array_equal(*read)
+
+
 def test_half_transparent_pixels_are_mixed_with_the_background():
     white = np.full((8, 8, 4), 255, np.uint8)
     white[..., 3] = 51  # a fifth
@@ -230,9 +245,17 @@ def test_what_is_no_file_is_refused_without_waiting(kind, tmp_path):
 @pytest.mark.parametrize("highest", [1, 16, 255])
 def test_16_bits_that_hold_what_8_bits_could_are_refused(highest):
     deep = np.arange(64, dtype=np.uint16).reshape(8, 8) * highest // 63
-    with pytest.raises(UnreadableImageError, match=f"reach {highest} of 65535"):
-        read_pixels(png(deep, 0), GREY)
-    assert not read_pixels(png(0 * deep, 0), GREY).any()
+    full = np.full_like(deep, 65535)
+    for channels, colour_type in (((deep,), 0), ((deep,) * 3, 2), ((deep, full), 4)):
+        with pytest.raises(UnreadableImageError, match="all below 256 of 65535"):
+            read_pixels(png(np.dstack(channels), colour_type), GREY)
+
+
+def test_16_bits_may_be_black_where_that_is_seen():
+    black, shape = np.zeros((8, 8), np.uint16), np.eye(8, dtype=np.uint16) * 65535
+    assert not read_pixels(png(black, 0), GREY).any()
+    pixels = read_pixels(png(np.dstack([black, shape]), 4), GREY)[..., 0]
+    np.testing.assert_array_equal(pixels, np.where(np.eye(8), 0, 128))
 
 
 @pytest.mark.parametrize(
