@@ -34,6 +34,10 @@ def statistics():
     )
 
 
+def test_statistics_are_printed_as_one_line(statistics):
+    assert repr(statistics) == "LogDetStatistics(2048 images of (4, 4, 1), 3 levels)"
+
+
 def test_statistics_come_back_from_their_file(statistics, tmp_path):
     path = tmp_path / "a" / "statistics.npz"
     statistics.save(path)

@@ -9,7 +9,7 @@ from tests.fields import level_indices, view
 from tests.toys import fitted, pictures, tiny_flow, tiny_model, trained, trained_split
 from tfp_lcma import FlowModel, LogDetCollector, LogDetStatistics, noise
 from tfp_lcma.bijectors import ActNorm, FlowChain, Identity, Squeeze
-from tfp_lcma.factorizations import ExitPrice, LikelihoodContribution
+from tfp_lcma.factorizations import Checkerboard, ExitPrice, LikelihoodContribution
 from tfp_lcma.keras_model import ImageSummary
 from tfp_lcma.multi_scale import MultiScale
 
@@ -241,6 +241,13 @@ def test_statistics_make_a_factorization_that_makes_a_multi_scale_flow_that_lear
 
 
 # --- what is refused ---
+
+
+def test_flow_that_is_split_already_is_refused_before_training():
+    model = tiny_model(factorization=Checkerboard())
+    with pytest.raises(ValueError, match=r"a flow without a split.*split by Checkerboard\(\)"):
+        fitted(model, IMAGES, callbacks=[LogDetCollector()])
+    assert model.optimizer.iterations == 0
 
 
 def test_statistics_before_training_are_refused():

@@ -1,5 +1,6 @@
 """A split that is chosen while training: exact at every step, decided once, then still."""
 
+import warnings
 from itertools import pairwise
 
 import keras
@@ -82,6 +83,24 @@ def test_every_step_before_a_decision_draws_and_none_after_it_does(trained):
 
 def test_drawing_and_deciding_trace_the_training_step_once(trained):
     assert trained[2] == 1
+
+
+def test_training_that_ends_before_the_decision_is_warned_of_when_it_begins():
+    class Begun(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            self.model.stop_training = True
+
+    model = online_model(decide_at=(2, 3))
+    with pytest.warns(UserWarning, match=r"decide_at=\[2, 3\] lies beyond .* step 3:"):
+        fit(model, 3, [Begun()])
+    # The length is known at the end alone, and a step of number 3 is the fourth.
+    endless = tf.data.Dataset.from_tensors(IMAGES[:32]).repeat()
+    with pytest.warns(UserWarning, match=r"decide_at=\[2, 3\] lies beyond .* step 2:"):
+        model.fit(endless, shuffle=False, verbose=0, callbacks=[Begun()])
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="decide_at")
+        fit(model, 2)
+    assert all(order.decided for order in variable_orders(model.flow))
 
 
 def test_last_of_few_decisions_settles_all_that_is_left():

@@ -184,6 +184,14 @@ def gradients(flow):
 
 
 @pytest.mark.parametrize("model", MODELS)
+def test_names_of_factorizations_and_priors_are_refused(model):
+    with pytest.raises(ValueError, match=r"factorization must be a Factorization.*got 'channel'"):
+        built(model, factorization="channel")
+    with pytest.raises(ValueError, match=r"exit_prior must be an ExitPrior.*got 'gaussian'"):
+        built(model, exit_prior="gaussian")
+
+
+@pytest.mark.parametrize("model", MODELS)
 def test_memory_is_chosen_when_building_or_later_and_changes_no_gradient(model):
     flow = built(model)
     assert flow.memory == "keep"

@@ -13,7 +13,7 @@ _ARRAYS = ("log_det", "mean", "variance", "log_density")
 _PER_LEVEL = ("level_index", "block_covariance", "activations")
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class LogDetStatistics:
     """Per-dimension statistics of a flow over training images.
 
@@ -50,6 +50,10 @@ class LogDetStatistics:
     def event_shape(self) -> tuple[int, int, int]:
         """Shape `(height, width, channels)` of the image."""
         return self.log_density.shape
+
+    def __repr__(self) -> str:
+        levels = len(self.log_det)
+        return f"LogDetStatistics({self.count} images of {self.event_shape}, {levels} levels)"
 
     @property
     def level_log_det(self) -> np.ndarray:

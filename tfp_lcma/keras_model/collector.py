@@ -78,6 +78,16 @@ class LogDetCollector(keras.callbacks.Callback):
         """Writes the statistics to one file; `LogDetStatistics.load` reads it."""
         self.statistics.save(path)
 
+    def on_train_begin(self, logs=None):
+        flow = self.model.flow
+        _check_levels(flow)
+        if flow.factorization is not None:
+            raise ValueError(
+                "The collector must be given to a flow without a split (factorization=None), in "
+                "which every dimension reaches every level; this one is split by "
+                f"{flow.factorization!r}."
+            )
+
     def on_train_end(self, logs=None):
         self.model.prepare_for_inference()
         images, condition = self.model.training_rows(self._images, self._seed)
@@ -103,11 +113,7 @@ class LogDetCollector(keras.callbacks.Callback):
                 initialised, or the images are not what it was built for.
         """
         flow = model.flow
-        if not isinstance(flow, MultiScale):
-            raise ValueError(
-                f"The model's flow must be a MultiScale, whose levels are looked at apart; got "
-                f"{type(flow).__name__}."
-            )
+        _check_levels(flow)
         images, condition = model._rows(images, condition, "images")
         size = self._batch_size or max(_NUMBERS // int(np.prod(flow.event_shape)), 1)
         starts = range(0, len(images), size)
@@ -126,6 +132,14 @@ class LogDetCollector(keras.callbacks.Callback):
                 activations.append([y[: _ACTIVATIONS - start].numpy() for y in seen])
         self._statistics = _statistics(flow, totals, activations, len(images))
         return self._statistics
+
+
+def _check_levels(flow):
+    if not isinstance(flow, MultiScale):
+        raise ValueError(
+            f"The model's flow must be a MultiScale, whose levels are looked at apart; got "
+            f"{type(flow).__name__}."
+        )
 
 
 def _batch_sums(model, batch, condition, seed):

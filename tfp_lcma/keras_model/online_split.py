@@ -1,5 +1,6 @@
 """The callback that draws and decides the splits of `OnlineLikelihoodContribution`."""
 
+import warnings
 from collections.abc import Callable
 
 import keras
@@ -62,6 +63,27 @@ class OnlineSplit(keras.callbacks.Callback):
         self._orders = variable_orders(self.model.flow)
         # Levels are settled from the top down; the count saves a look at variables every step.
         self._settled = sum(order.decided for order in self._orders)
+        self._warned = False
+        steps, epochs = self.params.get("steps"), self.params.get("epochs")
+        if steps and epochs:
+            self._warn_if_undecided(int(self.model.optimizer.iterations.numpy()) + steps * epochs)
+
+    def on_train_end(self, logs=None):
+        self._warn_if_undecided(int(self.model.optimizer.iterations.numpy()))
+
+    def _warn_if_undecided(self, end):
+        """Warns once if the split has not settled, or will not have, when training ends."""
+        if self._warned or self._settled == len(self._orders):
+            return
+        decide_at = self.model.flow.factorization.decide_at
+        # A choice is made before the step of that number.
+        if end <= decide_at[-1]:
+            self._warned = True
+            warnings.warn(
+                f"decide_at={decide_at} lies beyond the end of this training, step {end}: the "
+                "split stays undecided. Train on, or decide earlier.",
+                stacklevel=2,
+            )
 
     def on_train_batch_begin(self, batch, logs=None):
         if self._settled == len(self._orders):

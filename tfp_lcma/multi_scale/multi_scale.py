@@ -114,6 +114,11 @@ class MultiScale(FlowBijector):
         got = [flow.event_shape for flow in flows]
         if got != shapes:
             raise ValueError(f"flows must have the event shapes {shapes}; got {got}.")
+        if not isinstance(exit_prior, ExitPrior | None):
+            raise ValueError(
+                "exit_prior must be an ExitPrior, such as priors.ConditionalGaussian(), or None; "
+                f"got {exit_prior!r}."
+            )
         self.factorization = factorization
         self.exit_prior = exit_prior or StandardNormal()
         self.flows = flows
@@ -368,8 +373,14 @@ def level_shapes(
         factorization: What is factored out after each level; None: nothing.
 
     Raises:
-        ValueError: If the image cannot be halved as often as the levels ask.
+        ValueError: If the image cannot be halved as often as the levels ask, or `factorization`
+            is none.
     """
+    if not isinstance(factorization, Factorization | None):
+        raise ValueError(
+            "factorization must be a Factorization, such as factorizations.Checkerboard(), or "
+            f"None; got {factorization!r}."
+        )
     shapes = [image_shape(event_shape, "event_shape")]
     for level in range(1, levels):
         height, width, channels = shapes[-1]
