@@ -115,8 +115,10 @@ def _read(
         path = within(folder, name)
         state = _state(path)
         known = kept.files.get(name)
-        unchanged = known is not None and known[:3] == state != _UNKNOWN
-        digest = known.digest if unchanged else _contents(path)
+        if known is not None and known[:3] == state != _UNKNOWN:
+            digest = known.digest
+        else:
+            digest = _contents(path)
         fault, pixels, lasting = None, None, True
         if digest in rows:
             pixels = kept.images[rows[digest]]

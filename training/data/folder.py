@@ -14,6 +14,8 @@ from tfp_lcma.training.data.files import SUFFIXES, Found, composed, find_images
 from tfp_lcma.training.data.pixels import PixelSettings
 from tfp_lcma.training.data.split import Dataset, Split
 
+# By side, the files of each and their paths within it.
+Groups = dict[str, dict[str, str]]
 # What the three sides of a folder that is already split are called, in any case.
 _SIDES = {
     "train": ("train", "training"),
@@ -72,24 +74,15 @@ def load_folder(
     groups = _groups(sorted(found.images, key=lambda name: _hash(name, seed)))
     passed_over = _passed_over(folder, found, set().union(*groups.values()))
     classes = _classes(groups) if labels else None
-    settings, faults = PixelSettings(image_size, image_size, 3), {}
-    while True:
-        left = {side: _without(faults, names) for side, names in groups.items()}
-        _check_enough(folder, groups, left, faults)
-        sides = {side: dict([*names.items()][:limit]) for side, names in _filled(left).items()}
-        names = [name for side in sides.values() for name in side]
-        request = f"seed {seed}, limit {limit}, without {len(faults)}"
-        images, unreadable = read_folder(folder, names, settings, request)
-        faults |= unreadable
-        if not unreadable or on_unreadable == "stop":
-            break
+    settings, skips = PixelSettings(image_size, image_size, 3), on_unreadable == "skip"
+    sides, images, faults = _read(folder, groups, settings, limit, f"seed {seed}", skips)
     report = FileReport(
         folder,
         read={name: side for side, names in sides.items() for name in _without(faults, names)},
         unreadable=found.closed | faults,
         passed_over=passed_over,
     )
-    if report.unreadable and on_unreadable == "stop":
+    if report.unreadable and not skips:
         raise UnreadableFilesError(report)
     if report.unreadable:
         warnings.warn(
@@ -98,9 +91,9 @@ def load_folder(
             stacklevel=2,
         )
     splits = []
-    for names in sides.values():
-        own, images = images[: len(names)], images[len(names) :]
-        numbers = classes and np.array([classes.index(_class(inner)) for inner in names.values()])
+    for side in sides.values():
+        own, images = images[: len(side)], images[len(side) :]
+        numbers = classes and np.array([classes.index(_class(inner)) for inner in side.values()])
         splits.append(Split(own, labels=numbers))
     class_names = classes and tuple(classes)
     # The whole path, for "." has a name too.
@@ -108,7 +101,27 @@ def load_folder(
     return Dataset(name, *splits, class_names=class_names, files=report)
 
 
-def _passed_over(folder: Path, found: Found, in_groups: Set[str]) -> dict[str, str]:
+def _read(
+    folder: Path | str, groups: Groups, settings: PixelSettings, limit, request: str, skips: bool
+) -> tuple[Groups, np.ndarray, dict[str, str]]:
+    """Returns the three sides, their pixels one side after the other, and what is unreadable.
+
+    Where unreadable files are skipped, the sides are those of the others.
+    """
+    faults: dict[str, str] = {}
+    while True:
+        left = {side: _without(faults, names) for side, names in groups.items()}
+        _check_enough(folder, groups, left, faults)
+        sides = {side: dict([*names.items()][:limit]) for side, names in _filled(left).items()}
+        names = [name for side in sides.values() for name in side]
+        which = f"{request}, limit {limit}, without {len(faults)}"
+        images, unreadable = read_folder(folder, names, settings, which)
+        faults |= unreadable
+        if not unreadable or not skips:
+            return sides, images, faults
+
+
+def _passed_over(folder: Path | str, found: Found, in_groups: Set[str]) -> dict[str, str]:
     """Returns why files are not even tried, and says so."""
     outside = (name for name in found.images if name not in in_groups)
     reasons = dict.fromkeys(found.passed_over, "of a kind that is not read")
@@ -140,9 +153,9 @@ def _hash(name: str, seed: int) -> bytes:
     return hashlib.sha256(f"{seed}/".encode() + composed(name)).digest()
 
 
-def _groups(names: list[str]) -> dict[str, dict[str, str]]:
+def _groups(names: list[str]) -> Groups:
     """Returns the files of each given side, and each one's path within it; else all as train."""
-    own: dict[str, dict[str, str]] = {side: {} for side in _SIDES}
+    own: Groups = {side: {} for side in _SIDES}
     for name in names:
         first, _, inner = name.partition("/")
         for side, folders in _SIDES.items():
@@ -153,7 +166,7 @@ def _groups(names: list[str]) -> dict[str, dict[str, str]]:
     return {"train": {name: name for name in names}, "validation": {}, "test": {}}
 
 
-def _filled(groups: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+def _filled(groups: Groups) -> Groups:
     """Returns the three sides: one that is not given is a tenth of train."""
     sides = {side: dict(names) for side, names in groups.items()}
     tenth = max(1, len(sides["train"]) // 10)
@@ -172,7 +185,7 @@ def _class(inner: str) -> str:
     return composed(inner.partition("/")[0]).decode("utf-8", "surrogateescape")
 
 
-def _classes(sides: dict[str, dict[str, str]]) -> list[str]:
+def _classes(sides: Groups) -> list[str]:
     """Returns the names of all classes, sorted."""
     loose = [name for side in sides.values() for name, inner in side.items() if "/" not in inner]
     if loose:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 # What Pillow may open; some of its other readers start programs.
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
@@ -145,7 +145,7 @@ def read_pixels(
 
 
 @contextlib.contextmanager
-def _opened(source: str | os.PathLike[str] | BinaryIO) -> Iterator[Image.Image]:
+def _opened(source: str | os.PathLike[str] | BinaryIO) -> Iterator[ImageFile.ImageFile]:
     """Opens an image that is not too large; a large one when no other thread reads a large one."""
     with Image.open(source, formats=_FORMATS) as image:
         count = image.width * image.height
@@ -155,20 +155,19 @@ def _opened(source: str | os.PathLike[str] | BinaryIO) -> Iterator[Image.Image]:
             yield image
 
 
-def _fitted(image: Image.Image, settings: PixelSettings) -> Image.Image:
+def _fitted(image: ImageFile.ImageFile, settings: PixelSettings) -> Image.Image:
     """Returns the opened image in grey or colour, in the size that is asked for."""
     deep = any(";16" in str(tile[-1]) for tile in image.tile)
-    image = ImageOps.exif_transpose(image)
+    upright = ImageOps.exif_transpose(image)
     if deep:
-        _check_deep(image)
-    image = _eight_bits(image)
-    if image.has_transparency_data:
+        _check_deep(upright)
+    shown = _eight_bits(upright)
+    if shown.has_transparency_data:
         grey = (settings.background,) * 3
-        behind = Image.new("RGBA", image.size, (*grey, 255))
-        image = Image.alpha_composite(behind, image.convert("RGBA"))
-    image = image.convert(_MODES[settings.channels])
+        behind = Image.new("RGBA", shown.size, (*grey, 255))
+        shown = Image.alpha_composite(behind, shown.convert("RGBA"))
     size = (settings.width, settings.height)
-    return ImageOps.fit(image, size, Image.Resampling.BILINEAR)
+    return ImageOps.fit(shown.convert(_MODES[settings.channels]), size, Image.Resampling.BILINEAR)
 
 
 def _check_deep(image: Image.Image) -> None:

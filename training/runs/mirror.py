@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from tfp_lcma.files import copy_in, copy_out, read_bytes, within
+from tfp_lcma.files import copy_in, copy_out, read_bytes
 
 # Holds the name of the process that may write.
 _OWNER = "owner.txt"
@@ -37,7 +37,7 @@ class Mirror:
         copy_in(place, folder)
         self._copied = self._states()
         (folder / _OWNER).write_text(self._name)
-        copy_out(folder / _OWNER, within(place, _OWNER))
+        copy_out(folder / _OWNER, f"{place}/{_OWNER}")
         self._copied[_OWNER] = self._state(_OWNER)
 
     def push(self) -> None:
@@ -49,7 +49,7 @@ class Mirror:
         """
         import tensorflow as tf
 
-        if read_bytes(within(self.place, _OWNER)).decode() != self._name:
+        if read_bytes(f"{self.place}/{_OWNER}").decode() != self._name:
             raise ValueError(
                 f"--run-dir {self.place} was taken over by another process, which goes on from the "
                 "last checkpoint; this one stops."
@@ -57,10 +57,10 @@ class Mirror:
         found = self._states()
         changed = [name for name, state in found.items() if self._copied.get(name) != state]
         for name in sorted(changed, key=lambda name: found[name]):
-            copy_out(self._folder / name, within(self.place, name))
+            copy_out(self._folder / name, f"{self.place}/{name}")
         for name in self._copied.keys() - found.keys():
             with contextlib.suppress(tf.errors.NotFoundError):
-                tf.io.gfile.remove(within(self.place, name))
+                tf.io.gfile.remove(f"{self.place}/{name}")
         self._copied = found
 
     def _states(self) -> dict[str, tuple[int, int]]:
