@@ -26,9 +26,8 @@ ONE_OF_EVERY_MODEL = (
 STEP = re.compile(r"level(\d+)/(step|checkerboard|channel)(\d+)/([a-z]+)/(.*)")
 
 
-def place(path, flow):
+def place(path, flow, names):
     """Returns the name of the variable that holds a recorded weight, and its slice."""
-    names = named_variables(flow)
     found = STEP.fullmatch(path)
     if found is None:
         part, _, rest = path.partition("/")
@@ -92,7 +91,7 @@ def assign(flow, paths):
     """Gives every variable its values by formula."""
     names, given = named_variables(flow), {}
     for path, shape in paths["shapes"].items():
-        name, step = place(path, flow)
+        name, step = place(path, flow, names)
         value = formula.value(path, tuple(shape))
         variable = names[name]
         if step is None:
@@ -127,7 +126,7 @@ def check_log_prob(flow, names, case, images, training=""):
     by_id = {id(v): g for v, g in zip(variables, gradients, strict=True)}
     rows = []
     for path in paths["gradients"]:
-        name, step = place(path, flow)
+        name, step = place(path, flow, names)
         gradient = by_id[id(names[name])].numpy()
         gradient = gradient if step is None else gradient[step]
         rows.append(formula.projections(restored(path, gradient, tuple(paths["shapes"][path]))))
@@ -138,7 +137,7 @@ def check_log_prob(flow, names, case, images, training=""):
 def check_statistics(flow, names, case):
     updated = []
     for path in PATHS[case]["statistics"]:
-        name, step = place(path, flow)
+        name, step = place(path, flow, names)
         value = names[name].numpy()[step]
         updated.append(restored(path, value, value.shape))
     close(np.concatenate(updated), VALUES[f"{case}/training_statistics"], "statistics")
