@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-fast test-slow test-install check-results format clean
+.PHONY: demo test types suite test-fast test-slow test-install check-results format clean
 
 demo: $(INSTALLED)
 	$(BIN)/tfp-lcma demo
@@ -13,7 +13,12 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(MAKE) --no-print-directory --jobs 2 types suite
+
+types: $(INSTALLED)
 	$(BIN)/mypy
+
+suite: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 # What one changes all day: parts and how they fit together, without training and serving.
@@ -46,7 +51,8 @@ format: $(INSTALLED)
 # The tested versions, and the checkout itself, editable.
 $(INSTALLED): setup.py constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/pip install --quiet --no-compile --constraint constraints.txt --editable ".[dev]"
+	-$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib # on all processors, which pip does on one
 	touch $@
 
 clean:
