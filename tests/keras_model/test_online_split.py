@@ -34,9 +34,13 @@ class Recorder(keras.callbacks.Callback):
         self.orders.append([order.order for order in orders])
 
 
-def online_model(decide_at=(3, 5), **kwargs):
+def online_model(decide_at=(3, 5), run_eagerly=True):
+    """A model that draws and decides; a graph of its step is looked at once, and once by XLA."""
     keras.utils.set_random_seed(0)
-    return tiny_model(shape=SHAPE, levels=LEVELS, factorization=Online(decide_at, **kwargs))
+    factorization = Online(decide_at)
+    return tiny_model(
+        shape=SHAPE, levels=LEVELS, factorization=factorization, run_eagerly=run_eagerly
+    )
 
 
 def fit(model, steps=7, callbacks=(), images=IMAGES):
@@ -57,7 +61,7 @@ def measuring():
 
 @pytest.fixture(scope="module")
 def trained():
-    model, recorder = online_model(), Recorder()
+    model, recorder = online_model(run_eagerly=False), Recorder()
     traces = []
     call = model.call
     model.call = lambda *args, **kwargs: (traces.append(1), call(*args, **kwargs))[1]
@@ -265,12 +269,12 @@ def test_model_that_is_still_measuring_is_not_exported(tmp_path):
 
 
 def test_step_compiled_by_xla_draws_and_decides():
-    model = online_model(decide_at=(2,))
+    model, images = tiny_model(factorization=Online((2,))), pictures(96)
     model.compile(optimizer=keras.optimizers.Adam(0.02), jit_compile=True)
     recorder = Recorder()
-    fit(model, 4, [recorder])
-    assert recorder.decided[-1] == [True, True]
-    assert np.isfinite(model.log_prob(IMAGES[:4])).all()
+    fit(model, 4, [recorder], images)
+    assert [decided for (decided,) in recorder.decided] == [False, False, True, True]
+    assert np.isfinite(model.log_prob(images[:4])).all()
 
 
 def test_callback_is_added_once_and_only_where_there_is_something_to_decide():
