@@ -11,7 +11,16 @@ from tests.checks import (
     check_finite,
     check_round_trips,
 )
-from tests.registry import ARRANGEMENTS, FLOWS, LOOPED, UNROLLED, WAYS, built, steps_of
+from tests.registry import (
+    ARRANGEMENTS,
+    CONDITIONAL,
+    FLOWS,
+    LOOPED,
+    UNROLLED,
+    WAYS,
+    built,
+    steps_of,
+)
 from tfp_lcma.bijectors import Coupling
 
 CLASSES = [name for name in FLOWS if name not in ARRANGEMENTS | set(UNROLLED)]
@@ -22,7 +31,7 @@ def checks_of(name):
     if name in UNROLLED:
         return TRACING_CHECKS
     if name in ARRANGEMENTS:
-        return EXACTNESS
+        return (*EXACTNESS, "conditions") if name in CONDITIONAL else EXACTNESS
     return [check for check in CHECKS if name in WAYS or check not in DERIVED]
 
 
@@ -40,8 +49,12 @@ def test_flow_keeps_the_contract_in_float32(name, check):
     check(built(name, "float32"))
 
 
-@pytest.mark.parametrize("check", REPEATED_CHECKS)
-@pytest.mark.parametrize("name", [*LOOPED, *UNROLLED])
+REPEATED_CASES = [(name, check) for name in LOOPED for check in REPEATED_CHECKS]
+# Eagerly, as the other checks are, steps never loop.
+REPEATED_CASES += [(name, "steps_one_by_one") for name in UNROLLED]
+
+
+@pytest.mark.parametrize(("name", "check"), REPEATED_CASES)
 def test_repeated_steps_are_the_steps(name, check):
     flow = built(name, "float64")
     REPEATED_CHECKS[check](flow, steps_of(flow, (LOOPED | UNROLLED)[name]))
