@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from tfp_lcma.files import copy_in, located
+from tfp_lcma.training.data.places import is_elsewhere
 
 
 def check_place(flag: str, folder: str | Path) -> Path | str:
@@ -20,14 +21,6 @@ def check_place(flag: str, folder: str | Path) -> Path | str:
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     return check_folder(flag, place) if isinstance(place, Path) else place
-
-
-def is_elsewhere(path: str | Path) -> bool:
-    """Says whether a path begins with the scheme of a file system, as gs://bucket/name does."""
-    try:
-        return not isinstance(located(path, "path"), Path)
-    except ValueError:
-        return True
 
 
 class PathHere(click.Path):

@@ -25,3 +25,11 @@ def find_place(path: str | os.PathLike[str], argument: str) -> Path | str | None
 
         there = tf.io.gfile.isdir(place) or (place.endswith(".npz") and tf.io.gfile.exists(place))
     return place if there else None
+
+
+def is_elsewhere(path: str | os.PathLike[str]) -> bool:
+    """Says whether a path begins with the scheme of a file system, as gs://bucket/name does."""
+    try:
+        return not isinstance(located(path, "path"), Path)
+    except ValueError:
+        return True

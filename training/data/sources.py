@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tfp_lcma.registry import check_name
-from tfp_lcma.training.data.places import find_place
+from tfp_lcma.training.data.places import find_place, is_elsewhere
 
 if TYPE_CHECKING:
     from tfp_lcma.training.data.split import Dataset
@@ -169,6 +169,8 @@ def load(
 
 def _load_named(name, image_size, data_dir, limit) -> "Dataset":
     source = SOURCES[name]
+    if data_dir is not None and is_elsewhere(data_dir):
+        raise ValueError(f"data_dir must be of this machine; got {os.fspath(data_dir)!r}.")
     _check_size(name, image_size, source.sizes)
     request = Request(name, image_size or source.sizes[0], data_dir, limit)
     return pkgutil.resolve_name(source.loader)(request)

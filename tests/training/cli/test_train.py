@@ -50,6 +50,10 @@ def test_help_explains_every_option():
         (("--data", "digits", "--set", "model.levels=4"), "--set model.levels must leave two pix"),
         (("--data", "digits", "--set", "model.normalization=no"), "--set model.normalization must"),
         (("--data", "digits", "--image-size", "9"), "--image-size of digits must be 8; got 9"),
+        (
+            ("--data", "emoji", "--data-dir", "gs://bucket"),
+            "--data-dir must be of this machine; got",
+        ),
         (("--data", "photos16", "--labels"), "--labels must be left out: photos16 has no classes"),
     ],
 )

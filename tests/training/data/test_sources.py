@@ -53,6 +53,11 @@ def test_the_nearest_name_comes_first():
         (".", {"image_size": 0}, "image_size must be a whole number"),
         ("digits", {"image_size": 16}, "image_size of digits must be 8; got 16"),
         ("imagenet64", {"image_size": 32}, "image_size of imagenet64 must be 64"),
+        (
+            "emoji",
+            {"data_dir": "gs://bucket/emoji"},
+            "data_dir must be of this machine; got",
+        ),
         ("emoji", {"image_size": 16}, "image_size of emoji must be 32 or 64"),
         ("photos16", {"labels": True, "limit": 1}, "labels must be left out: photos16"),
     ],
