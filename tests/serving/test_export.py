@@ -274,9 +274,6 @@ def test_exporters_at_once_make_a_version_each_and_one_that_is_killed_makes_none
     assert [path.name for path in versions] == ["1", "2"]
     assert (left / "saved_model.pb").read_text() == "half"
     assert not left.name.isdecimal()
-    images = requests(example("toy"))["log_prob"]["images"]
-    first, second = (
-        tf.saved_model.load(str(path)).signatures["log_prob"](images=tf.constant(images))
-        for path in versions
-    )
-    np.testing.assert_allclose(first["log_prob"], second["log_prob"], rtol=1e-6)
+    for version in versions:
+        assert (version / "saved_model.pb").read_text() == "whole"
+        assert (version / "assets.extra" / "SHA256SUMS").exists()

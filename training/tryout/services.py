@@ -117,7 +117,10 @@ class Services(
             # One value may stand for a whole tensor: a short message can be a vast one.
             if math.prod(shape) * tf.as_dtype(tensor.dtype).size <= self._max_bytes:
                 return tf.make_ndarray(tensor)
-        except (ValueError, TypeError, IndexError, OverflowError) as error:
+        except OverflowError as error:
+            name = tf.as_dtype(tensor.dtype).name
+            raise RequestError(f"{key} must hold whole numbers that {name} has.") from error
+        except (ValueError, TypeError, IndexError) as error:
             wanted = f"values of its type {tensor.dtype} and shape {shown(shape)}"
             raise RequestError(f"{key} must hold {wanted}.") from error
         text = f"{key} may have up to {self._max_bytes} bytes; got shape {shown(shape)}."
