@@ -152,11 +152,15 @@ def look_scaled(highest: float, bins: int) -> bool:
 
 
 def warn_of_scaled(argument: str, low: float, high: float, bins: int) -> None:
-    """Warns that images look scaled: which, the range seen and the range expected."""
-    warnings.warn(
+    """Warns that images look scaled."""
+    warnings.warn(scaled_text(argument, low, high, bins), stacklevel=4)
+
+
+def scaled_text(argument: str, low: float, high: float, bins: int) -> str:
+    """Returns that images look scaled: which, the range seen and the range expected."""
+    return (
         f"{argument} look scaled: values from {low:.4g} to {high:.4g}, where the model expects "
-        f"intensities in [0, {bins}). Multiply by {bins - 1}, or pass the uint8 images.",
-        stacklevel=4,
+        f"intensities in [0, {bins}). Multiply by {bins - 1}, or pass the uint8 images."
     )
 
 

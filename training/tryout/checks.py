@@ -11,6 +11,7 @@ from tensorflow.core.protobuf import meta_graph_pb2
 
 from tfp_lcma.export_layout import MAX_ROWS
 from tfp_lcma.training.tryout.errors import RequestError, shown
+from tfp_lcma.validation import look_scaled, scaled_text
 
 # Inputs of signatures that are images.
 _IMAGES = {"first", "images", "second"}
@@ -61,12 +62,9 @@ def scaled_images(inputs: Mapping[str, np.ndarray], bins: int | None) -> str | N
         bins: Number of intensities of the model; None if unknown.
     """
     for name in _IMAGES & set(inputs) if bins is not None else ():
-        low, high = inputs[name].min(initial=255), inputs[name].max(initial=0)
-        if bins > 2 and 0 < high <= 1:
-            return (
-                f"{name} look scaled: values from {low:.4g} to {high:.4g}, where the model expects "
-                f"intensities in [0, {bins})."
-            )
+        values = inputs[name]
+        if values.size and look_scaled(values.max(), bins):
+            return scaled_text(name, values.min(), values.max(), bins)
     return None
 
 
