@@ -85,6 +85,20 @@ print(json.dumps([late, type(model).__name__, model.bits_per_dimension(images, s
     np.testing.assert_allclose(again, bits, rtol=1e-6)
 
 
+def test_without_the_import_keras_names_the_package(saved):
+    code = """
+import json, sys
+import keras
+try:
+    keras.saving.load_model(sys.argv[1])
+except TypeError as error:
+    print(json.dumps(str(error)))
+"""
+    told = fresh(code, str(saved[0]))
+    assert "Could not locate class 'FlowModel'" in told
+    assert "'module': 'tfp_lcma." in told
+
+
 def test_all_classes_that_keras_can_be_asked_for_are_in_the_rooms_that_it_looks_into():
     for module in pkgutil.walk_packages(tfp_lcma.__path__, "tfp_lcma."):
         if not module.name.startswith(("tfp_lcma.training", "tfp_lcma.__main__")):

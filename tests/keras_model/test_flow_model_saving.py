@@ -174,6 +174,13 @@ def test_a_multi_scale_flow_is_rebuilt_from_its_live_configuration(fresh):
     np.testing.assert_array_equal(rebuilt.exit_map, flow.exit_map)
 
 
+@pytest.mark.parametrize("name", ["model.h5", "model", "model.weights.h5"])
+def test_a_file_that_could_not_be_loaded_is_not_written(tmp_path, name):
+    with pytest.raises(ValueError, match=r"filepath must end in \.keras.*got '.*/model"):
+        tiny_model().save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
 def test_exporting_as_keras_does_says_what_exports_a_flow(tmp_path):
     with pytest.raises(ValueError, match=r"tfp_lcma\.export_saved_model\(model, '.*/served'\)"):
         tiny_model().export(tmp_path / "served")

@@ -239,6 +239,23 @@ class FlowModel(Questions, CheckedSteps):
         inputs = images if condition is None else (images, condition)
         return self._warning_of_scaled(super().predict_on_batch, inputs)
 
+    def save(self, filepath, *args, **kwargs):
+        """Saves the model as `keras.Model.save`, to a file that ends in `.keras`.
+
+        `keras.saving.load_model` loads it, in another process after `import tfp_lcma`, by which
+        Keras finds the classes that it consists of.
+
+        Raises:
+            ValueError: If the file's name ends otherwise: Keras could not load it.
+        """
+        if not str(filepath).endswith(".keras") and not str(filepath).startswith("hf://"):
+            raise ValueError(
+                "filepath must end in .keras, the format from which Keras can load a flow; got "
+                f"{str(filepath)!r}. save_weights() writes .weights.h5, and "
+                "tfp_lcma.export_saved_model what is served."
+            )
+        super().save(filepath, *args, **kwargs)
+
     def export(self, filepath, *args, **kwargs):
         """Refuses, since Keras would export the log-densities of `call` alone.
 
