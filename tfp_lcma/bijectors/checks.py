@@ -29,9 +29,10 @@ def image_batch(value, shape: Sequence[int], argument: str, dtype: tf.DType | No
         value: A tensor, an array or a nested list.
         shape: The shape of one image.
         argument: What the value was given as.
-        dtype: Type of the tensor; None: any.
+        dtype: Type of the tensor, in which numbers of every type are put; None: as they are.
     """
-    value = tf.convert_to_tensor(value, dtype)
+    value = tf.convert_to_tensor(value, dtype_hint=dtype)
+    value = value if dtype is None else tf.cast(value, dtype)
     check_rank(value, 4, argument)
     if not value.shape.is_compatible_with((None, *shape)):
         sides = ", ".join(map(str, shape))

@@ -85,13 +85,13 @@ class FlowDistribution(tfd.TransformedDistribution, metaclass=ShowsFlow):
     def encode(self, x: tf.Tensor, condition=None) -> tf.Tensor:
         """Returns the latents of `x`, in its shape."""
         x = image_batch(x, self.bijector.event_shape, "x", self.dtype)
-        return self.bijector.carry_inverse(x, NoLogDet(), Context(condition))[0]
+        return self.bijector.carry_inverse(x, NoLogDet(), self._context(x, condition))[0]
 
     @unconverted
     def decode(self, z: tf.Tensor, condition=None) -> tf.Tensor:
         """Returns the data whose latents are `z`."""
         z = image_batch(z, self.bijector.latent_shape, "z", self.dtype)
-        return self.bijector.carry_forward(z, NoLogDet(), Context(condition))[0]
+        return self.bijector.carry_forward(z, NoLogDet(), self._context(z, condition))[0]
 
     def interpolate(
         self,
@@ -124,6 +124,7 @@ class FlowDistribution(tfd.TransformedDistribution, metaclass=ShowsFlow):
         first, last = first[:, None], last[:, None]
         path = _arc(first, last, weight) if spherical else first + weight * (last - first)
         shape = tf.shape(path)
+        condition = self._context(first, condition).condition
         if condition is not None:
             condition = tf.repeat(condition, steps, axis=0)
         images = self.decode(tf.reshape(path, (-1, *path.shape[2:])), condition)
@@ -163,12 +164,11 @@ class FlowDistribution(tfd.TransformedDistribution, metaclass=ShowsFlow):
 
     @unconverted
     def _log_prob(self, x, condition=None, context=None):
-        context = Context() if context is None else context
-        context = context if condition is None else context.replace(condition=condition)
         check_rank(x, None, "x")
         flat = x if x.shape.rank == 4 else tf.reshape(x, (-1, *x.shape[-3:]))
-        flat = image_batch(flat, self.bijector.event_shape, "x", None)
+        flat = image_batch(flat, self.bijector.event_shape, "x", self.dtype)
         flat, inside = self._within_support(flat)
+        context = self._context(flat, condition, context)
         log_prob = self.bijector.log_density(flat, no_sum_yet(flat), context)
         log_prob = _minus_infinity_unless(inside, log_prob)
         return log_prob if x.shape.rank == 4 else tf.reshape(log_prob, tf.shape(x)[:-3])
@@ -180,6 +180,9 @@ class FlowDistribution(tfd.TransformedDistribution, metaclass=ShowsFlow):
         if inside is None:
             return x, None
         return x, tf.reduce_all(inside | tf.math.is_nan(x), axis=(-3, -2, -1))
+
+    def _context(self, images, condition, context=None):
+        return self.bijector.context_of(images, condition, context)
 
     def _sample_and_log_prob(self, sample_shape, seed, condition=None):
         z = self.distribution.sample(sample_shape, seed=seed)
