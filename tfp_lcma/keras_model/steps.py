@@ -103,7 +103,9 @@ class Steps(keras.Model):
     def _parts(self, data):
         """Returns images, what they are conditioned on, and weights; the last two may be None."""
         images, labels, weight = parts_of(data, self._expected)
-        return images, None if self.conditions is None else labels, weight
+        parts = images, None if self.conditions is None else labels, weight
+        # In eager mode, a single batch comes as arrays.
+        return tuple(None if part is None else tf.convert_to_tensor(part) for part in parts)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Returns this replica's share of the loss of the global batch."""
