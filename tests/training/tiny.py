@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from tests.toys import pictures, tiny_flow
+from tfp_lcma import FlowModel
 from tfp_lcma.training.data import Dataset, Split
 from tfp_lcma.training.recipes import Recipe, load_recipe
 from tfp_lcma.training.runs.progress import Progress
@@ -57,6 +58,11 @@ def make_small(patch) -> None:
     patch(run_pictures, "draw_pictures", lambda *_: None)
     patch(run_pictures, "draw_curves", lambda *_: None)
     patch(report, "draw_figures", lambda *_: {})
+
+
+def make_eager(patch) -> None:
+    """Makes models train without graphs: ten steps of a small flow cost less than a trace."""
+    patch(FlowModel, "run_eagerly", property(lambda _: True, lambda *_: None))
 
 
 def do_both(folder: Path) -> None:

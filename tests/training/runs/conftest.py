@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.training.tiny import make_small, tiny_dataset, tiny_run
+from tests.training.tiny import make_eager, make_small, tiny_dataset, tiny_run
 
 
 @pytest.fixture(scope="session")
@@ -16,4 +16,5 @@ def finished(tmp_path_factory, dataset):
     run = tiny_run(tmp_path_factory.mktemp("finished"))
     with pytest.MonkeyPatch.context() as patch:
         make_small(patch.setattr)
+        make_eager(patch.setattr)
         return run, run.execute(dataset)

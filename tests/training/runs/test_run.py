@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tfp_lcma as lcma
-from tests.training.tiny import make_small, tiny_dataset, tiny_recipe, tiny_run
+from tests.training.tiny import make_eager, make_small, tiny_dataset, tiny_recipe, tiny_run
 from tfp_lcma.keras_model.online_split import variable_orders
 from tfp_lcma.training.runs.course import Course
 from tfp_lcma.training.runs.load_run import load_run
@@ -20,6 +20,7 @@ from tfp_lcma.training.runs.trainer import TrainingFailedError
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     make_small(monkeypatch.setattr)
+    make_eager(monkeypatch.setattr)
 
 
 class Killed(BaseException):

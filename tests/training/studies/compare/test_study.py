@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.fields import statistics
-from tests.training.tiny import make_small, tiny_dataset, tiny_study
+from tests.training.tiny import make_eager, make_small, tiny_dataset, tiny_study
 from tfp_lcma.training.runs.evaluation import test_bits as bits_of
 from tfp_lcma.training.runs.online_choices import ChoiceLog
 from tfp_lcma.training.runs.trainer import TrainingFailedError
@@ -27,6 +27,7 @@ SPLITS = COMPARISONS["splits"]
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     make_small(monkeypatch.setattr)
+    make_eager(monkeypatch.setattr)
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +45,7 @@ def finished(tmp_path_factory, dataset):
     folder = tmp_path_factory.mktemp("study")
     with pytest.MonkeyPatch.context() as patch:
         make_small(patch.setattr)
+        make_eager(patch.setattr)
         arms = SPLITS.choose(["online-lcma"], "--arms")
         tiny_study(folder, dataset).run(arms, [0])
     return folder
