@@ -156,3 +156,17 @@ def test_a_users_conditional_network_class_trains(tmp_path):
     assert losses[-1] < losses[0]
     assert np.any(model.log_prob(pictures(8), 0) != model.log_prob(pictures(8), 1))
     assert_saved(model, tmp_path, 1)
+
+
+def test_variables_that_would_be_lost_are_refused_by_name():
+    class Forgetful(Bend):
+        def __init__(self, held):
+            super().__init__(SHAPE)
+            self._held = held
+
+    dense = keras.layers.Dense(1)
+    dense.build((None, 1))
+    for held in (dense, [dense], {"inner": dense}, tf.Variable(1.0), dense.kernel):
+        flow = FlowChain([ActNorm(SHAPE), Forgetful(held)])
+        with pytest.raises(ValueError, match=r"flow must hold its variables .* Forgetful\.held"):
+            FlowModel(flow)

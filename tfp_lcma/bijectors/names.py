@@ -1,4 +1,4 @@
-"""Names of a flow's variables by the attributes that lead to them."""
+"""A flow's variables by the attributes that lead to them: their names, and that all are known."""
 
 import collections
 import re
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
 from tfp_lcma.networks.stack import Stack
@@ -35,6 +36,45 @@ def named_variables(flow: FlowBijector) -> dict[str, keras.Variable]:
         for variable in layer.variables:
             names.setdefault(id(variable), (variable.path.replace("/", "."), variable))
     return {name: variable for name, variable in names.values()}
+
+
+def check_variables_held(flow: FlowBijector, argument: str) -> None:
+    """Raises a ValueError if a flow has variables that are in none of its layers.
+
+    They would be neither trained nor saved.
+
+    Args:
+        flow: The flow.
+        argument: What it was given as.
+    """
+    layers = [layer for part in flow.kinds for layer in part._own_layers]
+    held = {id(one) for layer in layers for v in layer.variables for one in (v, v.value)}
+    unknown = [
+        f"{type(part).__name__}.{name.lstrip('_')}"
+        for part in flow.kinds
+        for name, value in vars(part).items()
+        if any(id(variable) not in held for variable in _variables_in(value))
+    ]
+    if unknown:
+        raise ValueError(
+            f"{argument} must hold its variables in Keras layers, given to FlowBijector as "
+            f"layers=[...]; got {', '.join(unknown)}."
+        )
+
+
+def _variables_in(value: Any) -> list[Any]:
+    """Returns the variables that an attribute of a flow is or holds, but those of flows in it."""
+    if isinstance(value, tf.Variable | keras.Variable):
+        return [value]
+    if isinstance(value, FlowBijector):
+        return []
+    if isinstance(value, keras.layers.Layer | tf.Module):
+        return list(value.variables)
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        return [variable for one in value for variable in _variables_in(one)]
+    return []
 
 
 def _of_flow(flow: FlowBijector, prefix: str) -> Iterator[tuple[str, keras.Variable]]:

@@ -1,14 +1,13 @@
 """A step of a flow, many times over, each time with its own numbers, as one loop."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from tfp_lcma.bijectors.alike import check_alike, constant_keys, differing_constants, made
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
-from tfp_lcma.bijectors.names import named_variables
+from tfp_lcma.bijectors.names import check_variables_held, named_variables
 from tfp_lcma.bijectors.outline import Row
 from tfp_lcma.bijectors.stepping import Stepping, carry, carry_back, remember
 from tfp_lcma.custom_gradient import gradient_is_compiled
@@ -88,7 +87,7 @@ class Repeated(FlowBijector):
         variables = [named_variables(one) for one in steps]
         for others in variables[1:]:
             check_alike(_shapes(variables[0]), _shapes(others), "variables")
-        _check_variables(template, variables[0])
+        check_variables_held(template, "step")
         flags = {id(flag) for flag in template.start_flags}
         stack = Stack(
             {name: [one[name] for one in variables] for name in variables[0]},
@@ -186,22 +185,6 @@ class Repeated(FlowBijector):
 
     def _own_kinds(self):
         return [self, *self.step.kinds]
-
-
-def _check_variables(step: FlowBijector, known: Mapping[str, keras.Variable]) -> None:
-    """Raises a ValueError if a step has variables in none of its layers, which is no stack's."""
-    inside = {id(one) for variable in known.values() for one in (variable, variable.value)}
-    unknown = [
-        f"{type(part).__name__}.{name.lstrip('_')}"
-        for part in step.parts
-        for name, value in vars(part).items()
-        if isinstance(value, tf.Variable | keras.Variable) and id(value) not in inside
-    ]
-    if unknown:
-        raise ValueError(
-            "step must hold its variables in Keras layers, given to FlowBijector as layers=[...]; "
-            f"got {', '.join(unknown)}."
-        )
 
 
 def _shapes(variables):

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfp_lcma.bijectors.context import Context
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
+from tfp_lcma.bijectors.names import check_variables_held
 from tfp_lcma.bijectors.preprocessing import LogitPreprocessing
 from tfp_lcma.density.dequantization import Uniform
 from tfp_lcma.density.image_density import ImageDensity
@@ -83,11 +84,12 @@ class FlowModel(Questions, CheckedSteps):
             name: Name of the model.
 
         Raises:
-            ValueError: If `flow` is not a `FlowBijector`, or its shape is not that
-                of `preprocessing`.
+            ValueError: If `flow` is not a `FlowBijector`, has variables that would be
+                neither trained nor saved, or its shape is not that of `preprocessing`.
         """
         if not isinstance(flow, FlowBijector):
             raise ValueError(f"flow must be a FlowBijector; got {type(flow).__name__}.")
+        check_variables_held(flow, "flow")
         # Images must reach the flow as they are, whatever policy the networks have.
         super().__init__(name=name, dtype=flow.dtype.name, autocast=False)
         if preprocessing is None:
