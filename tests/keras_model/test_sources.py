@@ -194,3 +194,14 @@ def test_several_inputs_are_refused_by_an_unconditional_model(plain):
     for use in (plain.fit, plain.evaluate, plain.predict):
         with pytest.raises(ValueError, match=r"x must be an array of images.*got list of 2"):
             use([IMAGES, LABELS], verbose=0)
+
+
+def test_a_later_batch_of_another_size_is_refused_in_a_sentence(plain):
+    sizes = [IMAGES[:2], pictures(2, (6, 6, 1))]
+    data = tf.data.Dataset.from_generator(lambda: iter(sizes), output_types=tf.uint8)
+    message = r"x must have one shape in all batches; got a batch \[2,6,6,1\]"
+    for use in (plain.fit, plain.evaluate):
+        with pytest.raises(ValueError, match=message):
+            use(data, verbose=0)
+    with pytest.raises(ValueError, match=message.replace("x must", "validation_data must")):
+        plain.fit(IMAGES, validation_data=data, verbose=0)

@@ -16,6 +16,9 @@ _REFUSAL = re.compile(
     r"(images|condition|sample_weight)( must [^\n]*?(?: of a batch[^\n.]*|got dtype \w+)\.)"
 )
 
+# What TensorFlow says of a batch of images of another size.
+_OTHER_SHAPE = re.compile(r"Shape of tensor \S+ \[([\d,]+)\] is not compatible with expected shape")
+
 # The range of no numbers.
 _NOTHING = (np.inf, -np.inf)
 
@@ -100,14 +103,23 @@ def naming(function: Callable, names: Callable[[], Mapping[str, str]]) -> Callab
         try:
             return function(*args, **kwargs)
         except (ValueError, tf.errors.InvalidArgumentError) as error:
-            refusal = _REFUSAL.search(str(error))
-            if refusal is None:
+            refused = _refused(str(error))
+            if refused is None:
                 raise
-            argument, sentence = refusal.groups()
+            argument, sentence = refused
         # Outside, so that pages about nodes and functions of TensorFlow are not shown before it.
         raise ValueError(names()[argument] + sentence)
 
     return named
+
+
+def _refused(text):
+    """Returns what was refused, and the sentence about it, of an error's text; None: nothing."""
+    if refusal := _REFUSAL.search(text):
+        return refusal.groups()
+    if other := _OTHER_SHAPE.search(text):
+        return "images", f" must have one shape in all batches; got a batch [{other.group(1)}]."
+    return None
 
 
 def _checked(values, valid, must):
