@@ -85,7 +85,8 @@ def test_moves_go_without_a_gradient_of_their_own(kind):
     expected_z, expected = flow.carry_inverse(x, start, Context())
     close(z, expected_z, 1e-12, "latents")
     assert type(after) is kind
-    assert kind is NoLogDet or np.array_equal(after.values, expected.values)
+    if kind is Moved:
+        close(after.values, expected.values, 1e-12, "what moves along")
 
 
 def test_starting_pass_and_sampling_are_the_same_by_inversion():

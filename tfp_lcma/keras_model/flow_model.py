@@ -47,7 +47,7 @@ class FlowModel(Questions, CheckedSteps):
 
     `log_prob` is that bound from one draw of `u`, in nats per image; `draws=k`
     tightens it by importance weighting. Outside training `u` is a function of
-    the image and the seed alone, so an image scores the same in any batch.
+    the image and the seed alone, to the bit, so an image scores the same in any batch, to rounding.
 
     Called on images, the model returns their log-probabilities; the loss of `fit` is their
     negative mean plus the flow's regularisation. A model with conditions is called on pairs of
