@@ -168,17 +168,15 @@ class Recipe:
 
     def build_optimizer(self, steps: int) -> "keras.optimizers.Optimizer":
         """Returns the optimiser with the recipe's schedule for a phase of `steps` steps."""
-        import keras
+        from tfp_lcma.models.optimizer import warmed_up
 
-        rate = keras.optimizers.schedules.CosineDecay(
-            0.0 if self.warmup_steps else self.learning_rate,
-            max(steps - self.warmup_steps, 1),
-            alpha=0.0 if self.decay else 1.0,
-            warmup_target=self.learning_rate if self.warmup_steps else None,
+        return warmed_up(
+            self.optimizer,
+            self.learning_rate,
             warmup_steps=self.warmup_steps,
+            steps=steps if self.decay else None,
+            global_clipnorm=self.global_clipnorm,
         )
-        optimizer = registry.load(registry.OPTIMIZERS[self.optimizer])
-        return optimizer(rate, global_clipnorm=self.global_clipnorm)
 
     def replaced(self, **changes) -> "Recipe":
         """Returns the recipe with other settings, by their short names; None leaves one.

@@ -1,0 +1,50 @@
+"""The recommended optimisers: a flow's first steps do no harm."""
+
+import keras
+import numpy as np
+import pytest
+
+from tfp_lcma import FlowModel, registry
+from tfp_lcma.models import glow, recommended_optimizer
+
+SHAPE = (16, 16, 3)
+
+
+def textures(count):
+    """Smooth random pictures of different brightness, uint8."""
+    random = np.random.default_rng(0)
+    fields = random.normal(size=(count, *SHAPE)).cumsum(axis=1).cumsum(axis=2)
+    fields = fields.mean(axis=-1, keepdims=True) + 0.3 * fields
+    fields -= fields.min(axis=(1, 2, 3), keepdims=True)
+    fields *= random.uniform(0.2, 1, (count, 1, 1, 1)) / fields.max(axis=(1, 2, 3), keepdims=True)
+    return (255 * fields).astype(np.uint8)
+
+
+def course(optimizer):
+    """The bits per dimension of the first batches, each before the step on it."""
+    keras.utils.set_random_seed(0)
+    model = FlowModel(glow(SHAPE, levels=2, steps=8, width=32))
+    model.compile(optimizer=optimizer, jit_compile=False)
+    batches = np.split(textures(40), 5)
+    steps = [model.train_on_batch(batch, return_dict=True) for batch in batches]
+    return [step["bits_per_dimension"] for step in steps]
+
+
+def test_first_step_of_plain_adam_throws_a_deep_flow_off_and_the_recommended_one_does_not():
+    plain, recommended = course("adam"), course(recommended_optimizer("glow"))
+    assert max(plain) > plain[0] + 0.4
+    assert max(recommended) < recommended[0] + 0.1
+
+
+@pytest.mark.parametrize("model", registry.MODELS)
+def test_learning_rate_rises_and_then_stays_or_falls_to_0(model):
+    for steps, last in ((None, 1.0), (1000, 0.0)):
+        optimizer = recommended_optimizer(model, steps=steps)
+        rates = np.array([float(optimizer._learning_rate(step)) for step in (0, 100, 200, 1000)])
+        highest = 4e-3 if isinstance(optimizer, keras.optimizers.Adamax) else 1e-3
+        np.testing.assert_allclose(rates, highest * np.array([0, 0.5, 1, last]), atol=1e-7)
+
+
+def test_a_model_without_a_name_is_refused():
+    with pytest.raises(ValueError, match=r"model must be one of .*glow.*; got 'glo'"):
+        recommended_optimizer("glo")
