@@ -25,15 +25,17 @@ def course(optimizer):
     keras.utils.set_random_seed(0)
     model = FlowModel(glow(SHAPE, levels=2, steps=8, width=32))
     model.compile(optimizer=optimizer, jit_compile=False)
-    batches = np.split(textures(40), 5)
+    batches = np.split(textures(24), 3)
     steps = [model.train_on_batch(batch, return_dict=True) for batch in batches]
     return [step["bits_per_dimension"] for step in steps]
 
 
+@pytest.mark.slow
 def test_first_step_of_plain_adam_throws_a_deep_flow_off_and_the_recommended_one_does_not():
+    resting = course(keras.optimizers.SGD(0.0))
     plain, recommended = course("adam"), course(recommended_optimizer("glow"))
-    assert max(plain) > plain[0] + 0.4
-    assert max(recommended) < recommended[0] + 0.1
+    assert plain[1] > resting[1] + 0.4
+    assert all(np.array(recommended) < np.array(resting) + 0.1)
 
 
 @pytest.mark.parametrize("model", registry.MODELS)
