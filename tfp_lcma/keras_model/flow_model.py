@@ -15,7 +15,12 @@ from tfp_lcma.bijectors.preprocessing import LogitPreprocessing
 from tfp_lcma.density.dequantization import Uniform
 from tfp_lcma.density.image_density import ImageDensity
 from tfp_lcma.density.rows import nan_unless
-from tfp_lcma.keras_model.batch_checks import SeenRange, checked_condition, checked_images
+from tfp_lcma.keras_model.batch_checks import (
+    SeenRange,
+    checked_condition,
+    checked_images,
+    compiled_by_xla,
+)
 from tfp_lcma.keras_model.checked_steps import CheckedSteps
 from tfp_lcma.keras_model.elements import Expected, Parts, Rows, parts_of
 from tfp_lcma.keras_model.image_sources import ArraySource, BatchSource, image_source
@@ -149,6 +154,8 @@ class FlowModel(Questions, CheckedSteps):
         batch_seed = seed + tf.stack([tf.cast(replica, tf.int32), tf.cast(step, tf.int32)])
         x = self.dequantization.of_batch(images, batch_seed, self.flow.dtype)
         log_prob = self.distribution.log_prob(x, context=Context(condition, training=True))
+        if not compiled_by_xla():
+            return log_prob  # a row that makes no sense has raised
         return nan_unless(self.density.valid(images, condition), log_prob)
 
     def fit(self, x=None, y=None, *args, **kwargs):
