@@ -1,6 +1,7 @@
 """`tfp-lcma benchmark`: times beside other libraries, against depth, or of this package's parts."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -121,9 +122,11 @@ def benchmark(context, overheads, depth, threads, quiet, **options):
     kind = "--overheads" if overheads else "--depth" if depth else ""
     _check_options(context, kind)
     say = (lambda text: None) if quiet else click.echo
-    run = {"--overheads": _overheads, "--depth": _depth, "": _libraries}[kind]
+    timings: dict[str, Callable[..., None]]
+    timings = {"--overheads": _overheads, "--depth": _depth, "": _libraries}
     try:
-        run(say, threads=threads, **{k: v for k, v in options.items() if kind in _KINDS[k]})
+        given = {name: value for name, value in options.items() if kind in _KINDS[name]}
+        timings[kind](say, threads=threads, **given)
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from error
 

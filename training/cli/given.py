@@ -129,9 +129,9 @@ def command_given(context: click.Context) -> str:
             value = "FOLDER"
         if name == "data_dir":
             value = "DIR"
-        for one in value if option.multiple else [value]:
+        for one in (value or ()) if option.multiple else [value]:
             words.append(option.opts[0])
-            if not option.is_flag:
+            if not (isinstance(option, click.Option) and option.is_flag):
                 words.append(str(one))
     return shlex.join(words)
 

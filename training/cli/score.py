@@ -1,6 +1,7 @@
 """`tfp-lcma score`: how unlike the training images the user's files are."""
 
 import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -77,8 +78,7 @@ def score(folder, images, output, maps, draws, label):
         density, files, condition=label, draws=draws, on_map=None if maps is None else save
     )
     try:
-        stderr = click.get_text_stream("stderr")
-        with click.progressbar(rows, len(files), label="Scoring", file=stderr) as progress:
+        with click.progressbar(rows, len(files), label="Scoring", file=sys.stderr) as progress:
             scores = list(progress)
         write_scores(output, scores)
     except (ValueError, OSError) as error:

@@ -127,7 +127,9 @@ def group_of(name: str) -> str:
 def _sides(groups: dict[str, list[str]]) -> tuple[list[str], list[str], list[str]]:
     """Returns the names of train, validation and test."""
     tenth = sum(map(len, groups.values())) // 10
-    train, validation, test = [], [], []
+    train: list[str] = []
+    validation: list[str] = []
+    test: list[str] = []
     for group in sorted(groups, key=_hash):
         names = groups[group]
         smallest = next((side for side in (validation, test) if len(side) < tenth), train)
@@ -144,9 +146,11 @@ def _read_archive(archive: Path) -> dict[str, bytes]:
     try:
         with tarfile.open(archive) as members:
             files = {
-                picture[1]: members.extractfile(member).read()
+                picture[1]: file.read()
                 for member in members
-                if (picture := _PICTURE.fullmatch(member.name)) and member.isfile()
+                if (picture := _PICTURE.fullmatch(member.name))
+                and member.isfile()
+                and (file := members.extractfile(member))
             }
     except (tarfile.TarError, OSError, EOFError) as error:
         raise ValueError(

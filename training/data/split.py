@@ -50,8 +50,9 @@ class Split:
 
     def take(self, rows: slice | np.ndarray) -> "Split":
         """Returns some of the images, and what goes with them."""
-        parts = (self.images, self.clusters, self.labels)
-        return Split(*(None if part is None else part[rows] for part in parts))
+        clusters = None if self.clusters is None else self.clusters[rows]
+        labels = None if self.labels is None else self.labels[rows]
+        return Split(self.images[rows], clusters, labels)
 
     def first(self, count: int) -> "Split":
         """Returns the first `count` images, and what goes with them."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 import types
+import typing
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -199,10 +200,10 @@ TABLE_OF = {"source": "data", "image_size": "data", "draws": "evaluation"}
 def _kinds() -> dict[str, tuple[type, bool]]:
     """Returns the type of every setting but those of the model, and whether it may be None."""
     found = {}
-    for field in dataclasses.fields(Recipe):
-        if field.name not in ("name", "model", "flow"):
-            optional = isinstance(field.type, types.UnionType)
-            found[field.name] = (field.type.__args__[0] if optional else field.type, optional)
+    for name, kind in typing.get_type_hints(Recipe).items():
+        if name not in ("name", "model", "flow"):
+            optional = isinstance(kind, types.UnionType)
+            found[name] = (kind.__args__[0] if optional else kind, optional)
     return found
 
 

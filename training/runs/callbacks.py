@@ -48,9 +48,11 @@ def callbacks(
     if variable_orders(model.flow):
         # Always by the same images: a run that is carried on decides alike.
         log = ChoiceLog(folder / "online_choices.json")
+        images, classes = measured_rows(dataset, seed, labels=model.conditions is not None)
         found.append(
             lcma.OnlineSplit(
-                *measured_rows(dataset, seed, labels=model.conditions is not None),
+                images,
+                classes,
                 watch_every=max(model.flow.factorization.decide_at[-1] // _WATCHES, 1),
                 on_watch=log.add,
             )

@@ -50,6 +50,9 @@ def to_json(level: ChannelChoices) -> dict[str, list[float] | None]:
 
 def from_json(level: dict[str, list[float] | None]) -> ChannelChoices:
     """Returns what `to_json` was given, rounded."""
-    return ChannelChoices(
-        **{name: None if values is None else np.array(values) for name, values in level.items()}
+    scores, leaving = (
+        None if values is None else np.array(values)
+        for values in (level["scores"], level["leaving"])
     )
+    entropies, going_out = np.array(level["entropies"]), np.array(level["going_out"])
+    return ChannelChoices(entropies, going_out, scores, leaving)

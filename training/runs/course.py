@@ -51,21 +51,23 @@ class Course(keras.callbacks.Callback):
         super().__init__()
         self._trained, self._phase, self._steps = model, phase, steps
         self._patience, self._every = patience, every
-        self.step, self.history, self.failed_step = 0, [], None
+        self.step = 0
+        self.history: list[dict[str, float]] = []
+        self.failed_step: int | None = None
         self.best: float | None = None
         self.seconds, self._wait = 0.0, 0
         self._durations: list[float] = []
         kept = [] if patience is None else model.weights
         self._best_weights = [tf.Variable(v.value, trainable=False) for v in kept]
-        self._manager = None
+        self._manager: tf.train.CheckpointManager | None = None
         if checkpoints is not None:
             self._restore(checkpoints)
 
     @property
     def finished(self) -> bool:
         """Whether the steps are spent, patience has run out, or the loss is not a number."""
-        impatient = self._patience is not None and self._wait >= self._patience
-        return self.step >= self._steps or impatient or self.failed_step is not None
+        spent = self.step >= self._steps or self.failed_step is not None
+        return spent or self._out_of_patience()
 
     @property
     def step_seconds(self) -> float:
@@ -128,11 +130,14 @@ class Course(keras.callbacks.Callback):
             improved = self.best is None or bits < self.best
             self._wait = 0 if improved else self._wait + 1
             self.best = float(bits) if improved else self.best
-            if self._wait >= self._patience:
+            if self._out_of_patience():
                 self.model.stop_training = True
         if self._wait == 0:
             for best, variable in zip(self._best_weights, self._trained.weights, strict=True):
                 best.assign(variable.value)
+
+    def _out_of_patience(self):
+        return self._patience is not None and self._wait >= self._patience
 
     def _fail(self):
         self.failed_step = self.failed_step or self.step

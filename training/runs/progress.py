@@ -5,12 +5,16 @@ import shutil
 import sys
 import threading
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 import keras
 
 from tfp_lcma.training.runs.course import Course
 from tfp_lcma.training.runs.memory import peak_megabytes
+
+if TYPE_CHECKING:
+    from click._termui_impl import ProgressBar
 
 # Seconds: a silence that needs no word, and a rest that needs no estimate.
 _SILENCE, _SOON = 0.2, 2.0
@@ -62,7 +66,7 @@ class Steps(keras.callbacks.Callback):
         self._progress, self._phase, self._course, self._steps = progress, phase, course, steps
         self._start, self._estimated = course.step, False
         self._built = False
-        self._bar = None
+        self._bar: ProgressBar | None = None
 
     @contextlib.contextmanager
     def shown(self) -> Iterator["Steps"]:

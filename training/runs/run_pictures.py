@@ -73,7 +73,7 @@ def draw_pictures(
 
 def sampled(model: lcma.FlowModel) -> tuple[int, np.ndarray | None]:
     """Returns how many samples to show and their condition: of every class a row."""
-    if model.conditions is None:
+    if not isinstance(model.conditions, int):
         return _SAMPLES, None
     return model.conditions * _OF_A_CLASS, np.repeat(np.arange(model.conditions), _OF_A_CLASS)
 

@@ -66,8 +66,8 @@ def score_files(
             highest.extend(images.max(axis=(1, 2, 3)))
             bits = density.bits_per_dimension(images, condition, draws)
             corrected = bits - anomaly.compressed_bits_per_dimension(images, density.bins)
-            for i, *numbers in zip(read, bits, corrected, strict=True):
-                scores[i] = Score(chunk[i][1], *map(float, numbers), "")
+            for i, whole, less in zip(read, bits, corrected, strict=True):
+                scores[i] = Score(chunk[i][1], float(whole), float(less), "")
             if on_map is not None:
                 maps = anomaly.anomaly_map(
                     density.event_log_prob(images, condition), window=_WINDOW
@@ -83,10 +83,10 @@ def ranks(scores: Sequence[Score]) -> list[int | None]:
 
     A file that cannot be read has None.
     """
-    scored = [row for row, score in enumerate(scores) if not score.error]
+    numbers = (score.complexity_corrected for score in scores)
+    scored = {row: number for row, number in enumerate(numbers) if number is not None}
     places: list[int | None] = [None] * len(scores)
-    order = sorted(scored, key=lambda row: scores[row].complexity_corrected, reverse=True)
-    for place, row in enumerate(order, start=1):
+    for place, row in enumerate(sorted(scored, key=scored.__getitem__, reverse=True), start=1):
         places[row] = place
     return places
 

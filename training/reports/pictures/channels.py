@@ -50,8 +50,8 @@ def save_channel_history(
             f"history must hold one look for each of two steps or more; got {len(history)} for "
             f"{len(steps)}"
         )
-    leaving = [look.leaving for look in history]
-    mixed = any(shares is None for shares in leaving)
+    leaving = [look.leaving for look in history if look.leaving is not None]
+    mixed = len(leaving) < len(history)
     figure = new_figure(7.0, 2.6 if mixed else 4.6)
     upper, *lower = np.atleast_1d(figure.subplots(1 if mixed else 2, 1, sharex=True))
     upper.plot(steps, [look.leaving_entropy for look in history], "o-", label="factored out")

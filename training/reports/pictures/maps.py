@@ -61,6 +61,7 @@ def save_exit_map(
         "interpolation": "nearest",
     }
     names = _CHANNELS[channels]
+    layers: list[tuple[str, np.ndarray | None, int | None]]
     layers = [(name, None, c) for c, name in enumerate(names)]
     if background is not None:
         layers.append(("average image", background, None))

@@ -164,7 +164,7 @@ def _draw(study: Path, report: Path, seed: int, bins: int) -> dict[str, str]:
 
 
 def _draw_histograms(path: Path, kept: dict[str, np.ndarray]) -> None:
-    scores = {}
+    scores: dict[str, dict[str, np.ndarray]] = {}
     for name, values in _below(kept, "score").items():
         images, score = name.rsplit("/", 1)
         scores.setdefault(images, {})[SCORES[score]] = values

@@ -144,7 +144,7 @@ def _areas(scores, own, others) -> dict[str, list[float]]:
 
 def _localisation(maps: dict[str, np.ndarray], pasted: Pasted) -> dict:
     """Returns the mean over images of every map's area, pixels against the mask, and its error."""
-    result = {"images": len(pasted.images), "auc": {}}
+    found: dict[str, list[float]] = {}
     for name, values in maps.items():
         areas = np.array(
             [
@@ -153,5 +153,5 @@ def _localisation(maps: dict[str, np.ndarray], pasted: Pasted) -> dict:
             ]
         )
         error = areas.std(ddof=1) / np.sqrt(len(areas)) if len(areas) > 1 else 0.0
-        result["auc"][name] = [float(areas.mean()), float(error)]
-    return result
+        found[name] = [float(areas.mean()), float(error)]
+    return {"images": len(pasted.images), "auc": found}

@@ -11,7 +11,7 @@ from tfp_lcma.training.studies.benchmark.contender import TASKS
 from tfp_lcma.training.studies.benchmark.implementations import IMPLEMENTATIONS
 from tfp_lcma.training.studies.benchmark.summary import Entry
 
-_COLOURS = dict(zip(IMPLEMENTATIONS, colormaps["tab20"].colors, strict=False))
+_COLOURS = dict(zip(IMPLEMENTATIONS, colormaps["tab20"](range(20)), strict=False))
 
 
 def draw_figures(report: Path, by_case: Mapping[str, Sequence[Entry]]) -> dict[str, str]:

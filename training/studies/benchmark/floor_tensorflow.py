@@ -6,7 +6,7 @@ import tensorflow as tf
 from tfp_lcma.training.runs.threads import use_threads
 from tfp_lcma.training.studies.benchmark.cases import Case
 from tfp_lcma.training.studies.benchmark.contender import Contender
-from tfp_lcma.training.studies.benchmark.floor import convolutions
+from tfp_lcma.training.studies.benchmark.floor import Convolution, convolutions
 
 
 def build(case: Case, threads: int) -> Contender:
@@ -43,12 +43,13 @@ class _Convolutions:
     sample = log_prob
 
     def _run(self):
-        x, before = None, None
+        x = None
+        before: Convolution | None = None
         for conv, kernel in zip(self._chain, self._kernels, strict=True):
             if not conv.follows(before):
                 ready = tf.convert_to_tensor(self._inputs[conv])
                 x = ready if x is None else ready + tf.reduce_mean(x)
-            elif before.outputs != conv.inputs:
+            elif before is not None and before.outputs != conv.inputs:
                 x = tf.split(x, [conv.inputs, -1], axis=-1)[0]
             x, before = tf.nn.conv2d(x, kernel, strides=1, padding="SAME"), conv
         return tf.reduce_mean(x, axis=(1, 2, 3))

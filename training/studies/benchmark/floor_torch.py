@@ -4,7 +4,7 @@ import torch
 
 from tfp_lcma.training.studies.benchmark.cases import Case
 from tfp_lcma.training.studies.benchmark.contender import Contender
-from tfp_lcma.training.studies.benchmark.floor import convolutions
+from tfp_lcma.training.studies.benchmark.floor import Convolution, convolutions
 from tfp_lcma.training.studies.benchmark.torch_contender import use_threads
 
 
@@ -42,13 +42,13 @@ class _Convolutions:
     sample = log_prob
 
     def _run(self):
-        sums, x, before = torch.zeros(self._batch), None, None
+        sums, x = torch.zeros(self._batch), torch.zeros(self._batch, 1, 1, 1)
+        before: Convolution | None = None
         for conv, kernel in zip(self._chain, self._kernels, strict=True):
             if conv.follows(before):
                 x = x[:, : conv.inputs]
             else:
-                sums = sums if x is None else sums + x.mean(dim=(1, 2, 3))
-                x = self._inputs[conv]
+                sums, x = sums + x.mean(dim=(1, 2, 3)), self._inputs[conv]
             x, before = torch.nn.functional.conv2d(x, kernel, padding=conv.size // 2), conv
         return sums + x.mean(dim=(1, 2, 3))
 

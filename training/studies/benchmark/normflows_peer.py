@@ -12,7 +12,8 @@ def build(case: Case, threads: int) -> Contender:
     """Returns the multi-scale flow of normflows' own example of Glow, at the case's sizes."""
     use_threads(threads)
     torch.manual_seed(0)
-    base, flows, merges = [], [], []
+    base: list[torch.nn.Module] = []
+    flows, merges = [], []
     # From the coarsest level, which normflows counts first, to the finest.
     for height, width, channels in reversed(case.level_shapes()):
         height, width, channels = height // 2, width // 2, 4 * channels

@@ -200,7 +200,7 @@ def _how_to_read(settings: dict) -> str:
 
 def _deviations(by_case: dict[str, Sequence[Entry]]) -> str:
     """Lists where an architecture is not quite ours, families and names in order, each once."""
-    lines = {}
+    lines: dict[tuple[str, str], list[str]] = {}
     for case, found in by_case.items():
         family = ALL_CASES[case].family
         for entry in found:

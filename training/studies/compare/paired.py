@@ -69,8 +69,9 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     References:
         Holm: A simple sequentially rejective multiple test procedure, 1979.
     """
-    corrected, least = {}, 0.0
-    for place, name in enumerate(sorted(p_values, key=p_values.get)):
+    corrected: dict[str, float] = {}
+    least = 0.0
+    for place, name in enumerate(sorted(p_values, key=p_values.__getitem__)):
         least = max(least, min(1.0, (len(p_values) - place) * p_values[name]))
         corrected[name] = least
     return corrected

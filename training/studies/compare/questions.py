@@ -76,9 +76,9 @@ def best_sentences(summaries: Sequence[Summary], comparison: Comparison) -> list
 
 def _best_sentence(summaries, comparison, kind):
     chosen = best(summaries, kind)
-    if chosen is None:
+    found = None if chosen is None else answer(summaries, chosen.name, comparison.baseline)
+    if chosen is None or found is None:
         return f"No {_KINDS[kind]} shares a seed with {comparison.baseline}."
-    found = answer(summaries, chosen.name, comparison.baseline)
     p = chosen.corrected_p
     if found.images == "test":
         p = _corrected_test(summaries, comparison.baseline, chosen)

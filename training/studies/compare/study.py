@@ -79,7 +79,7 @@ class Study:
         extractor = self._extractor()
         for seed, names in missing:
             done = {row["arm"]: row for row in rows if row["seed"] == seed}
-            splits = {}
+            splits: dict[str, list[FlowBijector]] = {}
             for name in names:
                 self.progress.say(f"seed {seed}, {name}: {ARMS[name].phrase}")
                 row = {"arm": name, "seed": seed, "command": self.command}

@@ -87,31 +87,31 @@ def load_or_train(path: str | os.PathLike, dataset: Dataset, seed: int = 0) -> F
         ValueError: the path has another ending, the file is unreadable or holds something else,
             or the data set has no classes.
     """
-    path = keras_path(path)
-    if not path.exists():
-        with written_whole(path) as temporary:
+    file = keras_path(path)
+    if not file.exists():
+        with written_whole(file) as temporary:
             # Keras insists on its ending.
             named = temporary.with_suffix(".keras")
             train_classifier(dataset, seed).save(named)
             named.rename(temporary)
-    classifier = read_model(path)
+    classifier = read_model(file)
     if classifier.name != _classifier_name(dataset):
         raise ValueError(
-            f"{path} must hold the {_classifier_name(dataset)!r}; got {classifier.name!r}. "
+            f"{file} must hold the {_classifier_name(dataset)!r}; got {classifier.name!r}. "
             "Choose another file, or delete it."
         )
     network = keras.Model(classifier.inputs, classifier.get_layer("features").output)
     return dataclasses.replace(
-        as_extractor(network, dataset, path), accuracy=_accuracy(classifier, dataset)
+        as_extractor(network, dataset, file), accuracy=_accuracy(classifier, dataset)
     )
 
 
 def _accuracy(classifier: keras.Model, dataset: Dataset) -> float | None:
     """Returns the accuracy on validation images of the classes that training knows."""
-    classes = _classes(dataset.validation)
-    if classes is None:
+    classes, trained = _classes(dataset.validation), _classes(dataset.train)
+    if classes is None or trained is None:
         return None
-    known = np.flatnonzero(np.isin(classes, _classes(dataset.train)))
+    known = np.flatnonzero(np.isin(classes, trained))
     if len(known) == 0:
         return None
     logits = features(

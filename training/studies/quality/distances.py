@@ -23,10 +23,12 @@ def frechet_distance(features_a: np.ndarray, features_b: np.ndarray) -> float:
     Heusel et al., GANs Trained by a Two Time-Scale Update Rule, 2017.
     """
     _check_features(features_a, features_b)
-    means, roots = [], []
+    means: list[np.ndarray] = []
+    roots: list[np.ndarray] = []
     for x in (features_a, features_b):
         means.append(x.mean(axis=0))
-        roots.append(np.linalg.qr((x - means[-1]) / np.sqrt(len(x) - 1), mode="r"))
+        # An array already, though NumPy's types know this of no mode.
+        roots.append(np.asarray(np.linalg.qr((x - means[-1]) / np.sqrt(len(x) - 1), mode="r")))
     distance = (
         np.sum((means[0] - means[1]) ** 2)
         + np.sum(roots[0] ** 2)
