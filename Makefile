@@ -1,11 +1,12 @@
 # make demo   train on digits, compare, draw and export: a few minutes on two cores
+# make test-gpu  what only a GPU can show, and the benchmark on it
 # make test   lint, types and tests; make test-fast: part of them, in less than two minutes
 PYTHON ?= $(shell for p in python3.11 python3.12 python3; do $$p -c pass 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test types suite test-fast test-slow test-install check-results format clean
+.PHONY: demo test types suite test-fast test-slow test-gpu test-install check-results format clean
 
 demo: $(INSTALLED)
 	$(BIN)/tfp-lcma demo
@@ -35,6 +36,24 @@ test-fast: $(INSTALLED)
 # Paper-sized models: one real training step of each.
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow
+
+# On one GPU, within ten minutes: the contract, training under XLA, precision; then the benchmark,
+# beside those other libraries that are installed.
+GPU := $(VENV)/.gpu
+GPU_DIR := runs/gpu
+GPU_BENCHMARK := ours,ours-unrolled,ours-invert,ours-xla,ours-invert-xla,ours-bfloat16,$(strip \
+	)ours-bfloat16-xla,tfp,nflows,normflows,floor-tensorflow,floor-torch
+
+test-gpu: $(GPU)
+	@$(BIN)/python -c 'import sys, tensorflow as tf; \
+		tf.config.list_physical_devices("GPU") or sys.exit("TensorFlow sees no GPU.")'
+	$(BIN)/python -m pytest -n 4 tests/gpu
+	$(BIN)/tfp-lcma benchmark --cases glow,real-nvp --implementations $(GPU_BENCHMARK) \
+		--rounds 1 --run-dir $(GPU_DIR)
+
+$(GPU): $(INSTALLED)
+	$(BIN)/pip install --quiet --constraint constraints.txt "tensorflow[and-cuda]"
+	touch $@
 
 # From the wheel, in an empty virtual environment: what a user does first. Downloads the packages.
 test-install:

@@ -18,7 +18,7 @@ from tfp_lcma.training.studies.results import ResultsFile
 ROOT = Path(__file__).parents[3]
 FILES = sorted((ROOT / "docs" / "results").rglob("*.jsonl"))
 STUDIES = [
-    path for path in FILES if path.parent.name not in ("benchmark", "benchmark_0_1", "depth")
+    path for path in FILES if path.parent.name not in ("benchmark", "benchmark_0_1", "depth", "gpu")
 ]
 
 

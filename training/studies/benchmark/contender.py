@@ -4,6 +4,7 @@ from typing import Protocol
 
 import numpy as np
 
+from tfp_lcma.training.studies.benchmark.accelerator import Accelerator
 from tfp_lcma.training.studies.benchmark.cases import Case
 
 # The methods that are timed, in this order.
@@ -19,9 +20,11 @@ class Contender(Protocol):
 
     Attributes:
         parameters: number of trainable numbers.
+        gpu: what it runs on; None for the processor.
     """
 
     parameters: int
+    gpu: Accelerator | None
 
     def log_prob(self) -> np.ndarray:
         """Returns the log-density of each image of the batch, `[batch]`, in nats."""

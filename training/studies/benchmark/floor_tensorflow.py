@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_lcma.training.runs.threads import use_threads
+from tfp_lcma.training.studies.benchmark.accelerator import tensorflow_accelerator
 from tfp_lcma.training.studies.benchmark.cases import Case
 from tfp_lcma.training.studies.benchmark.contender import Contender
 from tfp_lcma.training.studies.benchmark.floor import Convolution, convolutions
@@ -23,6 +24,7 @@ class _Convolutions:
     """
 
     def __init__(self, case):
+        self.gpu = tensorflow_accelerator()
         self._chain = convolutions(case)
         self._kernels = [tf.Variable(c.kernel(i)) for i, c in enumerate(self._chain)]
         self._inputs = {}

@@ -2,10 +2,11 @@
 
 import torch
 
+from tfp_lcma.training.studies.benchmark.accelerator import torch_accelerator
 from tfp_lcma.training.studies.benchmark.cases import Case
 from tfp_lcma.training.studies.benchmark.contender import Contender
 from tfp_lcma.training.studies.benchmark.floor import Convolution, convolutions
-from tfp_lcma.training.studies.benchmark.torch_contender import use_threads
+from tfp_lcma.training.studies.benchmark.torch_contender import device, use_threads
 
 
 def build(case: Case, threads: int) -> Contender:
@@ -19,6 +20,7 @@ class _Convolutions:
     """Reads the result before it where the channels fit, else an input that stands ready."""
 
     def __init__(self, case):
+        self.gpu = torch_accelerator()
         self._chain = convolutions(case)
         self._batch = case.batch
         kernels = [torch.from_numpy(c.kernel(i)) for i, c in enumerate(self._chain)]
@@ -32,7 +34,7 @@ class _Convolutions:
 
     def log_prob(self):
         with torch.no_grad():
-            return self._run().numpy()
+            return self._run().cpu().numpy()
 
     def train_step(self):
         loss = -self._run().mean()
@@ -42,7 +44,8 @@ class _Convolutions:
     sample = log_prob
 
     def _run(self):
-        sums, x = torch.zeros(self._batch), torch.zeros(self._batch, 1, 1, 1)
+        sums = torch.zeros(self._batch, device=device())
+        x = torch.zeros(self._batch, 1, 1, 1, device=device())
         before: Convolution | None = None
         for conv, kernel in zip(self._chain, self._kernels, strict=True):
             if conv.follows(before):
@@ -55,4 +58,5 @@ class _Convolutions:
 
 def _laid_out(tensor):
     """Returns a copy with its channels last, in which these convolutions are a fifth faster."""
-    return tensor.contiguous(memory_format=torch.channels_last).requires_grad_()
+    laid_out = tensor.to(device()).contiguous(memory_format=torch.channels_last)
+    return laid_out.requires_grad_()

@@ -113,6 +113,11 @@ IMPLEMENTATIONS = {
     "ours-unrolled-invert": _ours("tfp_lcma unrolled invert", unroll=True, memory="invert"),
     "ours-xla": _ours("tfp_lcma, XLA", jit=True),
     "ours-unrolled-xla": _ours("tfp_lcma unrolled, XLA", unroll=True, jit=True),
+    "ours-invert-xla": _ours("tfp_lcma invert, XLA", memory="invert", jit=True),
+    "ours-bfloat16": _ours("tfp_lcma, networks in bfloat16", networks="mixed_bfloat16"),
+    "ours-bfloat16-xla": _ours(
+        "tfp_lcma, networks in bfloat16, XLA", networks="mixed_bfloat16", jit=True
+    ),
     "tfp": Implementation("tfb.Glow", "peer", _HERE + "tfp_glow", _TFP_PACKAGES, _TFP_GLOW),
     "tfp-xla": Implementation(
         "tfb.Glow, XLA", "peer", _HERE + "tfp_glow", _TFP_PACKAGES, _TFP_GLOW, {"jit": True}

@@ -18,6 +18,7 @@ def build(
     jit: bool = False,
     unroll: bool | None = None,
     memory: str = "keep",
+    networks: str = "float32",
 ) -> Contender:
     """Returns the flow with Keras' Adam, its actnorms initialised by the batch.
 
@@ -27,9 +28,10 @@ def build(
         jit: whether XLA compiles the functions.
         unroll: whether graphs run a level's steps without a loop; None: the package's choice.
         memory: what a gradient keeps, "keep" or "invert".
+        networks: Keras' dtype policy of the couplings' networks.
     """
     use_threads(threads)
-    flow = build_flow(case, unroll=unroll, memory=memory)
+    flow = build_flow(case, unroll=unroll, memory=memory, dtype=networks)
     images = tf.constant(case.images())
     flow.inverse_and_log_det(images, context=Context(starting=True))
     variables = [v for layer in flow.layers for v in layer.trainable_variables]

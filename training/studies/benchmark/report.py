@@ -78,6 +78,9 @@ def _facts(settings: dict, rows: Sequence[dict]) -> str:
         "threads": f"{settings['threads']} for every library",
         "versions": ", ".join(f"{name} {of}" for name, of in versions(rows).items()),
     }
+    gpus = {row["gpu"]: None for row in rows if row.get("gpu")}
+    if gpus:
+        facts["GPU"] = " and ".join(gpus)
     if others:
         facts["disturbance"] = (
             f"other processes used {np.median(others):.2f} processors in the median run, "
@@ -192,7 +195,8 @@ def _how_to_read(settings: dict) -> str:
         "alone, one after the other, in TensorFlow or in PyTorch, whichever is faster. A training "
         "step is forward, backward and an update of Adam, each library's own. Memory is the peak "
         "of a process's resident memory beyond what it had after its imports, over all tasks, "
-        "compilation included. Each process checks that it has one finite log-density an image, "
+        "compilation included; on a GPU it is the peak of what the library "
+        "took of the GPU's. Each process checks that it has one finite log-density an image, "
         "finite samples in the images' shape, and that training starts from the very loss that "
         "log_prob gives."
     )

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
+from tfp_lcma.training.studies.benchmark.accelerator import tensorflow_accelerator
 from tfp_lcma.training.studies.benchmark.cases import Case
 
 
@@ -29,6 +30,7 @@ class TensorFlowContender:
             jit: whether XLA compiles the functions.
         """
         self.parameters = sum(int(np.prod(variable.shape)) for variable in variables)
+        self.gpu = tensorflow_accelerator()
         self._images = tf.constant(case.images())
         self._seed = 0
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from tfp_lcma.training.studies.benchmark.accelerator import torch_accelerator
 from tfp_lcma.training.studies.benchmark.cases import Case
 from tfp_lcma.training.studies.benchmark.contender import LEARNING_RATE
 
@@ -13,6 +14,11 @@ def use_threads(threads: int) -> None:
     """Bounds PyTorch's threads; must be called before it has run anything in parallel."""
     torch.set_num_threads(threads)
     torch.set_num_interop_threads(threads)
+
+
+def device() -> torch.device:
+    """Returns where contenders compute: a GPU where PyTorch sees one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 class TorchContender:
@@ -33,9 +39,11 @@ class TorchContender:
             log_prob: from images `[batch, channels, height, width]` to `[batch]`.
             sample: from how many to images.
         """
-        self._case, self._module = case, module
+        self.gpu = torch_accelerator()
+        self._case, self._module = case, module.to(device())
         self._compute_log_prob, self._draw = log_prob, sample
-        self._images = torch.from_numpy(case.images()).permute(0, 3, 1, 2).contiguous()
+        images = torch.from_numpy(case.images()).permute(0, 3, 1, 2).contiguous()
+        self._images = images.to(device())
         module.train()
         with torch.no_grad():
             log_prob(self._images)
@@ -45,7 +53,7 @@ class TorchContender:
     def log_prob(self) -> np.ndarray:
         self._module.eval()
         with torch.no_grad():
-            return self._compute_log_prob(self._images).numpy()
+            return self._compute_log_prob(self._images).cpu().numpy()
 
     def train_step(self) -> float:
         self._module.train()
@@ -58,4 +66,4 @@ class TorchContender:
     def sample(self) -> np.ndarray:
         self._module.eval()
         with torch.no_grad():
-            return self._draw(self._case.batch).permute(0, 2, 3, 1).numpy()
+            return self._draw(self._case.batch).permute(0, 2, 3, 1).cpu().numpy()

@@ -48,8 +48,9 @@ def measure(
 
     Returns:
         For every task the seconds of each call and of the first one, which traces and compiles;
-        the seconds it took to build; the peak memory beyond the imports'; the number of
-        parameters; the versions of the packages.
+        the seconds it took to build; the GPU, None without one; the peak of its memory, or without
+        one of the process's beyond the imports'; the number of parameters; the versions of the
+        packages.
 
     Raises:
         ValueError: it does not compute what it says.
@@ -76,11 +77,13 @@ def measure(
         seconds[task] = _timed(call, repetitions)
     # Trained on, it still is a density.
     check_log_prob(case, contender.log_prob())
+    gpu = contender.gpu
     return {
         "seconds": seconds,
         "first_call_seconds": first,
         "build_seconds": built,
-        "peak_megabytes": memory.megabytes(),
+        "gpu": None if gpu is None else gpu.name,
+        "peak_megabytes": memory.megabytes() if gpu is None else gpu.peak_megabytes(),
         "parameters": contender.parameters,
         "versions": implementation.versions(),
     }
