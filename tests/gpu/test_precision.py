@@ -31,13 +31,13 @@ def round_trip(made):
 @pytest.mark.parametrize("name", FLOWS)
 def test_round_trips_are_exact_without_tf32(name):
     with tf32(False):
-        assert round_trip(kept(name)) < 1e-3
+        assert round_trip(kept(name)) < 1e-4
 
 
 @pytest.mark.parametrize("name", FLOWS)
-def test_round_trips_under_tf32_are_off_by_its_digits_at_most(name):
+def test_round_trips_are_nearly_as_exact_beside_networks_in_tf32(name):
     with tf32(True):
-        assert round_trip(kept(name)) < 0.1
+        assert round_trip(kept(name)) < 1e-3
 
 
 @pytest.mark.parametrize("name", FLOWS)
@@ -49,7 +49,7 @@ def test_densities_are_those_of_float64_to_the_digits_of_the_products(name):
     images = tf.constant(ROWS + 0.5, tf.float32)
     x = made.preprocessing.inverse(images)
     expected = bits_per_dimension(exact, tf.cast(x, tf.float64))
-    for used, tolerance in ((False, 1e-4), (True, 2e-2)):
+    for used, tolerance in ((False, 1e-4), (True, 1e-3)):
         with tf32(used):
             got = bits_per_dimension(made.flow, x)
         np.testing.assert_allclose(got, expected, atol=tolerance)

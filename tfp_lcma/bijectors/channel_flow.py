@@ -6,6 +6,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
+from tfp_lcma.bijectors.products import matmul
 
 
 class ChannelMap(NamedTuple):
@@ -24,7 +25,7 @@ class ChannelMap(NamedTuple):
         if self.matrix.shape.rank == 1:
             return x * self.matrix + self.shift
         rows = tf.reshape(x, (-1, x.shape[-1]))
-        return tf.reshape(tf.nn.bias_add(rows @ self.matrix, self.shift), tf.shape(x))
+        return tf.reshape(tf.nn.bias_add(matmul(rows, self.matrix), self.shift), tf.shape(x))
 
     def then(self, after: "ChannelMap") -> "ChannelMap":
         """Returns this map followed by another."""
@@ -33,8 +34,8 @@ class ChannelMap(NamedTuple):
         if self.matrix.shape.rank == 1:
             matrix = self.matrix[:, None] * after.matrix
         else:
-            matrix = self.matrix @ after.matrix
-        shift = tf.linalg.matvec(after.matrix, self.shift, transpose_a=True)
+            matrix = matmul(self.matrix, after.matrix)
+        shift = matmul(self.shift[None], after.matrix)[0]
         return ChannelMap(matrix, shift + after.shift)
 
 

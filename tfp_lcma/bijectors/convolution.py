@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfp_lcma.bijectors.channel_flow import ChannelFlow, ChannelMap
+from tfp_lcma.bijectors.products import matmul
 from tfp_lcma.networks.actnorm import LOG_SCALE_BOUND
 from tfp_lcma.serialization import register
 
@@ -56,7 +57,7 @@ class TriangularFactors(keras.layers.Layer):
     def matrix(self) -> tf.Tensor:
         """Returns the matrix."""
         lower, upper = self._factors()
-        return tf.matmul(self.permutation.value, lower, transpose_a=True) @ upper
+        return matmul(matmul(tf.transpose(self.permutation.value), lower), upper)
 
     def inverse(self) -> tf.Tensor:
         """Returns the inverse of the matrix."""

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
+from tfp_lcma.bijectors.products import matmul
 from tfp_lcma.serialization import register
 
 
@@ -58,4 +59,5 @@ class Rotation(FlowBijector):
 
 def _mix(x, matrix):
     """Multiplies the last axis of `x` by `matrix`."""
-    return tf.tensordot(x, tf.constant(matrix.T, x.dtype), axes=1)
+    rows = tf.reshape(x, (-1, x.shape[-1]))
+    return tf.reshape(matmul(rows, tf.constant(matrix.T, x.dtype)), tf.shape(x))
