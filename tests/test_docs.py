@@ -58,6 +58,14 @@ def test_sorting_by_content_is_no_density_and_the_invariant_shuffle_is_as_the_pa
     assert names["flow"].exit_map.max() == 1
 
 
+def test_a_function_is_compiled_for_a_gpu_as_the_page_says():
+    names = {"__name__": "docs"}
+    (block,) = blocks("gpu.md", "Compile with XLA")
+    exec(block, names)
+    graph = names["log_prob"].get_concrete_function(tf.TensorSpec((2, *names["flow"].event_shape)))
+    assert graph.structured_outputs.shape == (2,)
+
+
 def test_exit_priors_build_the_models_of_the_page():
     names = {"__name__": "docs"}
     text = (DOCS / "exit_priors.md").read_text(encoding="utf-8")

@@ -25,7 +25,7 @@ _DEPTHS = "4,8,16,32,64"
 # Options that go with one kind of benchmark, by that kind's flag; without a flag: "".
 _KINDS = {
     "cases": ("", "--overheads"),
-    "implementations": ("",),
+    "implementations": ("", "--depth"),
     "timeout": ("",),
     "report_dir": ("",),
     "rounds": ("", "--overheads"),
@@ -50,7 +50,7 @@ _KINDS = {
 )
 @click.option(
     "--implementations",
-    help="Names, separated by commas.  [default: all]",
+    help="Names, separated by commas.  [default: all; with --depth four]",
     shell_complete=completion(lambda: IMPLEMENTATIONS),
 )
 @click.option(
@@ -154,7 +154,9 @@ def _libraries(
     click.echo(f"The report is {write_report(folder, report)}.")
 
 
-def _depth(say, threads, depths, batch, width, side, repetitions, run_dir, report_only):
+def _depth(
+    say, threads, implementations, depths, batch, width, side, repetitions, run_dir, report_only
+):
     folder = check_folder("--run-dir", run_dir or Path("runs") / "depth")
     steps = [int(text) for text in depths.split(",") if text.strip().isdigit()]
     if len(steps) != len(depths.split(",")) or 0 in steps:
@@ -162,9 +164,10 @@ def _depth(say, threads, depths, batch, width, side, repetitions, run_dir, repor
 
     from tfp_lcma.training.studies.benchmark.depth import measure_depths, write_report
 
+    names = _names("--implementations", implementations, IMPLEMENTATIONS, None)
     if not report_only:
         settings = {"batch": batch, "width": width, "side": side, "threads": threads or 2}
-        measure_depths(folder, steps, repetitions or 5, settings, say)
+        measure_depths(folder, steps, repetitions or 5, settings, say, names)
     click.echo(f"The report is {write_report(folder)}.")
 
 

@@ -17,9 +17,8 @@ from tfp_lcma.training.studies.results import ResultsFile
 
 ROOT = Path(__file__).parents[3]
 FILES = sorted((ROOT / "docs" / "results").rglob("*.jsonl"))
-STUDIES = [
-    path for path in FILES if path.parent.name not in ("benchmark", "benchmark_0_1", "depth", "gpu")
-]
+BENCHMARKS = {"benchmark", "benchmark_0_1", "depth", "gpu"}
+STUDIES = [path for path in FILES if not BENCHMARKS & set(path.parts)]
 
 
 class Asked(BaseException):

@@ -15,15 +15,19 @@ class Accelerator:
 
     Attributes:
         name: what its maker calls it.
-        peak_bytes: returns the most bytes in use so far.
+        bytes_in_use: returns how many bytes are in use, and the most that were so far.
     """
 
     name: str
-    peak_bytes: Callable[[], int]
+    bytes_in_use: Callable[[], tuple[int, int]]
+
+    def megabytes(self) -> float:
+        """Returns how much is in use."""
+        return self.bytes_in_use()[0] / _BYTES_PER_MEGABYTE
 
     def peak_megabytes(self) -> float:
-        """Returns the peak so far."""
-        return round(self.peak_bytes() / _BYTES_PER_MEGABYTE, 1)
+        """Returns the most that was in use so far."""
+        return self.bytes_in_use()[1] / _BYTES_PER_MEGABYTE
 
 
 def tensorflow_accelerator() -> Accelerator | None:
@@ -34,7 +38,12 @@ def tensorflow_accelerator() -> Accelerator | None:
     if not gpus:
         return None
     name = tf.config.experimental.get_device_details(gpus[0]).get("device_name", gpus[0].name)
-    return Accelerator(name, lambda: tf.config.experimental.get_memory_info("GPU:0")["peak"])
+
+    def bytes_in_use():
+        found = tf.config.experimental.get_memory_info("GPU:0")
+        return found["current"], found["peak"]
+
+    return Accelerator(name, bytes_in_use)
 
 
 def torch_accelerator() -> Accelerator | None:
@@ -43,4 +52,7 @@ def torch_accelerator() -> Accelerator | None:
 
     if not torch.cuda.is_available():
         return None
-    return Accelerator(torch.cuda.get_device_name(0), torch.cuda.max_memory_allocated)
+    return Accelerator(
+        torch.cuda.get_device_name(0),
+        lambda: (torch.cuda.memory_allocated(), torch.cuda.max_memory_allocated()),
+    )

@@ -78,14 +78,9 @@ CASES = {
     **{f"glow-depth-{n}": dataclasses.replace(_GLOW, steps=n) for n in (4, 16, 32)},
     **{f"glow-size-{n}": dataclasses.replace(_GLOW, side=n) for n in (16, 64)},
 }
-# Sizes that take a GPU.
-PUBLISHED_CASES = {
-    f"glow-published-batch-{batch}": dataclasses.replace(_GLOW, width=512, steps=32, batch=batch)
-    for batch in (64, 128)
-}
 # To see that everything works, in seconds; their times mean nothing.
 TINY_CASES = {
     "tiny-glow": Case("glow", side=8, width=8, levels=2, steps=1, batch=4),
     "tiny-real-nvp": Case("real-nvp", side=8, width=4, levels=2, blocks=1, batch=4),
 }
-ALL_CASES = CASES | PUBLISHED_CASES | TINY_CASES
+ALL_CASES = CASES | TINY_CASES

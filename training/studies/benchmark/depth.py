@@ -30,6 +30,7 @@ def measure_depths(
     repetitions: int,
     settings: Mapping[str, int],
     say: Callable[[str], None],
+    implementations: Sequence[str] | None = None,
 ) -> None:
     """Measures a training step of Glow from its first call on, wherever that is missing.
 
@@ -39,6 +40,7 @@ def measure_depths(
         repetitions: timed steps.
         settings: `batch`, `width`, `side` and `threads`.
         say: called with every line of progress.
+        implementations: names; None: `COMPARED`, unrolled up to `DEEPEST_UNROLLED`.
 
     Raises:
         ValueError: the folder belongs to other settings or another process, or a file in it is
@@ -50,8 +52,9 @@ def measure_depths(
         results = ResultsFile(folder / "results.jsonl")
         done = {(row["steps"], row["implementation"]) for row in results.rows()}
         for depth in depths:
-            for name in COMPARED:
+            for name in implementations or COMPARED:
                 too_deep = name == "ours-unrolled" and depth > DEEPEST_UNROLLED
+                too_deep &= implementations is None
                 if (depth, name) in done or too_deep or IMPLEMENTATIONS[name].missing():
                     continue
                 say(f"{IMPLEMENTATIONS[name].title}, {depth} steps a level")
@@ -69,7 +72,7 @@ def measured(depth: int, name: str, **settings: int) -> dict[str, object]:
 
 
 def write_report(folder: Path) -> Path:
-    """Writes the table and the picture of finished rows; returns the former's path.
+    """Writes the table of finished rows and, of several depths, the picture; returns its path.
 
     Raises:
         ValueError: a file in the folder is damaged.
@@ -79,19 +82,31 @@ def write_report(folder: Path) -> Path:
     rows = ResultsFile(folder / "results.jsonl").rows()
     options = (f"--{name} {value}" for name, value in settings.items() if name != "processor")
     command = " ".join(["tfp-lcma benchmark --depth", *options])
+    drawn = len({row["steps"] for row in rows}) > 1
     parts = [
         "Glow, 3 levels, width {width}, {side}×{side}×3, batch {batch}, {threads} threads, "
-        "{processor}. Memory is beyond imports, variables and the optimiser's state; gradients "
-        "and copies of the parameters are in it.".format(**settings),
+        "{where}. Memory is beyond imports, variables and the optimiser's state; gradients "
+        "and copies of the parameters are in it.".format(**settings, where=_where(settings, rows)),
         _table(rows),
-        "![Memory and first step against depth](depth.png)",
+        drawn and "![Memory and first step against depth](depth.png)",
         f"`{command}`",
     ]
     path = folder / "report.md"
     with written_whole(path) as temporary:
-        temporary.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-    _draw(folder / "depth.png", rows)
+        temporary.write_text("\n\n".join(filter(None, parts)) + "\n", encoding="utf-8")
+    if drawn:
+        _draw(folder / "depth.png", rows)
     return path
+
+
+def _where(settings, rows):
+    gpus = dict.fromkeys(row["gpu"] for row in rows if row.get("gpu"))
+    return ", ".join([settings["processor"], *gpus])
+
+
+def _order(name):
+    """Returns where the name stands in the table: first what is compared by default."""
+    return [*COMPARED, *IMPLEMENTATIONS].index(name)
 
 
 def _table(rows):
@@ -102,10 +117,10 @@ def _table(rows):
         [
             IMPLEMENTATIONS[row["implementation"]].title,
             str(row["steps"]),
-            *(f"{row[f'{what}_seconds']:.2f}" for what in ("build", "first_step", "step")),
+            *(f"{row[f'{what}_seconds']:.3g}" for what in ("build", "first_step", "step")),
             *(f"{row[f'{what}_megabytes']:.0f}" for what in ("peak", "parameter")),
         ]
-        for row in sorted(rows, key=lambda r: (COMPARED.index(r["implementation"]), r["steps"]))
+        for row in sorted(rows, key=lambda r: (_order(r["implementation"]), r["steps"]))
     ]
     return markdown(heads, cells)
 
@@ -117,7 +132,7 @@ def _draw(path, rows):
         (left, "peak_megabytes", "memory of a training step, MB"),
         (right, "first_step_seconds", "first training step, s"),
     ):
-        for name in COMPARED:
+        for name in sorted({row["implementation"] for row in rows}, key=_order):
             own = sorted((r["steps"], r[key]) for r in rows if r["implementation"] == name)
             if own:
                 axes.plot(*zip(*own, strict=True), "o-", label=IMPLEMENTATIONS[name].title)

@@ -44,8 +44,9 @@ def measure(
         **sizes: `batch`, `width` and `side`.
 
     Returns:
-        Seconds of building, of the first step (which traces), of a step; memory beyond what was
-        in use once the model and its optimiser's state were built; the trainable parameters.
+        Seconds of building, of the first step (which traces), of a step; the GPU, None without
+        one; its memory, or without one the process's, beyond what was in use once the model and
+        its optimiser's state were built; the trainable parameters.
     """
     implementation = IMPLEMENTATIONS[name]
     implementation.load()
@@ -53,6 +54,8 @@ def measure(
     began = time.perf_counter()
     contender = implementation.build(case, threads)
     built = time.perf_counter() - began
+    gpu = contender.gpu
+    before = 0.0 if gpu is None else gpu.megabytes()
     memory, processor, began = PeakMemory(), _cpu_seconds(), time.perf_counter()
     contender.train_step()
     first, first_cpu = time.perf_counter() - began, _cpu_seconds() - processor
@@ -68,7 +71,8 @@ def measure(
         "first_step_seconds": first,
         "first_step_cpu_seconds": first_cpu,
         "step_seconds": statistics.median(seconds),
-        "peak_megabytes": memory.megabytes(),
+        "gpu": None if gpu is None else gpu.name,
+        "peak_megabytes": memory.megabytes() if gpu is None else gpu.peak_megabytes() - before,
         "parameter_megabytes": 4 * contender.parameters / _BYTES_PER_MEGABYTE,
     }
 

@@ -83,7 +83,7 @@ def measure(
         "first_call_seconds": first,
         "build_seconds": built,
         "gpu": None if gpu is None else gpu.name,
-        "peak_megabytes": memory.megabytes() if gpu is None else gpu.peak_megabytes(),
+        "peak_megabytes": memory.megabytes() if gpu is None else round(gpu.peak_megabytes(), 1),
         "parameters": contender.parameters,
         "versions": implementation.versions(),
     }

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from tfp_lcma.training.studies.benchmark import depth
+from tfp_lcma.training.studies.benchmark.accelerator import Accelerator
 from tfp_lcma.training.studies.benchmark.depth_worker import measure
 from tfp_lcma.training.studies.benchmark.implementations import Implementation
 
@@ -40,9 +41,23 @@ def test_what_is_missing_is_measured_once_and_drawn(tmp_path, monkeypatch):
     assert (tmp_path / "depth.png").stat().st_size > 1000
 
 
+def test_what_is_asked_for_is_measured_at_any_depth_and_one_depth_is_not_drawn(
+    tmp_path, monkeypatch
+):
+    names = ["ours-unrolled", "ours-xla"]
+    monkeypatch.setattr(depth, "measured", lambda *of, **settings: made_up(*of) | {"gpu": "A GPU"})
+    depth.measure_depths(tmp_path, [32], 1, SETTINGS, say=str, implementations=names)
+    report = depth.write_report(tmp_path).read_text(encoding="utf-8")
+    for name in names:
+        assert f"| {depth.IMPLEMENTATIONS[name].title} | 32 |" in report
+    assert ", A GPU. " in report
+    assert not (tmp_path / "depth.png").exists()
+    assert "![" not in report
+
+
 def test_a_worker_measures_the_first_step_apart_from_the_others(monkeypatch):
     class Contender:
-        parameters, steps = 2**20, 0
+        parameters, steps, gpu = 2**20, 0, None
 
         def train_step(self):
             time.sleep(0.1 if self.steps == 0 else 0.001)
@@ -62,7 +77,12 @@ def test_a_worker_measures_the_first_step_apart_from_the_others(monkeypatch):
     assert contender.steps == 4
     assert row["first_step_seconds"] > row["step_seconds"] > 0
     assert row["parameter_megabytes"] == 4.0
+    assert row["gpu"] is None
     assert json.loads(json.dumps(row))["implementation"] == "ours-looped"
+    memory = iter([(2**20, 2**21), (2**20, 5 * 2**20)])
+    monkeypatch.setattr(Contender, "gpu", Accelerator("A GPU", lambda: next(memory)))
+    row = measure(2, "ours-looped", 1, 1, batch=2, width=4, side=8)
+    assert (row["gpu"], row["peak_megabytes"]) == ("A GPU", 4.0)
 
 
 @pytest.mark.slow

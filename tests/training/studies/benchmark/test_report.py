@@ -31,7 +31,7 @@ def test_report_has_seconds_ratios_pictures_and_what_is_missing(folder):
     for case, scale in cases.items():
         for round_ in range(2):
             rows += [
-                measured(case, "ours", round_, 2.0 * scale),
+                measured(case, "ours", round_, 2.0 * scale, gpu="A GPU"),
                 measured(case, "normflows", round_, 3.0 * scale),
                 measured(case, "floor-torch", round_, 1.0 * scale, parameters=9),
             ]
@@ -47,6 +47,7 @@ def test_report_has_seconds_ratios_pictures_and_what_is_missing(folder):
     assert "| nflows | not installed: nflows, torch |" in text
     assert "| glow-depth-4 | tfb.Glow, XLA | 1 | a \\| b |" in text
     assert "- Glow, normflows: networks without actnorms, which is its default" in text
+    assert "| GPU | A GPU |" in text
     assert "other processes used 0.10 processors" in text
     pictures = {"glow.png", "glow-depth.png", "glow-size.png"}
     assert {file.name for file in path.parent.glob("*.png")} == pictures

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from tfp_lcma.training.studies.benchmark.accelerator import Accelerator
 from tfp_lcma.training.studies.benchmark.cases import ALL_CASES
 from tfp_lcma.training.studies.benchmark.worker import WARMUPS, measure
 
@@ -71,6 +72,14 @@ def test_every_task_is_called_as_often_as_asked_after_a_first_call_and_warm_ups(
 def test_a_peer_of_wrong_shape_or_numbers_is_rejected(changes, message):
     with pytest.raises(ValueError, match=message):
         timed(Peer(**changes))
+
+
+def test_memory_is_that_of_the_gpu_if_there_is_one():
+    assert timed(Peer())["gpu"] is None
+    peer = Peer()
+    peer.gpu = Accelerator("A GPU", lambda: (2**20, 3 * 2**20))
+    found = timed(peer)
+    assert (found["gpu"], found["peak_megabytes"]) == ("A GPU", 3.0)
 
 
 def test_a_floor_need_not_draw_images():
