@@ -1,6 +1,6 @@
 # make demo   train on digits, compare, draw and export: a few minutes on two cores
-# make test-gpu  what only a GPU can show, and the benchmark on it
 # make test   lint, types and tests; make test-fast: part of them, in less than two minutes
+# make test-gpu   what only a GPU can show, and the benchmark on it
 PYTHON ?= $(shell for p in python3.11 python3.12 python3; do $$p -c pass 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
