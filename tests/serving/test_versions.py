@@ -70,10 +70,15 @@ def test_in_another_file_system_what_is_needed_to_load_comes_last(tmp_path, monk
     for name in ("z/variables", "assets"):
         (made / name).parent.mkdir(exist_ok=True)
         (made / name).write_text("")
-    copied = []
-    monkeypatch.setattr(tf.io.gfile, "copy", lambda _, target, overwrite: copied.append(target))
+    placed, rename = [], tf.io.gfile.rename
+
+    def recorded(source, target, **options):
+        placed.append(target)
+        rename(source, target, **options)
+
+    monkeypatch.setattr(tf.io.gfile, "rename", recorded)
     publish(made, "ram://last/model")
-    names = [target.removeprefix("ram://last/model/1/") for target in copied]
+    names = [target.removeprefix("ram://last/model/1/") for target in placed]
     assert names == ["assets", "z/variables", "saved_model.pb"]
 
 

@@ -64,7 +64,8 @@ class OnlineSplit(keras.callbacks.Callback):
         # Levels are settled from the top down; the count saves a look at variables every step.
         self._settled = sum(order.decided for order in self._orders)
         self._warned = False
-        steps, epochs = self.params.get("steps"), self.params.get("epochs")
+        given = self.params or {}  # None outside of `fit`
+        steps, epochs = given.get("steps"), given.get("epochs")
         if steps and epochs:
             self._warn_if_undecided(int(self.model.optimizer.iterations.numpy()) + steps * epochs)
 
