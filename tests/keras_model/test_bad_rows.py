@@ -264,3 +264,87 @@ def test_nothing_is_said_about_intensities_and_black_images(raising, ask):
         warnings.filterwarnings("error", message=".*look scaled")
         ask(raising["traced"], IMAGES)
         ask(raising["traced"], 0 * IMAGES)
+
+
+# --- rows of other numbers, and images of another rank ---
+
+
+class Batches(keras.utils.PyDataset):
+    def __init__(self, *batches):
+        super().__init__()
+        self.batches = batches
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __getitem__(self, index):
+        return self.batches[index]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("mode", ["eager", "traced"])
+def test_labels_and_weights_of_another_number_than_a_later_batch_are_refused(raising, mode, count):
+    model, weight = raising[mode], np.ones(BATCH, np.float32)
+    good = IMAGES[:BATCH], LABELS[:BATCH], weight
+    must = f"must hold a row for each of 4 images of a batch; got {count}"
+    for bad, name in (
+        ((IMAGES[:BATCH], LABELS[:count], weight), "y"),
+        ((IMAGES[:BATCH], LABELS[:BATCH], weight[:count]), "sample_weight"),
+    ):
+        for ask in (model.fit, model.evaluate):
+            with pytest.raises(ValueError, match=f"^{name} {must}"):
+                ask(Batches(good, good, bad), verbose=0, **_in_order(ask))
+
+
+def _in_order(ask):
+    return {"shuffle": False} if ask.__name__ == "fit" else {}
+
+
+def test_one_label_is_not_spread_over_a_batch_under_xla(compiled):
+    compiled.train_on_batch(IMAGES[:BATCH], LABELS[:BATCH])
+    before = state(compiled)
+    with pytest.raises((ValueError, tf.errors.InvalidArgumentError)):
+        compiled.train_function(iter([(IMAGES[:BATCH], LABELS[:1])]))
+    for mine, theirs in zip(state(compiled), before, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_model_called_on_other_inputs_says_what_they_must_be(raising):
+    model = raising["eager"]
+    with pytest.raises(ValueError, match="inputs must be a pair of images and condition; got"):
+        model(IMAGES[:2])
+    with pytest.raises(ValueError, match="condition must hold a row for each of 4 images of a"):
+        model([IMAGES[:4], LABELS[:1]])
+    for ask in (
+        lambda x: model([x, LABELS[:4]]),
+        lambda x: model.density.log_prob(x, (0, 0), 0, 1),
+    ):
+        with pytest.raises(ValueError, match=r"images must be of shape \[batch, height, width"):
+            ask(IMAGES[0])
+    unconditional = FlowModel(FlowChain([BatchNorm(SHAPE)]))
+    with pytest.raises(ValueError, match="inputs must be a batch of images; got list of 2"):
+        unconditional([IMAGES, LABELS])
+
+
+@pytest.mark.parametrize("made_of", [Batches, lambda *batches: iter(batches)])
+def test_values_that_the_first_batch_s_type_would_change_are_refused(raising, made_of):
+    first, model = (IMAGES[:BATCH].astype(np.uint8), LABELS[:BATCH]), raising["eager"]
+    dark = (IMAGES[:BATCH] - 300, LABELS[:BATCH])
+    with pytest.raises(ValueError, match=r"^x must be of one type in all .* got uint8, then"):
+        model.evaluate(made_of(first, first, dark), verbose=0)
+    with pytest.raises(ValueError, match=r"^y must be of one type in all .* got int64, then"):
+        model.evaluate(made_of(first, first, (first[0], LABELS[:BATCH] + 0.5)), verbose=0)
+    mixed = made_of(first, (IMAGES[BATCH : 2 * BATCH], LABELS[BATCH : 2 * BATCH].astype(np.int32)))
+    expected = -model.log_prob(IMAGES[: 2 * BATCH], LABELS[: 2 * BATCH]).mean()
+    np.testing.assert_allclose(model.evaluate(mixed, verbose=0)[0], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("wrong", [-1, 2])
+def test_a_class_that_does_not_exist_has_no_density(raising, wrong):
+    distribution = raising["eager"].distribution
+    condition = np.where(np.arange(BATCH) == 1, wrong, LABELS[:BATCH])
+    found = distribution.log_prob(IMAGES[:BATCH], condition=condition)
+    expected = distribution.log_prob(IMAGES[:BATCH], condition=LABELS[:BATCH])
+    assert np.isnan(found[1])
+    np.testing.assert_allclose(found[::2], expected[::2], rtol=1e-6)
+    assert np.isnan(distribution.sample(2, seed=0, condition=wrong)).any((1, 2, 3)).all()

@@ -191,10 +191,11 @@ def test_other_weights_in_batches_are_refused_by_name(model, source):
     [
         ((IMAGES,), "class_weight must go with labels .* got no labels"),
         ((Batches(IMAGES),), "class_weight must go with labels .* got no labels"),
+        (({"image": IMAGES, "sample_weight": WEIGHT},), "sample_weight must stand beside a dict"),
         ((IMAGES, LABELS, WEIGHT), "class_weight must go .* without sample_weight; got both"),
         ((Batches(IMAGES, LABELS, WEIGHT),), "without sample_weight; got both"),
     ],
-    ids=["arrays", "batches", "both of arrays", "both of batches"],
+    ids=["arrays", "batches", "in a dictionary", "both of arrays", "both of batches"],
 )
 def test_weights_of_classes_without_labels_or_beside_weights_of_rows_are_refused(
     model, data, message
@@ -202,6 +203,11 @@ def test_weights_of_classes_without_labels_or_beside_weights_of_rows_are_refused
     named = dict(zip(("x", "y", "sample_weight"), data, strict=False))
     with pytest.raises(ValueError, match=message):
         model.fit(**named, class_weight=CLASS_WEIGHT, verbose=0)
+
+
+def test_weights_of_classes_that_are_no_dictionary_are_refused(model):
+    with pytest.raises(ValueError, match=r"class_weight must be a dictionary .* got list"):
+        model.fit(IMAGES, LABELS, class_weight=[1.0, 2.0], verbose=0)
 
 
 def test_weights_and_labels_beside_batches_are_refused(model):

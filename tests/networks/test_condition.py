@@ -22,6 +22,14 @@ def test_a_class_has_numbers_of_its_own():
         np.testing.assert_allclose(got, kernel[[2, 0]][:, None, None], rtol=1e-6)
 
 
+@pytest.mark.parametrize("wrong", [-1, 3, 7])
+def test_a_class_out_of_range_has_no_numbers(wrong):
+    bias = ConditionBias(4, 3, "normal")
+    got = bias(tf.constant([2, wrong]))
+    np.testing.assert_allclose(got[0, 0, 0], bias.kernel[2], rtol=1e-6)
+    assert np.isnan(got[1]).all()
+
+
 def test_a_vector_acts_linearly():
     bias = ConditionBias(4, (2,), "normal")
     vectors = np.array([[1.0, 0.0], [0.5, -2.0]], np.float32)

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_lcma.bijectors.chain import FlowChain
+from tfp_lcma.bijectors.checks import image_batch
 from tfp_lcma.bijectors.context import Context, ProbeSeeds
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
 from tfp_lcma.density.dequantization import Uniform, image_seeds
@@ -52,7 +53,11 @@ class ImageDensity:
             images: `[n, height, width, channels]`; their whole parts count.
             seed: int32[2], or `[n, 2]`, one for every image.
             draw: Which of several draws for the same images.
+
+        Raises:
+            ValueError: If the images are no batch of the model's shape.
         """
+        images = image_batch(images, self.event_shape, "images", dtype=None)
         x = self.dequantization.of_images(images, seed, draw, self.dtype)
         shared = tf.reshape(seed, (-1, 2))[0, 0] + tf.cast(draw, tf.int32)
         return x, ProbeSeeds(image_seeds(images, seed, draw), shared)

@@ -19,6 +19,9 @@ _REFUSAL = re.compile(
 # What TensorFlow says of a batch of images of another size.
 _OTHER_SHAPE = re.compile(r"Shape of tensor \S+ \[([\d,]+)\] is not compatible with expected shape")
 
+# What is refused in Python, where batches are made.
+_IN_PYTHON = re.compile(r"^ *ValueError: (\S[^\n]* must [^\n]*)$", re.MULTILINE)
+
 # The range of no numbers.
 _NOTHING = (np.inf, -np.inf)
 
@@ -49,6 +52,20 @@ def checked_weight(weight: tf.Tensor) -> tf.Tensor:
     if not weight.dtype.is_floating:
         return weight
     return _checked(weight, tf.math.is_finite(weight), "sample_weight must be finite")
+
+
+def checked_rows(values: tf.Tensor, images: tf.Tensor, argument: str) -> tf.Tensor:
+    """Returns what stands beside images, if there is a row for each; raises as `checked_images`.
+
+    What XLA compiles raises TensorFlow's own error.
+    """
+    count, images_count = tf.shape(values)[0], tf.shape(images)[0]
+    if compiled_by_xla():
+        return tf.reshape(values, tf.concat([[images_count], tf.shape(values)[1:]], axis=0))
+    must = f"{argument} must hold a row for each of {{}} images of a batch; got {{}}."
+    return _unless(
+        count == images_count, values, lambda: tf.strings.format(must, (images_count, count))
+    )
 
 
 class SeenRange:
@@ -103,38 +120,46 @@ def naming(function: Callable, names: Callable[[], Mapping[str, str]]) -> Callab
         try:
             return function(*args, **kwargs)
         except (ValueError, tf.errors.InvalidArgumentError) as error:
-            refused = _refused(str(error))
-            if refused is None:
+            sentence = _refused(str(error), names())
+            if sentence is None:
                 raise
-            argument, sentence = refused
         # Outside, so that pages about nodes and functions of TensorFlow are not shown before it.
-        raise ValueError(names()[argument] + sentence)
+        raise ValueError(sentence)
 
     return named
 
 
-def _refused(text):
-    """Returns what was refused, and the sentence about it, of an error's text; None: nothing."""
+def _refused(text, names):
+    """Returns the sentence about what was refused of an error's text; None: nothing was."""
+    if in_python := _IN_PYTHON.search(text):
+        return in_python.group(1)
     if refusal := _REFUSAL.search(text):
-        return refusal.groups()
+        argument, sentence = refusal.groups()
+        return names[argument] + sentence
     if other := _OTHER_SHAPE.search(text):
-        return "images", f" must have one shape in all batches; got a batch [{other.group(1)}]."
+        return (
+            f"{names['images']} must have one shape in all batches; got a batch [{other.group(1)}]."
+        )
     return None
 
 
 def _checked(values, valid, must):
     if compiled_by_xla():
         return values
-    sound = tf.reduce_all(valid)
+    return _unless(tf.reduce_all(valid), values, lambda: _refusal(values, valid, must))
+
+
+def _unless(sound, values, sentence):
+    """Returns values if a boolean is true; else raises the sentence, which a function composes."""
     if tf.executing_eagerly():
         if not sound:
-            raise ValueError(_refusal(values, valid, must).numpy().decode())
+            raise ValueError(sentence().numpy().decode())
         return values
 
     def refuse():
         # Composed only if it is needed; strings, and assertions that assert, are the CPU's.
         with tf.device("CPU:0"):
-            refused = tf.debugging.Assert(False, [_refusal(values, valid, must)])
+            refused = tf.debugging.Assert(False, [sentence()])
         with tf.control_dependencies([refused]):
             return tf.constant(False)
 

@@ -124,7 +124,36 @@ class DatasetSource(BatchSource):
         return tf.ensure_shape(weights, (None,))
 
 
-class PyDatasetSource(BatchSource):
+class _MadeInPython(BatchSource):
+    """Batches of which TensorFlow takes the types of the first for all, and casts the others."""
+
+    def __init__(self, data, expected: Expected, class_weight=None):
+        super().__init__(data, expected, class_weight)
+        self._dtypes: dict[str, np.dtype] = {}
+
+    def _parts(self, element):
+        images, labels, weight = super()._parts(element)
+        images = self._as_first(images, self._expected.argument)
+        if self._expected.conditions is not None:
+            labels = self._as_first(labels, self._expected.labels)
+        return Parts(images, labels, weight)
+
+    def _as_first(self, values, argument):
+        """Returns values, if they survive being cast to the first batch's type."""
+        array = np.asarray(values)
+        dtype = self._dtypes.setdefault(argument, array.dtype)
+        if array.dtype != dtype and not (array.dtype.kind == dtype.kind == "f"):
+            with np.errstate(invalid="ignore"):
+                kept = np.array_equal(array.astype(dtype), array)
+            if not kept:
+                raise ValueError(
+                    f"{argument} must be of one type in all batches; got {dtype}, then "
+                    f"{array.dtype} of values that {dtype} does not hold."
+                )
+        return values
+
+
+class PyDatasetSource(_MadeInPython):
     """A `keras.utils.PyDataset`, with an end or without."""
 
     @property
@@ -153,7 +182,7 @@ class _Standard(keras.utils.PyDataset):
         self._data.on_epoch_end()
 
 
-class GeneratorSource(BatchSource):
+class GeneratorSource(_MadeInPython):
     """A generator, which passes once: some of its images are kept once the first is looked at."""
 
     def __init__(self, data: Iterator, expected: Expected, class_weight=None):

@@ -4,7 +4,13 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tfp_lcma.keras_model.batch_checks import SeenRange, checked_weight, compiled_by_xla, naming
+from tfp_lcma.keras_model.batch_checks import (
+    SeenRange,
+    checked_rows,
+    checked_weight,
+    compiled_by_xla,
+    naming,
+)
 from tfp_lcma.keras_model.skipped_steps import SkippedSteps
 from tfp_lcma.keras_model.steps import Steps
 from tfp_lcma.validation import look_scaled, warn_of_scaled
@@ -81,7 +87,9 @@ class CheckedSteps(Steps):
 
     def _parts(self, data):
         images, condition, weight = super()._parts(data)
-        return images, condition, None if weight is None else checked_weight(weight)
+        if weight is not None:
+            weight = checked_rows(checked_weight(weight), images, "sample_weight")
+        return images, condition, weight
 
     def _warning_of_scaled(self, run, *args, **kwargs):
         """Runs Keras' evaluation or prediction, and warns if its images look scaled."""

@@ -98,6 +98,11 @@ def parts_of(element, expected: Expected, class_weight: Mapping[int, float] | No
                 f"{expected.argument} must hold images under the key 'image' and labels under "
                 f"'label', where it holds dictionaries; got the keys {sorted(map(str, x))}."
             )
+        if "sample_weight" in x:
+            raise ValueError(
+                "sample_weight must stand beside a dictionary of images and labels, as in "
+                "(dictionary, None, sample_weight); got it among the dictionary's keys."
+            )
         x, labels = x["image"], x.get("label") if labels is None else labels
     elif isinstance(x, list | tuple):
         if not conditional or labels is not None or len(x) != 2:
@@ -109,6 +114,11 @@ def parts_of(element, expected: Expected, class_weight: Mapping[int, float] | No
         x, labels = x
     if conditional and labels is None:
         check_condition(None, expected.conditions, 0, expected.labels)
+    if class_weight is not None and not isinstance(class_weight, Mapping):
+        raise ValueError(
+            "class_weight must be a dictionary of weights by the number of the class; got "
+            f"{type(class_weight).__name__}."
+        )
     if class_weight is not None and (labels is None or weight is not None):
         raise ValueError(
             "class_weight must go with labels and without sample_weight; got "

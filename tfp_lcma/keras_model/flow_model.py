@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfp_lcma.bijectors.checks import image_batch
 from tfp_lcma.bijectors.context import Context
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
 from tfp_lcma.bijectors.names import check_variables_held
@@ -19,6 +20,7 @@ from tfp_lcma.keras_model.batch_checks import (
     SeenRange,
     checked_condition,
     checked_images,
+    checked_rows,
     compiled_by_xla,
 )
 from tfp_lcma.keras_model.checked_steps import CheckedSteps
@@ -140,10 +142,7 @@ class FlowModel(Questions, CheckedSteps):
             inputs: Images or, of a model with conditions, a pair of images and condition.
             training: Whether this is a step of training.
         """
-        images, condition = inputs if self.conditions is not None else (inputs, None)
-        images = checked_images(images, self.bins)
-        if self.conditions is not None:
-            condition = checked_condition(condition, self.conditions)
+        images, condition = self._inputs(inputs)
         seed = self._seed(None)
         if not training:
             return self.density.log_prob(images, seed, 0, condition)
@@ -157,6 +156,23 @@ class FlowModel(Questions, CheckedSteps):
         if not compiled_by_xla():
             return log_prob  # a row that makes no sense has raised
         return nan_unless(self.density.valid(images, condition), log_prob)
+
+    def _inputs(self, inputs):
+        """Returns the images and the condition that the model is called on, checked."""
+        pair = isinstance(inputs, list | tuple)
+        if pair != (self.conditions is not None) or (pair and len(inputs) != 2):
+            wanted = "a pair of images and condition" if self.conditions else "a batch of images"
+            got = f"{type(inputs).__name__} of {len(inputs)}" if pair else "images alone"
+            raise ValueError(f"inputs must be {wanted}; got {got}.")
+        images, condition = inputs if pair else (inputs, None)
+        images = checked_images(
+            image_batch(images, self.event_shape, "images", dtype=None), self.bins
+        )
+        if self.conditions is None:
+            return images, None
+        condition = checked_condition(tf.convert_to_tensor(condition), self.conditions)
+        one_for_all = condition.shape.rank == (0 if isinstance(self.conditions, int) else 1)
+        return images, condition if one_for_all else checked_rows(condition, images, "condition")
 
     def fit(self, x=None, y=None, *args, **kwargs):
         """Trains as `keras.Model.fit`.
@@ -244,7 +260,7 @@ class FlowModel(Questions, CheckedSteps):
     def predict_on_batch(self, x):
         """Returns the log-probabilities of one batch, as `keras.Model.predict_on_batch`."""
         self._check_initialized()
-        images, condition = self._batch(Parts(x)).rows
+        images, condition = self._batch(Parts(x), labels="the condition in x").rows
         inputs = images if condition is None else (images, condition)
         return self._warning_of_scaled(super().predict_on_batch, inputs)
 
@@ -362,10 +378,11 @@ class FlowModel(Questions, CheckedSteps):
         given.update(zip(names, source.for_keras, strict=True))
         return source
 
-    def _batch(self, given: Parts, class_weight=None) -> ArraySource:
-        """Returns the arrays of one batch, checked."""
-        parts = parts_of(tuple(given), self._expected, class_weight)
-        return ArraySource.of(parts, self._expected, class_weight)
+    def _batch(self, given: Parts, class_weight=None, labels: str = "y") -> ArraySource:
+        """Returns the arrays of one batch, checked; `labels` is what messages call these."""
+        expected = self._expected._replace(labels=labels)
+        parts = parts_of(tuple(given), expected, class_weight)
+        return ArraySource.of(parts, expected, class_weight)
 
     def _is_initialized(self):
         self._initialized = self._initialized or self.flow.is_initialized

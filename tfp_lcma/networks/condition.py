@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import overload
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfp_lcma.serialization import register
@@ -79,7 +80,7 @@ class ConditionBias(keras.layers.Layer):
     """One number per channel for a class, or linear in a vector: `[batch, 1, 1, channels]`.
 
     A class is looked up by a product with its one-hot vector, which has an
-    ordinary gradient and compiles everywhere; one out of range gives zeros.
+    ordinary gradient and compiles everywhere; one out of range gives NaN.
     """
 
     def __init__(
@@ -108,7 +109,10 @@ class ConditionBias(keras.layers.Layer):
     def call(self, condition):
         kernel = tf.convert_to_tensor(self.kernel)
         if isinstance(self.conditions, int):
-            vector = tf.one_hot(tf.cast(condition, tf.int32), self.conditions, dtype=kernel.dtype)
+            number = tf.cast(condition, tf.int32)
+            vector = tf.one_hot(number, self.conditions, dtype=kernel.dtype)
+            known = (number >= 0) & (number < self.conditions)
+            vector = tf.where(known[..., None], vector, tf.constant(np.nan, kernel.dtype))
         else:
             vector = tf.cast(condition, kernel.dtype)
         return (vector @ kernel)[:, None, None]

@@ -19,6 +19,7 @@ from tfp_lcma.factorizations import (
     OnlineLikelihoodContribution,
     RandomInBlock,
 )
+from tfp_lcma.keras_model.batch_checks import checked_images
 from tfp_lcma.priors import ChannelAutoregressive, ConditionalGaussian, ExitPrior
 from tfp_lcma.registry import load
 from tfp_lcma.training.data import Dataset
@@ -142,9 +143,13 @@ def validation(recipe: Recipe, dataset: Dataset) -> Iterator[Calls]:
     model = ready_model(recipe, dataset, RandomInBlock())
     batch = dataset.train.images[: recipe.batch_size]
     looks = dataset.validation.images[:_LOOKED_AT]
+    floats = tf.constant(batch, tf.float32)
+    # Images of other types than uint8 are checked in every step's graph.
+    checked = tf.function(lambda images: tf.shape(checked_images(images, model.bins)))
     yield {
         "a step": lambda: model.train_on_batch(batch),
         "checking its batch": lambda: check_images(batch, model.event_shape, model.bins, "images"),
+        "checking its batch in a graph, of floats": lambda: checked(floats),
         f"a look at {len(looks):,} validation images": lambda: model.evaluate(
             looks, batch_size=256, verbose=0
         ),
