@@ -81,7 +81,7 @@ def anomaly(
 
     from tfp_lcma.training.runs.many_models import expect_many_models
     from tfp_lcma.training.runs.progress import Progress
-    from tfp_lcma.training.runs.trainer import TrainingFailedError
+    from tfp_lcma.training.runs.training_failed import TrainingFailedError
     from tfp_lcma.training.studies.anomaly.report import write_report
     from tfp_lcma.training.studies.anomaly.study import Study
 

@@ -37,7 +37,7 @@ def demo(steps, pretrain_steps, run_dir, seed):
     check_folder("--run-dir", run_dir)
     check_folder(str(_EXPORT), _EXPORT)
     from tfp_lcma.training.runs.run import Run
-    from tfp_lcma.training.runs.trainer import TrainingFailedError
+    from tfp_lcma.training.runs.training_failed import TrainingFailedError
 
     began = time.monotonic()
     recipe = load_recipe("digits", steps=steps, pretrain_steps=pretrain_steps)

@@ -11,7 +11,7 @@ import click
 
 from tfp_lcma.registry import check_name, nearest_first
 from tfp_lcma.training.data.file_report import FILES, UnreadableFilesError
-from tfp_lcma.training.data.places import find_place
+from tfp_lcma.training.data.places import find_place, is_elsewhere
 from tfp_lcma.training.recipes.checks import SettingError
 from tfp_lcma.training.recipes.compose import (
     Tables,
@@ -67,7 +67,7 @@ def given_recipe(
             source = data_source(data)
             model = checked_name("--model", model or DEFAULT_MODEL, model_names())
             name, tables = recipe_name(source, model), composed(source, model)
-        return from_tables(name, overridden(tables, overrides))
+        recipe = from_tables(name, overridden(tables, overrides))
     except SettingError as error:
         flag = flag_of(error.setting) if "." in error.setting else f"--set {error.setting}"
         if error.setting not in overrides:
@@ -75,6 +75,20 @@ def given_recipe(
         raise click.UsageError(f"{flag} {error.problem}") from error
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+    if config is not None:
+        _check_source(recipe.source, config)
+    return recipe
+
+
+def _check_source(source: str, config: Path) -> None:
+    """Refuses a file's path of images that leads nowhere from the working folder."""
+    known = source in data_names() or is_elsewhere(source)
+    if not known and find_place(source, "data.source") is None:
+        raise click.UsageError(
+            f"{config}: data.source must be a data set's name, or lead from the working folder to "
+            f"images; {source} does not exist. Go where the run was started, or give "
+            "--set data.source=PATH."
+        )
 
 
 def data_source(value: str) -> str:
@@ -150,7 +164,11 @@ def given_dataset(recipe: Recipe, folder: Path | None = None, **where: Any) -> "
         click.ClickException: they are not there, cannot be read, or do not fit the recipe.
     """
     try:
-        return recipe.load_dataset(**where)
+        if recipe.image_size is not None and recipe.source not in data_names():
+            recipe.check_size(recipe.image_size, recipe.image_size)
+        dataset = recipe.load_dataset(**where)
+        recipe.check_size(*dataset.event_shape[:2])
+        return dataset
     except UnreadableFilesError as error:
         if folder is None:
             raise click.ClickException(str(error)) from error
@@ -164,6 +182,10 @@ def given_dataset(recipe: Recipe, folder: Path | None = None, **where: Any) -> "
 
 def in_flags(error: Exception, recipe: Recipe) -> str:
     """Returns what an error says, the option named where it begins with a Python argument."""
+    if isinstance(error, SettingError):
+        return f"{flag_of(error.setting)} {error.problem}"
+    if str(error).startswith("event_shape "):
+        return f"{error} Change --image-size, or --set model.levels."
     name, space, rest = str(error).partition(" ")
     if not rest.startswith(("must ", "of ")):
         return str(error)

@@ -101,7 +101,8 @@ def data_options(command: Callable) -> Callable:
         click.option(
             "--data-dir",
             type=click.Path(path_type=Path),
-            help="Where data that no package brings lie.  [default: ~/tensorflow_datasets]",
+            help="Where data that no package brings lie.  [default: ~/tensorflow_datasets; for "
+            "emoji the current folder]",
         ),
         click.option(
             "--on-unreadable",

@@ -55,16 +55,11 @@ def score(folder, images, output, maps, draws, label):
         raise click.ClickException(str(error)) from error
     if not files:
         raise click.UsageError(f"IMAGES must hold image files; found none in {_listed(images)}.")
-    density = load(folder, label)
+    density = load(folder, label, needed=True)
     if density.pixels is None:
         raise click.ClickException(
             f"{folder} has images of {density.event_shape[-1]} channels; files are read as grey or "
             "in colour."
-        )
-    if density.conditions is not None and label is None:
-        raise click.UsageError(
-            f"--class must be given, one of 0 to {density.conditions - 1}: the model is "
-            "conditioned on classes."
         )
 
     from tfp_lcma.training.reports.pictures import save_heat_map

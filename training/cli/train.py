@@ -114,7 +114,7 @@ def train(
 
             from tfp_lcma.training.runs.progress import Progress
             from tfp_lcma.training.runs.run import Run
-            from tfp_lcma.training.runs.trainer import TrainingFailedError
+            from tfp_lcma.training.runs.training_failed import TrainingFailedError
 
             run = Run(
                 recipe=recipe,

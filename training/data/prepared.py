@@ -14,6 +14,8 @@ from tfp_lcma.training.data.split import Dataset, Split
 
 _IN_MEMORY_BYTES = 200_000_000
 _HELD_OUT = 5_000
+# Where tensorflow_datasets puts its data, unless TFDS_DATA_DIR says otherwise.
+_DEFAULT = "~/tensorflow_datasets"
 
 
 def _crop_face(image):
@@ -84,14 +86,18 @@ def load_prepared(request: Request) -> Dataset:
         FileNotFoundError: If the data set is not prepared in `data_dir`.
         ValueError: If the prepared images are not what this data set should hold.
     """
-    import tensorflow_datasets as tfds
-
     name, _, data_dir, limit = request
     recipe = PREPARED[name]
     folder = None if data_dir is None else os.path.abspath(os.path.expanduser(data_dir))
+    place = Path(folder or os.environ.get("TFDS_DATA_DIR") or _DEFAULT).expanduser()
+    # Looked for before TensorFlow is imported, which takes its time.
+    if not any((place / recipe.builder).glob("*/dataset_info.json")):
+        raise FileNotFoundError(_how_to_prepare(name, recipe, place, folder))
+    import tensorflow_datasets as tfds
+
     builder = tfds.builder(recipe.builder, data_dir=folder)
     if not builder.is_prepared():
-        raise FileNotFoundError(_how_to_prepare(name, recipe, builder, folder))
+        raise FileNotFoundError(_how_to_prepare(name, recipe, place, folder))
     count = {split: info.num_examples for split, info in builder.info.splits.items()}
     if recipe.validation is None:
         held_out = count["train"] - _HELD_OUT
@@ -150,12 +156,12 @@ def _batches(builder, recipe: _Recipe, split: str) -> Iterator[np.ndarray]:
     yield from images.batch(256).prefetch(2).as_numpy_iterator()
 
 
-def _how_to_prepare(name: str, recipe: _Recipe, builder, folder: str | None) -> str:
-    place = "" if folder is None else f", data_dir={folder!r}"
-    code = f"tfds.builder({recipe.builder!r}{place}).download_and_prepare()"
+def _how_to_prepare(name: str, recipe: _Recipe, place: Path, folder: str | None) -> str:
+    argument = "" if folder is None else f", data_dir={folder!r}"
+    code = f"tfds.builder({recipe.builder!r}{argument}).download_and_prepare()"
     return (
-        f"data set {name!r} is not prepared: nothing in {builder.data_dir}. If it lies elsewhere, "
-        "let data_dir (--data-dir) name the folder above it. Otherwise prepare it once, "
-        "with an internet connection:\n"
+        f"data set {name!r} is not prepared: no version of it in {place / recipe.builder}. If it "
+        "lies elsewhere, let data_dir (--data-dir) name the folder above it. Otherwise prepare it "
+        "once, with an internet connection:\n"
         f'  python -c "import tensorflow_datasets as tfds; {code}"\n{recipe.manual}'
     ).strip()

@@ -124,6 +124,21 @@ class Recipe:
         """Levels of the flow."""
         return self.flow["levels"]
 
+    def check_size(self, height: int, width: int) -> None:
+        """Checks that images can be halved as often as the levels ask.
+
+        Raises:
+            SettingError: they cannot.
+        """
+        divisor = 2 ** (self.levels - 1)
+        if height % divisor or width % divisor:
+            own = "" if self.image_size is None else "; --image-size can be such a number"
+            raise SettingError(
+                "model.levels",
+                f"must fit the images: {height}×{width} pixels cannot have {self.levels} levels, "
+                f"for which height and width must be divisible by {divisor}{own}.",
+            )
+
     def takes(self, option: str) -> bool:
         """Says whether the recipe's model has an option of that name."""
         return option in registry.arguments_of(registry.MODELS[self.model])

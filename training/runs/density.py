@@ -1,14 +1,13 @@
 """A trained flow as it is asked about images, be it a run or an export."""
 
 import abc
-import json
 from pathlib import Path
 
 import numpy as np
 
 from tfp_lcma import noise
 from tfp_lcma.training.data.pixels import PixelSettings
-from tfp_lcma.training.runs.run_or_export import exported_version, is_run
+from tfp_lcma.training.runs.run_or_export import exported_version, is_run, read_card
 from tfp_lcma.validation import check_condition
 
 
@@ -78,21 +77,15 @@ def load_density(folder: Path) -> Density:
         from tfp_lcma.training.runs.load_run import load_run
 
         run = load_run(folder)
-        return DensityOfRun(run.model, _pixels(run.settings, run.model.event_shape, run.model.bins))
+        pixels = _pixels(run.settings.get("pixels"), run.model.event_shape, run.model.bins)
+        return DensityOfRun(run.model, pixels)
     from tfp_lcma.training.runs.density_of_export import DensityOfExport
 
     version = exported_version(folder)
-    path = version / "assets.extra" / "model.json"
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-        shape, bins, conditions = tuple(card["event_shape"]), card["bins"], card["conditions"]
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise ValueError(f"{path} must be the model card of an export; {error}.") from error
-    conditions = tuple(conditions) if isinstance(conditions, list) else conditions
-    return DensityOfExport(version, shape, bins, conditions, _pixels(card, shape, bins))
+    shape, bins, conditions, pixels = read_card(version)
+    return DensityOfExport(version, shape, bins, conditions, _pixels(pixels, shape, bins))
 
 
-def _pixels(recorded, event_shape, bins) -> PixelSettings | None:
+def _pixels(config, event_shape, bins) -> PixelSettings | None:
     """Returns the settings that a run or an export records, or else the usual ones."""
-    config = recorded.get("pixels")
     return PixelSettings.from_config(config) if config else PixelSettings.usual(event_shape, bins)

@@ -12,6 +12,7 @@ from tfp_lcma import registry
 from tfp_lcma.training.recipes.recipe import Recipe
 from tfp_lcma.training.runs import statistics
 from tfp_lcma.training.runs.course import Course
+from tfp_lcma.training.runs.run_or_export import read_config
 
 # What `metrics.json` holds beside results.
 _COURSE = ("pretraining", "training", "export")
@@ -38,7 +39,7 @@ def load_run(folder: Path) -> LoadedRun:
         ValueError: the folder holds no run, one that has not come to its first
             validation yet, or something in it is damaged.
     """
-    settings = _read(folder / "config.json")
+    settings = read_config(folder)
     saved = folder / "model.keras"
     if not saved.exists():
         return LoadedRun(*_from_checkpoint(folder, settings))

@@ -13,13 +13,11 @@ from tfp_lcma.training.data import Dataset
 from tfp_lcma.training.data.batches import batches
 from tfp_lcma.training.recipes.recipe import Recipe
 from tfp_lcma.training.runs.course import Course
-from tfp_lcma.training.runs.progress import Progress, Steps
+from tfp_lcma.training.runs.progress import Progress
+from tfp_lcma.training.runs.steps import Steps
+from tfp_lcma.training.runs.training_failed import TrainingFailedError
 
 _VALIDATION_IMAGES = 2000
-
-
-class TrainingFailedError(RuntimeError):
-    """Training met a loss that is not a number."""
 
 
 class Trainer:

@@ -11,6 +11,8 @@ from click.testing import CliRunner
 
 from tfp_lcma.__main__ import main
 from tfp_lcma.training.cli.group import COMMANDS, SECTIONS, group
+from tfp_lcma.training.recipes import load_recipe
+from tfp_lcma.training.runs.run import Run
 
 
 def call(*arguments):
@@ -94,6 +96,52 @@ print(json.dumps([codes, sorted(heavy & set(sys.modules))]))
     assert all(code in (1, 2) for code in codes[len(right) :])
     assert len(codes) == len(right) + len(wrong)
     assert heavy == []
+
+
+def test_what_the_files_already_say_needs_no_tensorflow(tmp_path):
+    run = Run(
+        load_recipe("digits", steps=3, pretrain_steps=3), "checkerboard", 0, tmp_path / "complete"
+    )
+    settings = run._settings(run.recipe.load_dataset())
+    results = {
+        "steps": 3,
+        "test": {"bits_per_dimension": 1.0, "standard_error": 0.1, "images": 5, "draws": 1},
+        "round_trip": {"x_to_z_to_x": 0.0},
+    }
+    for name, config in (("complete", settings), ("other", settings | {"batch_size": 7})):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(json.dumps(config))
+        (tmp_path / name / "metrics.json").write_text(json.dumps(results))
+    code = """
+import json, sys
+from tfp_lcma.__main__ import main
+for arguments in json.loads(sys.argv[1]):
+    sys.argv = ["tfp-lcma", *arguments]
+    try:
+        main()
+    except SystemExit as end:
+        print("exit", end.code, flush=True)
+print(sorted({"tensorflow", "keras"} & set(sys.modules)))
+"""
+    train = ["train", "--data", "digits", "--factorization", "checkerboard", "--steps", "3"]
+    commands = [
+        [*train, "--run-dir", str(tmp_path / "complete")],
+        [*train, "--run-dir", str(tmp_path / "other")],
+        ["train", "--data", "cifar10", "--data-dir", str(tmp_path)],
+        ["train", "--data", "digits", "--set", "model.levels=6"],
+        ["sample", str(tmp_path / "complete"), "--class", "3"],
+    ]
+    process = fresh(code, json.dumps(commands))
+    *_, heavy = process.stdout.splitlines()
+    assert process.stdout.count("exit 0") == 1 and "complete is complete" in process.stdout
+    for said in (
+        "was made with other settings (--set training.batch_size is 7 there",
+        "data set 'cifar10' is not prepared",
+        "8×8 pixels cannot have 6 levels",
+        "it has no classes; got 3",
+    ):
+        assert said in process.stderr
+    assert heavy == "[]"
 
 
 def test_without_the_extra_one_sentence_says_which_to_install():

@@ -1,5 +1,6 @@
 """`tfp-lcma sample`: images in the form that is asked for."""
 
+import json
 import re
 
 import numpy as np
@@ -17,9 +18,10 @@ def run(tmp_path, monkeypatch):
     """A folder that looks like a run; its density is the toy that tests put there."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "config.json").write_text("{}")
 
     def put(toy):
+        config = json.dumps({"classes": toy.conditions})
+        (tmp_path / "run" / "config.json").write_text(config)
         monkeypatch.setattr(density, "load_density", lambda folder: toy)
         return toy
 
@@ -105,3 +107,15 @@ def test_a_folder_without_a_model_is_refused_before_anything_is_loaded(folder, r
     (tmp_path / "empty").mkdir()
     result = CliRunner().invoke(sample, [folder])
     assert result.exit_code == 2 and "RUN|EXPORT" in result.output
+
+
+@pytest.mark.parametrize(
+    "output",
+    [["-o", "run/config.json/samples.png"], ["-o", "run/config.json/samples"]],
+)
+def test_a_place_that_cannot_be_written_is_named_before_anything_is_loaded(
+    output, run, monkeypatch
+):
+    monkeypatch.setattr(density, "load_density", None)
+    result = CliRunner().invoke(sample, ["run", *output])
+    assert result.exit_code == 2 and output[0] in result.output.replace("--output", "-o")

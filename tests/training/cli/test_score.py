@@ -1,6 +1,7 @@
 """`tfp-lcma score`: a row for every file, of a run and of an export alike."""
 
 import csv
+import json
 import warnings
 
 import numpy as np
@@ -25,9 +26,10 @@ def here(tmp_path, monkeypatch):
 def run(here, monkeypatch):
     """A folder that looks like a run; its density is the toy that tests put there."""
     (here / "run").mkdir()
-    (here / "run" / "config.json").write_text("{}")
 
     def put(toy):
+        config = json.dumps({"classes": toy.conditions})
+        (here / "run" / "config.json").write_text(config)
         monkeypatch.setattr(density, "load_density", lambda folder: toy)
 
     put(ToyDensity())
@@ -152,3 +154,15 @@ def test_wrong_arguments_are_named(arguments, message, run, images):
     (images.parent / "empty").mkdir()
     result = call(*arguments)
     assert result.exit_code == 2 and message in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(
+    "output",
+    [["-o", "run/config.json/scores.csv"], ["-o", "run"], ["--maps", "run/config.json"]],
+)
+def test_a_place_that_cannot_be_written_is_named_before_anything_is_loaded(
+    output, run, images, monkeypatch
+):
+    monkeypatch.setattr(density, "load_density", None)
+    result = CliRunner().invoke(score, ["run", "images", *output])
+    assert result.exit_code == 2 and output[0] in result.output.replace("--output", "-o")

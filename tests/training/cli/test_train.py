@@ -12,6 +12,8 @@ from PIL import Image
 from tfp_lcma.factorizations import LogDetStatistics
 from tfp_lcma.files import copy_in
 from tfp_lcma.training.cli.train import train
+from tfp_lcma.training.recipes import load_recipe
+from tfp_lcma.training.recipes.tables import to_tables, to_toml
 from tfp_lcma.training.runs.load_run import load_run
 
 
@@ -25,6 +27,26 @@ def test_help_explains_every_option():
     for option in train.params:
         assert option.help, option.name
         assert option.opts[0] in result.output
+
+
+def test_help_begins_with_what_is_asked_for_most():
+    listed = [option.opts[0] for option in train.params]
+    first = ["--data", "--model", "--image-size", "--factorization"]
+    assert listed[:4] == first
+    often = ["--steps", "--run-dir", "--export-dir", "--seed"]
+    seldom = ["--paper", "--set", "--config"]
+    assert max(map(listed.index, often)) < min(map(listed.index, seldom))
+
+
+def test_a_config_whose_images_are_elsewhere_says_where_they_were_sought(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tables = to_tables(load_recipe("./pictures"))
+    (tmp_path / "recipe.toml").write_text(to_toml("mine", tables))
+    result = call("--config", "recipe.toml")
+    assert result.exit_code == 2
+    message = " ".join(result.output.split())
+    assert "recipe.toml: data.source must be" in message
+    assert "./pictures does not exist. Go where the run was started" in message
 
 
 @pytest.mark.parametrize(
@@ -89,7 +111,9 @@ def test_images_that_do_not_fit_the_levels_leave_no_folder_half_made(tmp_path):
         "--run-dir", str(tmp_path / "run"),
     )  # fmt: skip
     assert result.exit_code == 1
-    assert "event_shape (9, 9, 3) cannot have 3 levels" in result.output
+    expected = "--set model.levels must fit the images: 9×9 pixels cannot have 3 levels"
+    assert expected in result.output
+    assert "divisible by 4; --image-size can be such a number" in result.output
     assert not (tmp_path / "run").exists()
 
 

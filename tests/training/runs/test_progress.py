@@ -6,7 +6,8 @@ import time
 import click
 import pytest
 
-from tfp_lcma.training.runs.progress import Progress, Steps, duration
+from tfp_lcma.training.runs.progress import Progress, duration
+from tfp_lcma.training.runs.steps import Steps
 
 
 class Course:

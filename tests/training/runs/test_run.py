@@ -13,8 +13,9 @@ from tests.training.tiny import make_eager, make_small, tiny_dataset, tiny_recip
 from tfp_lcma.keras_model.online_split import variable_orders
 from tfp_lcma.training.runs.course import Course
 from tfp_lcma.training.runs.load_run import load_run
-from tfp_lcma.training.runs.run import Run, with_short_warmup
-from tfp_lcma.training.runs.trainer import TrainingFailedError
+from tfp_lcma.training.runs.phases import with_short_warmup
+from tfp_lcma.training.runs.run import Run
+from tfp_lcma.training.runs.training_failed import TrainingFailedError
 
 
 @pytest.fixture(autouse=True)

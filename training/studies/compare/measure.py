@@ -15,7 +15,8 @@ from tfp_lcma.training.runs import evaluation
 from tfp_lcma.training.runs.channel_log import to_json
 from tfp_lcma.training.runs.online_choices import ChoiceLog
 from tfp_lcma.training.runs.save_model import save_model
-from tfp_lcma.training.runs.trainer import Trainer, TrainingFailedError
+from tfp_lcma.training.runs.trainer import Trainer
+from tfp_lcma.training.runs.training_failed import TrainingFailedError
 from tfp_lcma.training.studies.compare.splits import pair_counts
 from tfp_lcma.training.studies.quality import FeatureExtractor, sample_quality
 

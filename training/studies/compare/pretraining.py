@@ -12,7 +12,8 @@ from tfp_lcma.files import written_whole
 from tfp_lcma.training.data import Dataset
 from tfp_lcma.training.recipes.recipe import Recipe
 from tfp_lcma.training.runs.statistics import measured_rows
-from tfp_lcma.training.runs.trainer import Trainer, TrainingFailedError
+from tfp_lcma.training.runs.trainer import Trainer
+from tfp_lcma.training.runs.training_failed import TrainingFailedError
 from tfp_lcma.training.studies.compare.arms import PRETRAININGS
 
 

@@ -12,7 +12,7 @@ from tfp_lcma.training.recipes.recipe import Recipe
 from tfp_lcma.training.runs.progress import Progress
 from tfp_lcma.training.runs.run_lock import run_lock
 from tfp_lcma.training.runs.settings import keep_settings
-from tfp_lcma.training.runs.trainer import TrainingFailedError
+from tfp_lcma.training.runs.training_failed import TrainingFailedError
 from tfp_lcma.training.studies.compare.arms import ARMS
 from tfp_lcma.training.studies.compare.comparisons import COMPARISONS
 from tfp_lcma.training.studies.compare.exchange import Exchange

@@ -11,7 +11,7 @@ from tests.fields import statistics
 from tests.training.tiny import make_eager, make_small, tiny_dataset, tiny_study
 from tfp_lcma.training.runs.evaluation import test_bits as bits_of
 from tfp_lcma.training.runs.online_choices import ChoiceLog
-from tfp_lcma.training.runs.trainer import TrainingFailedError
+from tfp_lcma.training.runs.training_failed import TrainingFailedError
 from tfp_lcma.training.studies.compare import exchange, finalists, pretraining, study
 from tfp_lcma.training.studies.compare.arms import ARMS
 from tfp_lcma.training.studies.compare.comparisons import COMPARISONS
