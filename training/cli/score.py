@@ -100,7 +100,7 @@ def _found(paths: Iterable[Path]) -> Iterable[str]:
             continue
         found = find_images(path)
         yield from (str(path / name) for name in found.images)
-        reasons = dict.fromkeys(found.passed_over, "of a kind that is not read") | found.closed
+        reasons = found.passed_over | found.closed
         if reasons:
             click.echo(f"Passed over below {path} ({len(reasons)}):\n{named(reasons)}", err=True)
 

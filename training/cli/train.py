@@ -136,6 +136,8 @@ def train(
     except (ValueError, OSError) as error:
         said = in_flags(error, recipe).replace(str(folder), str(place))
         raise click.ClickException(said) from error
+    from tfp_lcma.training.reports.tables import error_text
+
     test = metrics["test"]
     if labels:
         right = metrics["classification"]
@@ -144,7 +146,7 @@ def train(
         )
     click.echo(
         f"{recipe.name}, {factorization}: test {test['bits_per_dimension']:.4f} "
-        f"± {test['standard_error']:.4f} bits/dim over {test['images']} images "
+        f"± {error_text(test['standard_error'], 4)} bits/dim over {test['images']} images "
         f"({test['draws']} draws); round trip x-z-x {metrics['round_trip']['x_to_z_to_x']:.1e} "
         f"of the range. Everything is in {run.place}"
         + (f"; exported to {metrics['export']}." if "export" in metrics else ".")

@@ -28,17 +28,17 @@ class Found(NamedTuple):
 
     Attributes:
         images: Files that end in one of `SUFFIXES`.
-        passed_over: Files that end in one of `UNREAD_SUFFIXES`.
+        passed_over: Files that end in one of `UNREAD_SUFFIXES`, links to folders, and why.
         closed: Folders that cannot be searched, and why.
     """
 
     images: list[str]
-    passed_over: list[str]
+    passed_over: dict[str, str]
     closed: dict[str, str]
 
 
 def find_images(folder: str | os.PathLike[str]) -> Found:
-    """Searches a folder and its subfolders; what is hidden, or linked to as a folder, is left out.
+    """Searches a folder and its subfolders, but for hidden ones and links to folders.
 
     The order is that of the names in their composed form (NFC), the same on every machine.
 
@@ -49,7 +49,7 @@ def find_images(folder: str | os.PathLike[str]) -> Found:
         OSError: If the folder itself cannot be read.
         ValueError: If TensorFlow knows no such file system.
     """
-    found, top = Found([], [], {}), located(folder, "folder")
+    found, top = Found([], {}, {}), located(folder, "folder")
 
     def relative(place: str, name: str = "") -> str:
         return f"{place}/{name}".removeprefix(str(top)).strip("/")
@@ -62,16 +62,22 @@ def find_images(folder: str | os.PathLike[str]) -> Found:
     walk = os.walk(top, onerror=note) if isinstance(top, Path) else _walk(top)
     for place, folders, files in walk:
         folders[:] = [name for name in folders if not name.startswith(".")]
+        links = [name for name in folders if os.path.islink(os.path.join(place, name))]
+        found.passed_over.update((relative(place, name), "a link to a folder") for name in links)
         for name in files:
             suffix = os.path.splitext(name)[1].lower()
-            if name.startswith(".") or suffix not in SUFFIXES + UNREAD_SUFFIXES:
+            if name.startswith("."):
                 continue
-            (found.images if suffix in SUFFIXES else found.passed_over).append(
-                relative(place, name)
-            )
-    for names in (found.images, found.passed_over):
-        names.sort(key=lambda name: (composed(name), name))
-    return found
+            if suffix in SUFFIXES:
+                found.images.append(relative(place, name))
+            elif suffix in UNREAD_SUFFIXES:
+                found.passed_over[relative(place, name)] = "of a kind that is not read"
+    passed_over = dict(sorted(found.passed_over.items(), key=lambda item: _order(item[0])))
+    return Found(sorted(found.images, key=_order), passed_over, found.closed)
+
+
+def _order(name: str) -> tuple[bytes, str]:
+    return composed(name), name
 
 
 def _walk(folder: str) -> Iterator[tuple[str, list[str], list[str]]]:

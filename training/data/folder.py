@@ -48,8 +48,8 @@ def load_folder(
 
     Args:
         folder: A local one, or text like `gs://bucket/folder`; searched with its subfolders for
-            files ending in `SUFFIXES`; what is hidden is left out, and images of other kinds are
-            named in a warning.
+            files ending in `SUFFIXES`; what is hidden is left out; images of other kinds and links
+            to folders are named in a warning.
         image_size: Side of the square in pixels; see `PixelSettings` for how a file is made it.
         labels: Whether the subfolders (of each side, where the folder is split) are classes,
             numbered in the order of their names.
@@ -124,8 +124,7 @@ def _read(
 def _passed_over(folder: Path | str, found: Found, in_groups: Set[str]) -> dict[str, str]:
     """Returns why files are not even tried, and says so."""
     outside = (name for name in found.images if name not in in_groups)
-    reasons = dict.fromkeys(found.passed_over, "of a kind that is not read")
-    reasons |= dict.fromkeys(outside, "outside of train, validation and test")
+    reasons = found.passed_over | dict.fromkeys(outside, "outside of train, validation and test")
     if reasons:
         warnings.warn(
             f"passed over below {str(folder)!r} ({len(reasons)}; {', '.join(SUFFIXES)} are read):\n"

@@ -26,18 +26,15 @@ def test_bits(model: lcma.FlowModel, split: Split, draws: int, seed: int) -> dic
 
     Returns:
         `bits_per_dimension`, `standard_error` (over clusters where images come
-        in clusters), `images`, `clusters` and `draws`.
+        in clusters; None of a single one), `images`, `clusters` and `draws`.
     """
     condition = condition_of(model, split)
     bits = model.bits_per_dimension(split.images, condition, draws=draws, seed=seed)
     clusters = np.arange(len(bits)) if split.clusters is None else split.clusters
     names, member = np.unique(clusters, return_inverse=True)
-    sums = np.bincount(member, weights=bits - bits.mean())
-    # The sandwich estimate of a mean's error, with the small-sample factor.
-    factor = len(names) / max(len(names) - 1, 1)
     return {
         "bits_per_dimension": float(bits.mean()),
-        "standard_error": float(np.sqrt(factor * np.sum(sums**2)) / len(bits)),
+        "standard_error": _standard_error(bits, member),
         "images": len(bits),
         "clusters": len(names),
         "draws": draws,
@@ -53,13 +50,13 @@ def accuracy(model: lcma.FlowModel, split: Split, seed: int) -> dict:
         seed: of the dequantisation draw.
 
     Returns:
-        `accuracy`, `standard_error` and `images`.
+        `accuracy`, `standard_error` (None of a single image) and `images`.
     """
     images, labels = split.images[:_CLASSIFIED], split.labels[:_CLASSIFIED]
     right = model.class_probabilities(images, seed=seed).argmax(axis=1) == labels
     return {
         "accuracy": float(right.mean()),
-        "standard_error": float(right.std(ddof=1) / np.sqrt(len(right))),
+        "standard_error": _standard_error(right, np.arange(len(right))),
         "images": len(right),
     }
 
@@ -81,6 +78,16 @@ def round_trips(model: lcma.FlowModel, split: Split, seed: int) -> dict:
         "z_to_x_to_z": _error(z, z_again, float(tf.reduce_max(z) - tf.reduce_min(z))),
         "images": len(split),
     }
+
+
+def _standard_error(values: np.ndarray, member: np.ndarray) -> float | None:
+    """Returns the error of a mean over clusters, given the number of each value's."""
+    sums = np.bincount(member, weights=values - values.mean())
+    if len(sums) < 2:
+        return None
+    # The sandwich estimate, with the small-sample factor.
+    factor = len(sums) / (len(sums) - 1)
+    return float(np.sqrt(factor * np.sum(sums**2)) / len(values))
 
 
 def _error(expected, got, value_range):

@@ -53,8 +53,18 @@ def check_files(version: Path) -> Iterator[str]:
             yield f"{name} is missing."
         elif name not in expected:
             yield f"{name} is not among the files that were exported."
-        elif hashlib.sha256((version / name).read_bytes()).hexdigest() != expected[name]:
+        elif not (version / name).is_file():
+            yield f"{name} is no file."  # Reading a pipe would wait for its other end.
+        else:
+            yield from _check_digest(name, version / name, expected[name])
+
+
+def _check_digest(name: str, file: Path, expected: str) -> Iterator[str]:
+    try:
+        if hashlib.sha256(file.read_bytes()).hexdigest() != expected:
             yield f"{name} is not what was exported."
+    except OSError as error:
+        yield f"{name} cannot be read: {error.strerror}."
 
 
 def read_card(version: Path) -> dict[str, Any]:

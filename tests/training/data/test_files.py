@@ -22,12 +22,24 @@ def write(folder, *names):
 def test_images_are_found_in_all_subfolders_but_hidden_ones(tmp_path):
     write(tmp_path, "b.PNG", "deep/er/a.jpeg", ".hidden.png", ".git/c.png", "deep/.d/e.png")
     write(tmp_path, "notes.txt", "movie.mp4")
-    assert find_images(tmp_path) == (["b.PNG", "deep/er/a.jpeg"], [], {})
+    assert find_images(tmp_path) == (["b.PNG", "deep/er/a.jpeg"], {}, {})
 
 
 def test_images_of_other_kinds_are_told_apart_from_what_is_no_image(tmp_path):
     write(tmp_path, "a.png", "b.tiff", "IMG_1.HEIC", "notes.txt")
-    assert find_images(tmp_path) == (["a.png"], ["IMG_1.HEIC", "b.tiff"], {})
+    images, passed_over, closed = find_images(tmp_path)
+    assert (images, list(passed_over), closed) == (["a.png"], ["IMG_1.HEIC", "b.tiff"], {})
+
+
+def test_links_to_folders_are_named_and_not_followed(tmp_path):
+    write(tmp_path, "here/a.png", "elsewhere/b.png")
+    (tmp_path / "here" / "all").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "here" / "b.png").symlink_to(tmp_path / "elsewhere" / "b.png")
+    assert find_images(tmp_path / "here") == (
+        ["a.png", "b.png"],
+        {"all": "a link to a folder"},
+        {},
+    )
 
 
 def test_a_folder_that_cannot_be_read_is_no_empty_one(tmp_path):

@@ -39,6 +39,16 @@ def test_the_standard_error_is_taken_over_clusters():
     assert result["standard_error"] == pytest.approx(means.std(ddof=1) / np.sqrt(8))
 
 
+def test_a_single_image_or_cluster_has_no_standard_error():
+    one = bits_of_split(FixedBits([3.0]), split(1), draws=1, seed=0)
+    together = bits_of_split(FixedBits([3.0, 4.0]), split(2, np.zeros(2, int)), draws=1, seed=0)
+    model = FixedBits([3.0])
+    model.class_probabilities = lambda images, seed: np.eye(2)[[0]]
+    classified = accuracy(model, Split(np.zeros((1, 2, 2, 1), np.uint8), labels=np.array([0])), 0)
+    assert one["bits_per_dimension"] == 3 and classified["accuracy"] == 1
+    assert [found["standard_error"] for found in (one, together, classified)] == [None] * 3
+
+
 def test_labels_are_told_to_a_model_that_is_conditioned_on_them():
     class Told(FixedBits):
         conditions = 3
@@ -52,4 +62,6 @@ def test_labels_are_told_to_a_model_that_is_conditioned_on_them():
     labelled = Split(np.zeros((4, 2, 2, 1), np.uint8), labels=np.array([0, 1, 2, 2]))
     told = bits_of_split(Told(0.0), labelled, draws=1, seed=0)
     assert told["bits_per_dimension"] == pytest.approx(1.25)
-    assert accuracy(Told(0.0), labelled, seed=0)["accuracy"] == 0.75
+    right = accuracy(Told(0.0), labelled, seed=0)
+    assert right["accuracy"] == 0.75
+    assert right["standard_error"] == pytest.approx(np.std([1, 1, 0, 1], ddof=1) / 2)

@@ -1,7 +1,9 @@
 """The check of an exported version names what is damaged, and knows no more than a server."""
 
+import errno
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -95,6 +97,24 @@ def test_a_file_that_was_not_exported_is_named(copy, name):
     else:
         (copy / name).touch()
     assert f"{name} is not among the files that were exported" in check(copy).output
+
+
+@pytest.mark.parametrize(
+    "put", [os.mkfifo, lambda file: file.symlink_to("nowhere"), lambda file: file.symlink_to(".")]
+)
+def test_what_is_no_file_is_named_and_not_read(copy, put):
+    (copy / "fingerprint.pb").unlink()
+    put(copy / "fingerprint.pb")
+    result = check(copy)
+    assert (result.exit_code, "fingerprint.pb is no file" in result.output) == (1, True)
+
+
+def test_a_file_that_cannot_be_read_is_named(copy, monkeypatch):
+    def fail(path):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    assert "saved_model.pb cannot be read: Input/output error." in check(copy).output
 
 
 def test_files_are_needed_whether_checksums_list_them_or_not(copy):

@@ -8,7 +8,7 @@ import numpy as np
 
 from tfp_lcma.files import written_whole
 from tfp_lcma.training.reports import pictures
-from tfp_lcma.training.reports.tables import markdown
+from tfp_lcma.training.reports.tables import error_text, markdown
 from tfp_lcma.training.studies.anomaly.patches import patch_side
 from tfp_lcma.training.studies.anomaly.roc import roc_auc
 from tfp_lcma.training.studies.anomaly.scoring import SCORES, map_name
@@ -86,7 +86,7 @@ _ON_PATCHES = (
 def _facts(settings: dict, rows: Sequence[dict]) -> str:
     height, width, channels = settings["event_shape"]
     bits = ", ".join(
-        f"{row['test']['bits_per_dimension']:.3f} ± {row['test']['standard_error']:.3f}"
+        f"{row['test']['bits_per_dimension']:.3f} ± {error_text(row['test']['standard_error'], 3)}"
         for row in rows
     )
     facts = {
