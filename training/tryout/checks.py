@@ -61,7 +61,9 @@ def scaled_images(inputs: Mapping[str, np.ndarray], bins: int | None) -> str | N
         inputs: The inputs of a request by name.
         bins: Number of intensities of the model; None if unknown.
     """
-    for name in _IMAGES & set(inputs) if bins is not None else ():
+    if bins is None:
+        return None
+    for name in _IMAGES & set(inputs):
         values = inputs[name]
         if values.size and look_scaled(values.max(), bins):
             return scaled_text(name, values.min(), values.max(), bins)

@@ -6,10 +6,12 @@ import math
 import socket
 import time
 from collections.abc import Awaitable, Iterator
+from typing import cast
 
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
+from hypercorn.typing import ASGIFramework
 from hypercorn.utils import wrap_app
 from starlette.types import ASGIApp
 
@@ -43,14 +45,14 @@ class Connections:
     async def serve(self, app: ASGIApp, until: Awaitable) -> None:
         """Serves an application until something has happened, then closes all that is idle."""
         loop, context = asyncio.get_running_loop(), WorkerContext(None)
-        asgi = wrap_app(app, 0, "asgi")
+        asgi = wrap_app(cast(ASGIFramework, app), 0, "asgi")
 
         async def connected(reader, writer):
             if not self._has_room():
                 writer.transport.abort()
                 return
             client = writer.get_extra_info("peername")[:2]
-            self._open[client] = (asyncio.current_task(), writer.transport)
+            self._open[client] = (cast(asyncio.Task, asyncio.current_task()), writer.transport)
             try:
                 await TCPServer(asgi, loop, _CONFIG, context, {}, reader, writer)
             except asyncio.CancelledError:

@@ -12,7 +12,8 @@ import functools
 import json
 import math
 import re
-from collections.abc import Mapping
+import types
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 import grpc
@@ -79,6 +80,7 @@ def request_inputs(
             grpc.StatusCode.RESOURCE_EXHAUSTED,
         )
     value = _read(_decoder(tuple(tensors.items()), in_rows, named), body, where)
+    columns: Iterable[Any]
     if not named:
         columns = [value]
     elif in_rows:
@@ -118,15 +120,14 @@ def _read(decoder: msgspec.json.Decoder, body: msgspec.Raw | bytes, where: str) 
 def _decoder(tensors: tuple, in_rows: bool, named: bool) -> msgspec.json.Decoder:
     """Returns what reads inputs: tuples of a name and what `_tensor` returned."""
     kinds = [_kind(dtype, shape[in_rows:]) for _, (dtype, shape) in tensors]
-    if not named:
-        (kind,) = kinds
-    else:
+    kind: Any = kinds[0]
+    if named:
         # Inputs may have names that Python's identifiers may not have.
         renamed = {f"input_{place}": key for place, (key, _) in enumerate(tensors)}
         fields = zip(renamed, kinds, strict=True)
         kind = msgspec.defstruct("Inputs", fields, rename=renamed, forbid_unknown_fields=True)
     if in_rows:
-        kind = Annotated[list[kind], msgspec.Meta(min_length=1)]
+        kind = Annotated[_list_of(kind), msgspec.Meta(min_length=1)]
     return msgspec.json.Decoder(kind, dec_hook=_read_string)
 
 
@@ -140,15 +141,19 @@ def _tensor(key: str, info: meta_graph_pb2.TensorInfo) -> tuple[tf.DType, tuple[
 
 def _kind(dtype: tf.DType, shape: tuple[int | None, ...]) -> Any:
     """Returns the type that a tensor has in JSON."""
-    kind = _KINDS.get(dtype, float)
+    kind: Any = _KINDS.get(dtype, float)
     if dtype.is_integer:
         limits = np.iinfo(dtype.as_numpy_dtype)
         highest = min(int(limits.max), 2**63 - 1)  # msgspec's own limit
         kind = Annotated[int, msgspec.Meta(ge=int(limits.min), le=highest)]
     for size in reversed(shape):
         # A list is measured when all of it is read, a tuple while it is read.
-        kind = list[kind] if size is None else tuple[(kind,) * size]
+        kind = _list_of(kind) if size is None else types.GenericAlias(tuple, (kind,) * size)
     return kind
+
+
+def _list_of(kind: Any) -> Any:
+    return types.GenericAlias(list, kind)
 
 
 def _read_string(kind: type[_String], value: Any) -> _String:

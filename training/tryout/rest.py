@@ -6,7 +6,9 @@ import io
 import json
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import anyio
@@ -48,9 +50,7 @@ class RestApi:
         """Takes what answers, the most bytes of a body, and how long a request may take."""
         self._services, self._model = services, services.model
         self._max_bytes, self._seconds = max_bytes, seconds
-        self._in_thread = functools.partial(
-            anyio.to_thread.run_sync, limiter=anyio.CapacityLimiter(8)
-        )
+        self._threads = anyio.CapacityLimiter(8)
         self.application = Starlette(
             routes=[
                 Route("/v1/{path:path}", self._ask, methods=["GET", "POST"]),
@@ -78,6 +78,10 @@ class RestApi:
         # The code of a warning of any kind.
         headers = {"Warning": f'299 - "{warning}"'} if warning else None
         return Response(answer, headers=headers, media_type="application/json")
+
+    async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        call = functools.partial(function, *arguments)
+        return await anyio.to_thread.run_sync(call, limiter=self._threads)
 
     async def _describe(self, request: Request) -> Response:
         """Answers with what the page needs to know of the model."""

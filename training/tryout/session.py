@@ -37,7 +37,7 @@ def first_line(error: Exception) -> str:
     """Returns what an error says, without TensorFlow's names of nodes and traces."""
     # A session raises its error anew with the trace of the graph's making put before the
     # message, which the first one has.
-    text = getattr(error.__context__, "message", None) or getattr(error, "message", str(error))
+    text = str(getattr(error.__context__, "message", "") or getattr(error, "message", error))
     text = text.rpartition("}} ")[2].split("\n")[0].split("[[")[0].strip()
     return text or type(error).__name__
 
