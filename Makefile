@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test types suite test-fast test-slow test-gpu test-install check-results format clean
+.PHONY: demo test types suite test-fast test-slow test-scale test-gpu test-install check-results format clean
 
 demo: $(INSTALLED)
 	$(BIN)/tfp-lcma demo
@@ -20,7 +20,7 @@ types: $(INSTALLED)
 	$(BIN)/mypy
 
 suite: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not scale"
 
 # What one changes all day: parts and how they fit together, without training and serving.
 FAST := bijectors factorizations multi_scale networks priors
@@ -29,13 +29,17 @@ LONGER := bijectors/residual bijectors/test_contract_rejects.py bijectors/test_i
 
 test-fast: $(INSTALLED)
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(FAST:%=tests/%) \
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not scale" $(FAST:%=tests/%) \
 		$(LONGER:%=--ignore=tests/%) \
 		-k "not (keeps_the_contract or repeated_steps) or round_trips or log_det"
 
 # Paper-sized models: one real training step of each.
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow
+
+# Several replicas and several processes against one: minutes.
+test-scale: $(INSTALLED)
+	$(BIN)/python -m pytest -m scale
 
 # On one GPU, within ten minutes: the contract, training under XLA, precision; then the benchmark,
 # beside those other libraries that are installed.

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfp_lcma.noise import normal_rows, seed_pair, sign_rows, uniform_batch, uniform_rows
+from tfp_lcma.noise import (
+    normal_rows,
+    seed_pair,
+    sign_rows,
+    uniform_batch,
+    uniform_rows,
+    uniform_rows_from,
+)
 
 SHAPE = (8, 8, 3)
 
@@ -74,6 +81,20 @@ def test_normal_rows_are_standard_normal_and_a_function_of_their_seed():
     assert rows.mean() == pytest.approx(0, abs=0.02)
     assert rows.std() == pytest.approx(1, abs=0.02)
     assert np.mean(rows**4) == pytest.approx(3, abs=0.1)
+
+
+@pytest.mark.parametrize("dtype", [tf.float32, tf.float64])
+@pytest.mark.parametrize("shape", [(4, 4, 1), (3, 3, 1)])
+def test_rows_of_a_replica_are_those_of_the_whole_batch(shape, dtype):
+    seed = seed_pair(3)
+    whole = uniform_rows_from(0, 7, shape, seed, dtype)
+    if shape == (4, 4, 1):  # whole numbers of Philox's counter: nothing is left out
+        np.testing.assert_array_equal(whole, uniform_batch((7, *shape), seed, dtype))
+    for jit_compile in (None, True):
+        draw = tf.function(
+            lambda first: uniform_rows_from(first, 4, shape, seed, dtype), jit_compile=jit_compile
+        )
+        np.testing.assert_array_equal(draw(tf.constant(3)), whole[3:])
 
 
 def test_no_rows_give_no_noise():

@@ -66,17 +66,33 @@ def uniform_batch(shape: tf.Tensor, seed: tf.Tensor, dtype: tf.DType) -> tf.Tens
     `tf.random.stateless_uniform` gives other numbers under XLA, which Keras
     compiles `fit` and `evaluate` with. The raw bits are the same everywhere.
     """
-    word = tf.uint64 if dtype == tf.float64 else tf.uint32
-    bits = tf.raw_ops.StatelessRandomUniformFullIntV2(
-        shape=shape,
-        key=tf.bitcast(seed, tf.uint64)[None],
-        counter=tf.zeros((2,), tf.uint64),
-        dtype=word,
-        alg=_PHILOX,
-    )
-    digits = _DIGITS[dtype]
-    whole = tf.bitwise.right_shift(bits, tf.constant(8 * word.size - digits, word))
-    return tf.cast(whole, dtype) * 2.0**-digits
+    return _philox(shape, seed, tf.zeros((2,), tf.uint64), dtype)
+
+
+def uniform_rows_from(
+    first_row: int | tf.Tensor,
+    count: int | tf.Tensor,
+    shape: Sequence[int],
+    seed: tf.Tensor,
+    dtype: tf.DType,
+) -> tf.Tensor:
+    """Returns `[count, *shape]` uniform in [0, 1), some of the rows that one seed draws.
+
+    Args:
+        first_row: Number of the first row, from 0 on.
+        count: How many rows.
+        shape: Of one row.
+        seed: int32[2].
+        dtype: float32 or float64.
+    """
+    size = int(np.prod(shape))
+    # Philox makes 128 bits at every number of its counter: rows begin where they do.
+    per_counter = 2 if dtype == tf.float64 else 4
+    counters = -(-size // per_counter)
+    start = tf.cast(first_row, tf.uint64) * tf.constant(counters, tf.uint64)
+    counter = tf.stack([start, tf.zeros((), tf.uint64)])
+    uniform = _philox(tf.stack([count, counters * per_counter]), seed, counter, dtype)
+    return tf.reshape(uniform[:, :size], (-1, *shape))
 
 
 def sign_rows(seeds: tf.Tensor, shape: Sequence[int], salt, dtype: tf.DType) -> tf.Tensor:
@@ -94,6 +110,21 @@ def sign_rows(seeds: tf.Tensor, shape: Sequence[int], salt, dtype: tf.DType) -> 
     bits = _hashed(seeds, shape, salt)
     highest = tf.cast(tf.bitwise.right_shift(bits, tf.constant(31, tf.uint32)), dtype)
     return tf.reshape(2 * highest - 1, (-1, *shape))
+
+
+def _philox(shape, seed, counter, dtype):
+    """Returns uniform numbers from uint64[2], where the algorithm starts to count."""
+    word = tf.uint64 if dtype == tf.float64 else tf.uint32
+    bits = tf.raw_ops.StatelessRandomUniformFullIntV2(
+        shape=shape,
+        key=tf.bitcast(seed, tf.uint64)[None],
+        counter=counter,
+        dtype=word,
+        alg=_PHILOX,
+    )
+    digits = _DIGITS[dtype]
+    whole = tf.bitwise.right_shift(bits, tf.constant(8 * word.size - digits, word))
+    return tf.cast(whole, dtype) * 2.0**-digits
 
 
 def _hashed(seeds: tf.Tensor, shape: Sequence[int], salt) -> tf.Tensor:

@@ -156,7 +156,7 @@ def test_no_sum_is_rounded_up_to_the_next_whole_number(whole, jit_compile, dtype
         return tf.fill((1, 2, 2, 1), tf.constant(largest, dtype))
 
     monkeypatch.setattr("tfp_lcma.noise.uniform_rows", highest)
-    monkeypatch.setattr("tfp_lcma.noise.uniform_batch", highest)
+    monkeypatch.setattr("tfp_lcma.noise.uniform_rows_from", highest)
     for function in (
         lambda: Uniform().of_images(image, seed_pair(0), 0, dtype),
         lambda: Uniform().of_batch(image, seed_pair(0), dtype),

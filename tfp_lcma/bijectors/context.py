@@ -33,6 +33,8 @@ class Context:
         kept: At an exit, what stays, `[batch, height, width, channels]`; None
             elsewhere, and at the last exit.
         training: Whether this is a step of training: batch statistics, new probes.
+        first_row: Which row of the whole batch, of which other replicas have the rest, is the
+            first of the input; in training, probes are drawn by it.
         probes: Seeds of the probes of estimated log-dets outside training; None: each flow's own.
         tolerates_lost_rows: Whether, in eager mode too, rows that an iteration does
             not find are NaN, rather than an error.
@@ -47,6 +49,7 @@ class Context:
     condition: tf.Tensor | None = None
     kept: tf.Tensor | None = None
     training: bool = False
+    first_row: int | tf.Tensor = 0
     probes: ProbeSeeds | None = None
     tolerates_lost_rows: bool = False
     starting: bool | Collection[int] = False

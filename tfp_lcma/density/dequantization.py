@@ -45,9 +45,24 @@ class Uniform(Configurable):
         seeds = image_seeds(images, seed, draw)
         return _plus(images, noise.uniform_rows(seeds, images.shape[1:], dtype))
 
-    def of_batch(self, images: tf.Tensor, seed: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
-        """Returns dequantised images, a function of the seed alone: for training."""
-        return _plus(images, noise.uniform_batch(tf.shape(images), seed, dtype))
+    def of_batch(
+        self,
+        images: tf.Tensor,
+        seed: tf.Tensor,
+        dtype: tf.DType,
+        first_row: int | tf.Tensor = 0,
+    ) -> tf.Tensor:
+        """Returns dequantised images, each by its row and the seed alone: for training.
+
+        Args:
+            images: `[n, height, width, channels]`; their whole parts count.
+            seed: int32[2].
+            dtype: float32 or float64.
+            first_row: Which row of the whole batch, of which other replicas have the rest, is
+                the first of `images`.
+        """
+        count, shape = tf.shape(images)[0], images.shape[1:]
+        return _plus(images, noise.uniform_rows_from(first_row, count, shape, seed, dtype))
 
 
 def image_seeds(images: tf.Tensor, seed: tf.Tensor, draw: int | tf.Tensor = 0) -> tf.Tensor:

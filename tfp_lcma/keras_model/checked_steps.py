@@ -57,7 +57,7 @@ class CheckedSteps(Steps):
         changed = self.variables + self.optimizer.variables + self.metrics_variables
         with self._skipped.unless(sound, changed):
             super().train_step(data)
-        return self.get_metrics_result() | {"skipped_steps": self._skipped.logged}
+        return self._logs(self.get_metrics_result() | {"skipped_steps": self._skipped.logged})
 
     def test_step(self, data):
         self._seen_range.note(self._parts(data)[0])

@@ -13,6 +13,7 @@ from tfp_lcma.bijectors.flow_bijector import standard_normal_log_prob
 from tfp_lcma.bijectors.moves import Squeeze
 from tfp_lcma.factorizations.likelihood import LikelihoodContribution
 from tfp_lcma.factorizations.statistics import LogDetStatistics
+from tfp_lcma.keras_model.replicas import of_chief
 from tfp_lcma.multi_scale import MultiScale
 from tfp_lcma.validation import check_count
 
@@ -26,7 +27,7 @@ class LogDetCollector(keras.callbacks.Callback):
     """Gathers per-dimension log-dets of a flow at the end of its training.
 
     One inference pass over up to `images` training images, dequantised by `seed`; sums are kept in
-    float64, in this process, whatever strategy the model trains under.
+    float64. Under a strategy of several workers all have the chief's.
 
     ```python
     collector = LogDetCollector()
@@ -130,6 +131,7 @@ class LogDetCollector(keras.callbacks.Callback):
             totals = sums if totals is None else tf.nest.map_structure(np.add, totals, sums)
             if start < _ACTIVATIONS:
                 activations.append([y[: _ACTIVATIONS - start].numpy() for y in seen])
+        totals, activations = of_chief(model.distribute_strategy, (totals, activations))
         self._statistics = _statistics(flow, totals, activations, len(images))
         return self._statistics
 

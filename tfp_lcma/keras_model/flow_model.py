@@ -28,6 +28,7 @@ from tfp_lcma.keras_model.elements import Expected, Parts, Rows, parts_of
 from tfp_lcma.keras_model.image_sources import ArraySource, BatchSource, image_source
 from tfp_lcma.keras_model.online_split import with_online_split
 from tfp_lcma.keras_model.questions import Questions
+from tfp_lcma.keras_model.replicas import assign_of_chief
 from tfp_lcma.keras_model.skipped_steps import SkippedSteps
 from tfp_lcma.serialization import register, revived
 from tfp_lcma.validation import (
@@ -135,24 +136,24 @@ class FlowModel(Questions, CheckedSteps):
 
     # The Keras side.
 
-    def call(self, inputs, training=False):
+    def call(self, inputs, training=False, first_row=0):
         """Returns log-probabilities `[batch]` in nats, of one draw.
 
         Args:
             inputs: Images or, of a model with conditions, a pair of images and condition.
             training: Whether this is a step of training.
+            first_row: Which row of the batch of all replicas is the first of these.
         """
         images, condition = self._inputs(inputs)
         seed = self._seed(None)
         if not training:
             return self.density.log_prob(images, seed, 0, condition)
-        # A function of seed and step: a resumed run repeats an undisturbed one.
+        # By seed, step and row: a resumed run repeats an undisturbed one, and N replicas one.
         step = 0 if getattr(self, "optimizer", None) is None else self.optimizer.iterations
-        context = tf.distribute.get_replica_context()
-        replica = 0 if context is None else context.replica_id_in_sync_group
-        batch_seed = seed + tf.stack([tf.cast(replica, tf.int32), tf.cast(step, tf.int32)])
-        x = self.dequantization.of_batch(images, batch_seed, self.flow.dtype)
-        log_prob = self.distribution.log_prob(x, context=Context(condition, training=True))
+        batch_seed = seed + tf.stack([0, tf.cast(step, tf.int32)])
+        x = self.dequantization.of_batch(images, batch_seed, self.flow.dtype, first_row)
+        context = Context(condition, training=True, first_row=first_row)
+        log_prob = self.distribution.log_prob(x, context=context)
         if not compiled_by_xla():
             return log_prob  # a row that makes no sense has raised
         return nan_unless(self.density.valid(images, condition), log_prob)
@@ -313,6 +314,8 @@ class FlowModel(Questions, CheckedSteps):
         context = Context(condition, starting=starting)
         x = self._preprocess(tf.convert_to_tensor(images))
         self.flow.inverse_and_log_det(x, context=context)
+        # Other workers may have other images, or other last digits.
+        assign_of_chief(self.distribute_strategy, self.weights)
 
     def prepare_for_inference(self) -> None:
         """Averages batch statistics over training images, within `fit`, if the flow has any."""
@@ -334,6 +337,7 @@ class FlowModel(Questions, CheckedSteps):
             batch = slice(start, start + size)
             given = None if condition is None else tf.convert_to_tensor(condition[batch])
             update(self._preprocess(tf.convert_to_tensor(images[batch])), given)
+        assign_of_chief(self.distribute_strategy, self.non_trainable_weights)
 
     def training_rows(self, count: int, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
         """Returns up to `count` of the images that `fit` is training on, and their condition.

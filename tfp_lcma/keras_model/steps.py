@@ -6,6 +6,7 @@ import tensorflow as tf
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
 from tfp_lcma.density.image_density import ImageDensity
 from tfp_lcma.keras_model.elements import Expected, parts_of, row_weights
+from tfp_lcma.keras_model.replicas import first_row, several_workers
 from tfp_lcma.validation import check_condition_spec
 
 
@@ -122,7 +123,14 @@ class Steps(keras.Model):
         self._loss_tracker.update_state(loss + self._regularization(loss.dtype), rows)
         weight = None if sample_weight is None else row_weights(sample_weight, y_pred)
         self._bits.update_state(self.density.to_bits(y_pred), sample_weight=weight)
-        return self.get_metrics_result()
+        return self._logs(self.get_metrics_result())
+
+    def _logs(self, logs):
+        """Returns what a step logs in the shape in which Keras can average it over replicas."""
+        if not several_workers(tf.distribute.get_strategy()):
+            return logs
+        # Over several workers it averages along the first axis.
+        return {name: tf.reshape(value, (1,)) for name, value in logs.items()}
 
     def _regularization(self, dtype):
         return tf.add_n([tf.zeros((), dtype), *(tf.cast(term, dtype) for term in self.losses)])
@@ -131,14 +139,15 @@ class Steps(keras.Model):
         """Returns log-probabilities `[batch]` of a batch, which on a replica may be empty."""
         images = tf.ensure_shape(images, (None, *self.event_shape))
         check_condition_spec(condition, self.conditions, self._expected.labels)
-        rows = None
+        rows, first = None, 0
         if _replicas() > 1:
             # Convolutions refuse an empty batch: it is given a row, whose result is dropped.
             rows = tf.shape(images)[0]
+            first = first_row(rows) if training else 0
             images = _at_least_one(images, self.bins // 2)
             condition = None if condition is None else _at_least_one(condition, 0)
         inputs = images if condition is None else (images, condition)
-        return self(inputs, training=training)[:rows]
+        return self(inputs, training=training, first_row=first)[:rows]
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Builds nothing: a flow is built, and Keras would average batches of unequal replicas."""

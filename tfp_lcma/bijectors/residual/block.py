@@ -242,7 +242,7 @@ class ResidualBlock(FlowBijector):
         if self._kind == "exact":
             return exact_log_det(jacobian, self._network.coefficient)
         if context.training:
-            seeds = self._counter.next_seeds(tf.shape(jacobian.value)[0])
+            seeds = self._counter.next_seeds(tf.shape(jacobian.value)[0], context.first_row)
         else:
             fixed = ProbeSeeds(tf.zeros((1, 2), tf.int32), tf.zeros((), tf.int32))
             seeds = context.probes or fixed

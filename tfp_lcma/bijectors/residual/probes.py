@@ -27,13 +27,15 @@ class PassCounter(keras.layers.Layer):
         )
         self.built = True
 
-    def next_seeds(self, batch: tf.Tensor) -> ProbeSeeds:
-        """Returns seeds for every row of the pass that begins, and counts it."""
+    def next_seeds(self, batch: tf.Tensor, first_row: int | tf.Tensor = 0) -> ProbeSeeds:
+        """Returns seeds for every row of the pass that begins, and counts it.
+
+        Args:
+            batch: Number of rows.
+            first_row: Which row of the batch of all replicas is the first.
+        """
         step = tf.cast(self.passes.value, tf.int32)
         self.passes.assign_add(1)
-        context = tf.distribute.get_replica_context()
-        replica = 0 if context is None else context.replica_id_in_sync_group
-        rows = tf.range(batch) + tf.cast(replica, tf.int32) * 2**20
         # From 1 on: what is fixed outside training goes by step 0.
-        rows = tf.stack([rows, tf.fill([batch], step + 1)], axis=1)
+        rows = tf.stack([first_row + tf.range(batch), tf.fill([batch], step + 1)], axis=1)
         return ProbeSeeds(rows, step + 1)
