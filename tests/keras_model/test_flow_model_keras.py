@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.processor import computes_in_bfloat16
 from tests.toys import fitted, pictures, tiny_model
 from tfp_lcma import FlowModel
 from tfp_lcma.bijectors import ActNorm, Coupling
@@ -218,6 +219,7 @@ def assert_only_networks_are_reduced(model):
     assert all(variable.dtype == "float32" for variable in model.trainable_variables)
 
 
+@computes_in_bfloat16
 def test_networks_in_bfloat16_leave_the_flow_in_float32_and_learn():
     model, images = small_real_nvp("mixed_bfloat16"), pictures(64)
     assert_only_networks_are_reduced(model)
@@ -228,6 +230,7 @@ def test_networks_in_bfloat16_leave_the_flow_in_float32_and_learn():
     np.testing.assert_allclose(decoded, images + 0.5, atol=0.05)
 
 
+@computes_in_bfloat16
 def test_a_global_policy_of_bfloat16_leaves_the_flow_in_float32(restored_policy):
     keras.config.set_dtype_policy("mixed_bfloat16")
     model = small_real_nvp()

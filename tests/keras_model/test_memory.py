@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from tests.processor import computes_in_bfloat16
 from tests.registry import move_weights
 from tests.toys import fitted, pictures
 from tfp_lcma import FlowModel, models
@@ -77,6 +78,7 @@ def test_compiled_fit_trains_as_with_all_activations_kept():
     assert_same_training(glow, 1e-3, options={"levels": 1}, jit_compile=True)
 
 
+@computes_in_bfloat16
 def test_fit_of_networks_in_bfloat16_trains_as_with_all_activations_kept():
     # An input found again may round to the next of 256 numbers in an octave.
     assert_same_training(glow, 3e-2, options={"levels": 1, "dtype": "mixed_bfloat16"})

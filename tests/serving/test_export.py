@@ -14,6 +14,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
+from tests.processor import computes_in_bfloat16
 from tests.serving.examples import SIGNATURES, example, requests
 from tests.toys import tiny_model
 from tfp_lcma import export_saved_model
@@ -172,6 +173,7 @@ def test_networks_of_a_float64_flow_stay_in_it():
 # --- other types ---
 
 
+@computes_in_bfloat16
 def test_only_networks_change_their_type():
     model = example("real_nvp_with_vectors")
     copy = network_dtype.with_network_dtype(model, "bfloat16")

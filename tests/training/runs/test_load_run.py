@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from tests.processor import computes_in_bfloat16
 from tests.toys import pictures
 from tests.training.tiny import make_small, tiny_run
 from tfp_lcma.training.cli.export import export
@@ -67,6 +68,7 @@ def test_damaged_folders_are_refused_by_name(tmp_path, name, content, message):
         load_run(tmp_path)
 
 
+@computes_in_bfloat16
 def test_command_exports_the_run_with_its_recipe_and_results(finished, tmp_path):
     arguments = [
         finished[0].folder, "--export-dir", tmp_path / "saved" / "digits",
