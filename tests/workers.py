@@ -1,6 +1,6 @@
 """Trains the same flow as one worker of several, as several replicas, or alone: a script.
 
-`python tests/workers.py FLOW DTYPE REPLICAS FILE`; `TF_CONFIG` makes it a worker of several.
+`python -m tests.workers FLOW DTYPE REPLICAS FILE`; `TF_CONFIG` makes it a worker of several.
 """
 
 import os

@@ -27,24 +27,21 @@ def results(folder, flow, dtype, replicas, tasks):
     """Runs a process for every task and returns what each trained."""
     arguments = [sys.executable, "-m", "tests.workers", flow, dtype, str(replicas)]
     files = [folder / f"{replicas}-{number}.npz" for number in range(len(tasks))]
-    processes = [
-        subprocess.Popen(
-            [*arguments, str(file)],
-            cwd=ROOT,
-            env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", **task},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for file, task in zip(files, tasks, strict=True)
-    ]
+    logs = [file.with_suffix(".log") for file in files]
+    processes = []
+    for file, log, task in zip(files, logs, tasks, strict=True):
+        environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", **task}
+        # A file: workers wait for each other, and one would wait for whoever reads its pipe.
+        with log.open("w") as errors:
+            command = [*arguments, str(file)]
+            processes.append(subprocess.Popen(command, cwd=ROOT, env=environment, stderr=errors))
     try:
-        for process in processes:
-            _, errors = process.communicate(timeout=300)
-            assert process.returncode == 0, errors[-3000:]
+        for process, log in zip(processes, logs, strict=True):
+            assert process.wait(timeout=300) == 0, log.read_text()[-3000:]
     finally:
         for process in processes:
             process.kill()  # a worker whose peer has failed waits for it
-            process.communicate()
+            process.wait()
     return [dict(np.load(file)) for file in files]
 
 
