@@ -1,11 +1,8 @@
-"""A flow as a Keras model over images: fit, evaluate, save."""
+"""A flow as a Keras model over images."""
 
-import inspect
-import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from tfp_lcma.bijectors.checks import image_batch
@@ -23,26 +20,15 @@ from tfp_lcma.keras_model.batch_checks import (
     checked_rows,
     compiled_by_xla,
 )
-from tfp_lcma.keras_model.checked_steps import CheckedSteps
-from tfp_lcma.keras_model.elements import Expected, Parts, Rows, parts_of
-from tfp_lcma.keras_model.image_sources import ArraySource, BatchSource, image_source
-from tfp_lcma.keras_model.online_split import with_online_split
-from tfp_lcma.keras_model.questions import Questions
-from tfp_lcma.keras_model.replicas import assign_of_chief
+from tfp_lcma.keras_model.elements import Expected
+from tfp_lcma.keras_model.fitting import Fitting
+from tfp_lcma.keras_model.image_sources import ArraySource, BatchSource
 from tfp_lcma.keras_model.skipped_steps import SkippedSteps
 from tfp_lcma.serialization import register, revived
-from tfp_lcma.validation import (
-    check_condition,
-    check_images,
-    check_training_images,
-)
-
-# Training images over which batch normalisation's statistics are averaged.
-_STATISTICS_IMAGES = 4096
 
 
 @register
-class FlowModel(Questions, CheckedSteps):
+class FlowModel(Fitting):
     """Trains and uses a flow on images of whole-number intensities.
 
     Images are uint8 (or floats in [0, bins), of which the whole part counts),
@@ -134,8 +120,6 @@ class FlowModel(Questions, CheckedSteps):
     def from_config(cls, config, custom_objects=None):
         return cls(**revived(config, custom_objects))
 
-    # The Keras side.
-
     def call(self, inputs, training=False, first_row=0):
         """Returns log-probabilities `[batch]` in nats, of one draw.
 
@@ -175,96 +159,6 @@ class FlowModel(Questions, CheckedSteps):
         one_for_all = condition.shape.rank == (0 if isinstance(self.conditions, int) else 1)
         return images, condition if one_for_all else checked_rows(condition, images, "condition")
 
-    def fit(self, x=None, y=None, *args, **kwargs):
-        """Trains as `keras.Model.fit`.
-
-        Images come as an array, or in the batches of a `tf.data.Dataset`, a
-        `keras.utils.PyDataset` or a generator: `(images, labels, sample_weight)` of which the
-        last may be missing, or dictionaries with "image" and "label". Labels are what a model
-        with conditions is conditioned on; else they are ignored. Weights are `[n]` or `[n, 1]`.
-
-        The first batch initialises the flow's actnorms if nothing has before. A split that is
-        chosen while training is (`OnlineLikelihoodContribution`).
-
-        Raises:
-            ValueError: If images, labels or weights are not what the model was built for.
-        """
-        given = _bound(super().fit, x, y, *args, **kwargs)
-        source = self._taken(given, class_weight=given.pop("class_weight", None))
-        training = source.trained_on(given.get("validation_split"))
-        first = training.first_batch(given.get("batch_size") or 32, self.seed)
-        check_training_images(first.images, self.bins, "x")
-        held_out = given.get("validation_data")
-        if held_out is not None:
-            expected = self._expected._replace(
-                argument="validation_data", labels="the labels of validation_data"
-            )
-            parts = Parts(*keras.utils.unpack_x_y_sample_weight(held_out))
-            given["validation_data"] = image_source(parts, expected).for_keras
-        self._prepare_for_training(first)
-        given["callbacks"] = with_online_split(given.get("callbacks"), self.flow)
-        # Behind a function: Keras would track, and export, a dataset kept as an attribute.
-        self._training_data = lambda: training
-        self._seen_range.clear()
-        skipped = self.skipped_steps
-        try:
-            history = super().fit(**given)
-            self.prepare_for_inference()
-        finally:
-            self._training_data = None
-        self._warn_of_scaled("the images of validation_data")
-        if self.skipped_steps > skipped:
-            warnings.warn(
-                f"{self.skipped_steps - skipped} training steps were left out: their batch held an "
-                "image, a label or a weight that makes no sense.",
-                stacklevel=2,
-            )
-        return history
-
-    def evaluate(self, x=None, y=None, *args, **kwargs):
-        """Evaluates as `keras.Model.evaluate`: bits per dimension of one draw an image."""
-        self._check_initialized()
-        self.prepare_for_inference()
-        given = _bound(super().evaluate, x, y, *args, **kwargs)
-        # Within `fit`, what is evaluated is there already.
-        if kwargs.get("_use_cached_eval_dataset"):
-            return super().evaluate(**given)
-        self._taken(given)
-        return self._warning_of_scaled(super().evaluate, **given)
-
-    def predict(self, x, *args, **kwargs):
-        """Returns the log-probabilities of images, as `keras.Model.predict`.
-
-        A model with conditions is given a pair of images and condition, or batches of both.
-        """
-        self._check_initialized()
-        expected = self._expected._replace(labels="the condition in x")
-        images, condition, _ = image_source(Parts(x), expected).for_keras
-        pair = images if condition is None else (images, condition)
-        return self._warning_of_scaled(super().predict, pair, *args, **kwargs)
-
-    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
-        """Trains on one batch as `keras.Model.train_on_batch`; the first initialises the flow."""
-        batch = self._batch(Parts(x, y, sample_weight), class_weight)
-        check_training_images(batch.rows.images, self.bins, "x")
-        self._prepare_for_training(batch.rows)
-        return super().train_on_batch(*batch.for_keras, return_dict=return_dict)
-
-    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
-        """Evaluates one batch as `keras.Model.test_on_batch`."""
-        self._check_initialized()
-        batch = self._batch(Parts(x, y, sample_weight))
-        return self._warning_of_scaled(
-            super().test_on_batch, *batch.for_keras, return_dict=return_dict
-        )
-
-    def predict_on_batch(self, x):
-        """Returns the log-probabilities of one batch, as `keras.Model.predict_on_batch`."""
-        self._check_initialized()
-        images, condition = self._batch(Parts(x), labels="the condition in x").rows
-        inputs = images if condition is None else (images, condition)
-        return self._warning_of_scaled(super().predict_on_batch, inputs)
-
     def save(self, filepath, *args, **kwargs):
         """Saves the model as `keras.Model.save`, to a file that ends in `.keras`.
 
@@ -293,114 +187,6 @@ class FlowModel(Questions, CheckedSteps):
             f"{str(filepath)!r}) does, with densities, samples and latents as signatures."
         )
 
-    # Before training and before inference.
-
-    def initialize(
-        self,
-        images: np.ndarray,
-        condition=None,
-        levels: Collection[int] | None = None,
-    ) -> None:
-        """Starts the flow's actnorms from one batch of images.
-
-        Args:
-            images: `[n, height, width, channels]`; 64 or more give steady statistics.
-            condition: What they are conditioned on, in a model with conditions.
-            levels: Only the actnorms of these levels of the flow; None: all.
-        """
-        images = check_images(images, self.event_shape, self.bins, "images")
-        condition = check_condition(condition, self.conditions, len(images), "condition")
-        starting = True if levels is None else frozenset(levels)
-        context = Context(condition, starting=starting)
-        x = self._preprocess(tf.convert_to_tensor(images))
-        self.flow.inverse_and_log_det(x, context=context)
-        # Other workers may have other images, or other last digits.
-        assign_of_chief(self.distribute_strategy, self.weights)
-
-    def prepare_for_inference(self) -> None:
-        """Averages batch statistics over training images, within `fit`, if the flow has any."""
-        if not self.flow.gathers_statistics or self._training_data is None:
-            return
-        self.flow.reset_statistics()
-        if "statistics" not in self._compiled_functions:
-
-            def gather(x, condition):
-                context = Context(condition, training=True, gathering=True)
-                return self.flow.inverse_and_log_det(x, context=context)[1]
-
-            self._compiled_functions["statistics"] = tf.function(gather, autograph=False)
-        update = self._compiled_functions["statistics"]
-        images, condition = self.training_rows(_STATISTICS_IMAGES, seed=self.seed)
-        size = min(64, len(images))
-        # Batches of one size: each counts alike in the average.
-        for start in range(0, len(images) - size + 1, size):
-            batch = slice(start, start + size)
-            given = None if condition is None else tf.convert_to_tensor(condition[batch])
-            update(self._preprocess(tf.convert_to_tensor(images[batch])), given)
-        assign_of_chief(self.distribute_strategy, self.non_trainable_weights)
-
-    def training_rows(self, count: int, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """Returns up to `count` of the images that `fit` is training on, and their condition.
-
-        Only callbacks may ask, while `fit` runs. Arrays are sampled at random
-        by `seed`; of a dataset the first `count` are taken.
-
-        Returns:
-            Images, and what they are conditioned on, or None.
-
-        Raises:
-            ValueError: If `fit` is not running.
-        """
-        if self._training_data is None:
-            raise ValueError("training_rows() is available only while fit() runs.")
-        return self._training_data().sample(count, seed)
-
-    # Helpers.
-
-    def _prepare_for_training(self, first: Rows) -> None:
-        """Initialises the flow from a first batch, and builds the optimizer, if need be."""
-        if not self._is_initialized():
-            self.initialize(*first)
-        if getattr(self, "optimizer", None) is not None and not self.optimizer.built:
-            # Variables created while tracing would make Keras trace the step twice.
-            with self.distribute_strategy.scope():
-                self.optimizer.build(self.trainable_variables)
-
-    def _preprocess(self, images):
-        """Dequantises images by the model's seed and maps them to the flow's domain."""
-        x = self.dequantization.of_batch(images, self._seed(None), self.flow.dtype)
-        return self.preprocessing.inverse_and_log_det(x)[0]
-
     @property
     def _expected(self):
         return Expected(self.event_shape, self.bins, self.conditions)
-
-    def _taken(self, given, class_weight=None):
-        """Replaces the data among the arguments of Keras by its standard form, and returns it."""
-        names = ("x", "y", "sample_weight")
-        source = image_source(Parts(*map(given.get, names)), self._expected, class_weight)
-        given.update(zip(names, source.for_keras, strict=True))
-        return source
-
-    def _batch(self, given: Parts, class_weight=None, labels: str = "y") -> ArraySource:
-        """Returns the arrays of one batch, checked; `labels` is what messages call these."""
-        expected = self._expected._replace(labels=labels)
-        parts = parts_of(tuple(given), expected, class_weight)
-        return ArraySource.of(parts, expected, class_weight)
-
-    def _is_initialized(self):
-        self._initialized = self._initialized or self.flow.is_initialized
-        return self._initialized
-
-    def _check_initialized(self) -> None:
-        if not self._is_initialized():
-            raise ValueError(
-                "The flow's actnorms were never initialised: call fit(), or initialize(images) "
-                "with a batch of training images, before using the model."
-            )
-
-
-def _bound(method, *args, **kwargs) -> dict:
-    """Returns the arguments of a call of Keras by their names."""
-    given = inspect.signature(method).bind(*args, **kwargs).arguments
-    return given | given.pop("kwargs", {})

@@ -1,0 +1,116 @@
+"""What happens to a flow before it is trained, and before it is used."""
+
+from collections.abc import Callable, Collection
+
+import numpy as np
+import tensorflow as tf
+
+from tfp_lcma.bijectors.context import Context
+from tfp_lcma.bijectors.flow_bijector import FlowBijector
+from tfp_lcma.density.dequantization import Uniform
+from tfp_lcma.keras_model.elements import Rows
+from tfp_lcma.keras_model.image_sources import ArraySource, BatchSource
+from tfp_lcma.keras_model.questions import Questions
+from tfp_lcma.keras_model.replicas import assign_of_chief
+from tfp_lcma.keras_model.steps import Steps
+from tfp_lcma.validation import check_condition, check_images
+
+# Training images over which batch normalisation's statistics are averaged.
+_STATISTICS_IMAGES = 4096
+
+
+class Preparation(Questions, Steps):
+    """Starts the actnorms of a `FlowModel` and averages its batch statistics."""
+
+    # Of the model.
+    dequantization: Uniform
+    preprocessing: FlowBijector
+    _initialized: bool
+    _training_data: Callable[[], ArraySource | BatchSource] | None
+
+    def initialize(
+        self,
+        images: np.ndarray,
+        condition=None,
+        levels: Collection[int] | None = None,
+    ) -> None:
+        """Starts the flow's actnorms from one batch of images.
+
+        Args:
+            images: `[n, height, width, channels]`; 64 or more give steady statistics.
+            condition: What they are conditioned on, in a model with conditions.
+            levels: Only the actnorms of these levels of the flow; None: all.
+        """
+        images = check_images(images, self.event_shape, self.bins, "images")
+        condition = check_condition(condition, self.conditions, len(images), "condition")
+        starting = True if levels is None else frozenset(levels)
+        context = Context(condition, starting=starting)
+        x = self._preprocess(tf.convert_to_tensor(images))
+        self.flow.inverse_and_log_det(x, context=context)
+        # Other workers may have other images, or other last digits.
+        assign_of_chief(self.distribute_strategy, self.weights)
+
+    def prepare_for_inference(self) -> None:
+        """Averages batch statistics over training images, within `fit`, if the flow has any."""
+        if not self.flow.gathers_statistics or self._training_data is None:
+            return
+        self.flow.reset_statistics()
+        if "statistics" not in self._compiled_functions:
+
+            def gather(x, condition):
+                context = Context(condition, training=True, gathering=True)
+                return self.flow.inverse_and_log_det(x, context=context)[1]
+
+            self._compiled_functions["statistics"] = tf.function(gather, autograph=False)
+        update = self._compiled_functions["statistics"]
+        images, condition = self.training_rows(_STATISTICS_IMAGES, seed=self.seed)
+        size = min(64, len(images))
+        # Batches of one size: each counts alike in the average.
+        for start in range(0, len(images) - size + 1, size):
+            batch = slice(start, start + size)
+            given = None if condition is None else tf.convert_to_tensor(condition[batch])
+            update(self._preprocess(tf.convert_to_tensor(images[batch])), given)
+        assign_of_chief(self.distribute_strategy, self.non_trainable_weights)
+
+    def training_rows(self, count: int, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """Returns up to `count` of the images that `fit` is training on, and their condition.
+
+        Only callbacks may ask, while `fit` runs. Arrays are sampled at random
+        by `seed`; of a dataset the first `count` are taken.
+
+        Returns:
+            Images, and what they are conditioned on, or None.
+
+        Raises:
+            ValueError: If `fit` is not running.
+        """
+        if self._training_data is None:
+            raise ValueError("training_rows() is available only while fit() runs.")
+        return self._training_data().sample(count, seed)
+
+    # Helpers.
+
+    def _prepare_for_training(self, first: Rows) -> None:
+        """Initialises the flow from a first batch, and builds the optimizer, if need be."""
+        if not self._is_initialized():
+            self.initialize(*first)
+        if getattr(self, "optimizer", None) is not None and not self.optimizer.built:
+            # Variables created while tracing would make Keras trace the step twice.
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
+
+    def _preprocess(self, images):
+        """Dequantises images by the model's seed and maps them to the flow's domain."""
+        x = self.dequantization.of_batch(images, self._seed(None), self.flow.dtype)
+        return self.preprocessing.inverse_and_log_det(x)[0]
+
+    def _is_initialized(self):
+        self._initialized = self._initialized or self.flow.is_initialized
+        return self._initialized
+
+    def _check_initialized(self) -> None:
+        if not self._is_initialized():
+            raise ValueError(
+                "The flow's actnorms were never initialised: call fit(), or initialize(images) "
+                "with a batch of training images, before using the model."
+            )
