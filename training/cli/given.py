@@ -12,6 +12,7 @@ import click
 from tfp_lcma.registry import check_name, nearest_first
 from tfp_lcma.training.data.file_report import FILES, UnreadableFilesError
 from tfp_lcma.training.data.places import find_place, is_elsewhere
+from tfp_lcma.training.data.sources import is_tfds
 from tfp_lcma.training.recipes.checks import SettingError
 from tfp_lcma.training.recipes.compose import (
     Tables,
@@ -82,7 +83,7 @@ def given_recipe(
 
 def _check_source(source: str, config: Path) -> None:
     """Refuses a file's path of images that leads nowhere from the working folder."""
-    known = source in data_names() or is_elsewhere(source)
+    known = source in data_names() or is_tfds(source) or is_elsewhere(source)
     if not known and find_place(source, "data.source") is None:
         raise click.UsageError(
             f"{config}: data.source must be a data set's name, or lead from the working folder to "
@@ -97,7 +98,7 @@ def data_source(value: str) -> str:
     Raises:
         click.UsageError: it is neither.
     """
-    if value in data_names():
+    if value in data_names() or is_tfds(value):
         return value
     try:
         value.encode()
@@ -139,7 +140,7 @@ def command_given(context: click.Context) -> str:
         name, value = option.name, context.params.get(option.name)
         if context.get_parameter_source(name) != click.core.ParameterSource.COMMANDLINE:
             continue
-        if name == "data" and value not in data_names():
+        if name == "data" and value not in data_names() and not is_tfds(value):
             value = "FOLDER"
         if name == "data_dir":
             value = "DIR"

@@ -27,7 +27,8 @@ def recipe_options(command: Callable) -> Callable:
         click.option(
             "--data",
             metavar="NAME|FOLDER|FILE.npz",
-            help="Images: a data set's name (`tfp-lcma recipes`), or a path; ./NAME is a path.",
+            help="Images: a data set's name (`tfp-lcma recipes`), tfds:NAME as tensorflow_datasets "
+            "has prepared it, or a path, of TFRecord files too; ./NAME is a path.",
             shell_complete=complete_data,
         ),
         click.option(

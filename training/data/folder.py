@@ -17,7 +17,7 @@ from tfp_lcma.training.data.split import Dataset, Split
 # By side, the files of each and their paths within it.
 Groups = dict[str, dict[str, str]]
 # What the three sides of a folder that is already split are called, in any case.
-_SIDES = {
+SIDES = {
     "train": ("train", "training"),
     "validation": ("validation", "val", "valid"),
     "test": ("test", "testing"),
@@ -154,10 +154,10 @@ def _hash(name: str, seed: int) -> bytes:
 
 def _groups(names: list[str]) -> Groups:
     """Returns the files of each given side, and each one's path within it; else all as train."""
-    own: Groups = {side: {} for side in _SIDES}
+    own: Groups = {side: {} for side in SIDES}
     for name in names:
         first, _, inner = name.partition("/")
-        for side, folders in _SIDES.items():
+        for side, folders in SIDES.items():
             if inner and first.lower() in folders:
                 own[side][name] = inner
     if own["train"] and (own["validation"] or own["test"]):

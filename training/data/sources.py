@@ -44,6 +44,8 @@ class Source(NamedTuple):
     channels: int = 3
 
 
+# A data set that tensorflow_datasets has prepared, by its own name.
+TFDS = "tfds:"
 # Images that are looked at for what they seem to be.
 _LOOKED_AT = 1000
 _DATA = "tfp_lcma.training.data"
@@ -80,17 +82,24 @@ def find(name_or_path: str | os.PathLike[str]) -> str | Path:
     """Returns which data are meant: the name of a data set, or where a folder or file is.
 
     A data set's name wins over a folder of that name, which `./NAME` means. What is in another
-    file system is text like `gs://bucket/folder`.
+    file system is text like `gs://bucket/folder`, and what tensorflow_datasets has prepared text
+    like `tfds:imagenet_resized/64x64`.
 
     Raises:
         ValueError: If it is neither a name nor the path of a folder or of a .npz file.
     """
-    if isinstance(name_or_path, str) and name_or_path in SOURCES:
-        return name_or_path
+    named = isinstance(name_or_path, str) and name_or_path in SOURCES
+    if named or is_tfds(name_or_path):
+        return os.fspath(name_or_path)
     place = find_place(name_or_path, "data")
     if place is None:
         check_name("data", os.fspath(name_or_path), SOURCES, "a folder of images, a .npz file")
     return place
+
+
+def is_tfds(name_or_path: str | os.PathLike[str]) -> bool:
+    """Says whether data are meant by the name that tensorflow_datasets has for them."""
+    return isinstance(name_or_path, str) and name_or_path.startswith(TFDS)
 
 
 def load(
@@ -110,6 +119,8 @@ def load(
     load("fashion_mnist", data_dir="~/tensorflow_datasets").train.labels  # int64 [55000]
     load("./holiday", image_size=64)  # every image below the folder ./holiday
     load("images.npz")  # its arrays `images` and, if it has them, `labels`
+    load("/data/imagenet", image_size=64)  # TFRecord files, decoded when they are used
+    load("tfds:imagenet_resized/64x64", image_size=64)  # the same, prepared by tensorflow_datasets
     ```
 
     Which image is on which side is part of a data set's definition: two runs with different
@@ -117,8 +128,8 @@ def load(
 
     Args:
         name_or_path: One of `names()`, a folder of image files, or a .npz file, here or as text
-            like `gs://bucket/folder`. A name wins over a folder of that name; `./NAME` is always
-            a path.
+            like `gs://bucket/folder`; a folder of TFRecord files, here; or `tfds:NAME` or
+            `tfds:NAME/CONFIG`. A name wins over a folder of that name; `./NAME` is always a path.
         image_size: Side of the square images in pixels. A folder needs it; elsewhere it chooses
             among the sizes that the data set has, and None stands for the usual one.
         data_dir: Where a named data set lies that does not come with a package: the folder of
@@ -143,17 +154,28 @@ def load(
     named = found in SOURCES
     if named:
         dataset = _load_named(found, image_size, data_dir, limit)
-    elif not str(found).endswith(".npz") or Path(found).is_dir():
-        from tfp_lcma.training.data.folder import load_folder
+    elif is_tfds(found):
+        from tfp_lcma.training.data.records import load_tfds
 
-        dataset = load_folder(
-            found,
-            image_size,
-            labels=labels,
-            seed=seed,
-            limit=limit,
-            on_unreadable=on_unreadable,
-        )
+        dataset = load_tfds(str(found), image_size, data_dir=data_dir, seed=seed, limit=limit)
+    elif not str(found).endswith(".npz") or Path(found).is_dir():
+        from tfp_lcma.training.data.tfrecords import holds_records
+
+        if holds_records(found):
+            from tfp_lcma.training.data.records import load_records
+
+            dataset = load_records(Path(found), image_size, seed=seed, limit=limit)
+        else:
+            from tfp_lcma.training.data.folder import load_folder
+
+            dataset = load_folder(
+                found,
+                image_size,
+                labels=labels,
+                seed=seed,
+                limit=limit,
+                on_unreadable=on_unreadable,
+            )
     else:
         from tfp_lcma.training.data.arrays import load_arrays
 

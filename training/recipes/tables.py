@@ -9,6 +9,7 @@ from typing import Any
 
 from tfp_lcma.files import written_whole
 from tfp_lcma.registry import MODELS, check_name, nearest_first
+from tfp_lcma.training.data.sources import TFDS, is_tfds
 from tfp_lcma.training.recipes.checks import SettingError
 from tfp_lcma.training.recipes.compose import TABLES, Tables, composed, model_names
 from tfp_lcma.training.recipes.recipe import KINDS, TABLE_OF, Recipe, dotted, model_options
@@ -33,6 +34,8 @@ def load_recipe(data: str, model: str = "real_nvp", **changes) -> Recipe:
 
 def recipe_name(data: str, model: str) -> str:
     """Returns what a recipe of a data set, or the path of images, and a model is called."""
+    if is_tfds(data):
+        return f"{data.removeprefix(TFDS).replace('/', '-')}-{model}"
     # The whole path, for "." has a name too.
     return f"{Path(data).resolve().name.removesuffix('.npz') or 'images'}-{model}"
 
