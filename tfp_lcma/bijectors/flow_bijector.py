@@ -12,6 +12,7 @@ from tfp_lcma.bijectors.backward import Backward, differentiated
 from tfp_lcma.bijectors.checks import flow_dtype, image_batch, image_shape
 from tfp_lcma.bijectors.context import Context
 from tfp_lcma.bijectors.copies import Copyable
+from tfp_lcma.bijectors.inside import modules_inside
 from tfp_lcma.bijectors.log_det import EventLogDet, LogDet, Moved, NoLogDet, SummedLogDet
 from tfp_lcma.bijectors.outline import Row, table
 from tfp_lcma.bijectors.tfp_methods import OnePassBijector
@@ -341,7 +342,7 @@ class FlowBijector(Copyable, OnePassBijector):
     @property
     def parts(self) -> list["FlowBijector"]:
         """This flow and all flows inside it."""
-        return [self, *(part for part in self.submodules if isinstance(part, FlowBijector))]
+        return [self, *(part for part in modules_inside(self) if isinstance(part, FlowBijector))]
 
     @property
     def kinds(self) -> list["FlowBijector"]:
