@@ -2,11 +2,11 @@
 
 import functools
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from tests.checks import jacobian
+from tests.seeds import seed_initializers
 from tfp_lcma.bijectors import ResidualBlock
 from tfp_lcma.networks import LipschitzNetwork
 from tfp_lcma.networks.lipschitz import linearize
@@ -25,7 +25,7 @@ def strong_network(shape=SHAPE, coefficient=0.9, dtype="float64", seed=0):
 @functools.cache
 def strong_weights(shape, seed):
     """The weights of such a network, the directions of its norms included."""
-    keras.utils.set_random_seed(seed)
+    seed_initializers(seed)
     random = np.random.default_rng(seed)
     network = LipschitzNetwork(shape[-1], dtype="float64")
     network.build((None, *shape))

@@ -12,6 +12,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 import tfp_lcma as lcma
+from tests.seeds import seed_initializers
 from tfp_lcma.bijectors import (
     ActNorm,
     AffinePreprocessing,
@@ -588,7 +589,7 @@ WAYS = {
 @functools.cache
 def built(name: str, dtype: str) -> FlowBijector:
     """The flow called `name`, its numbers moved away from their start; one for all tests."""
-    keras.utils.set_random_seed(0)
+    seed_initializers(0)
     return settled(FLOWS[name](dtype))
 
 

@@ -14,6 +14,7 @@ import tfp_lcma as lcma
 from tests import fields
 from tests.checks import check_log_det, check_round_trips
 from tests.registry import move_weights
+from tests.seeds import seed_initializers
 from tfp_lcma import registry
 from tfp_lcma.factorizations import Factorization
 
@@ -33,7 +34,7 @@ PARTS = [
 
 @pytest.mark.parametrize(("table", "name"), PARTS)
 def test_a_named_part_is_exact_in_a_flow(table, name):
-    keras.utils.set_random_seed(0)
+    seed_initializers(0)
     small = {"levels": 2, "steps": 1, "width": 4, "dtype": "float64"}
     if table == "EXIT_PRIORS":
         part = {"exit_prior": named(table, name)()}

@@ -2,13 +2,13 @@
 
 import itertools
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests.checks import close
 from tests.registry import data, latents, move_weights
+from tests.seeds import seed_initializers
 from tfp_lcma.bijectors import ActNorm, Context, FlowChain, InvertibleConvolution, Permutation
 from tfp_lcma.bijectors.channel_flow import ChannelMap
 
@@ -18,7 +18,7 @@ ORDERS = list(itertools.product((ActNorm, InvertibleConvolution), repeat=3))
 
 @pytest.mark.parametrize("kinds", ORDERS)
 def test_a_run_is_the_same_as_its_members_one_by_one(kinds):
-    keras.utils.set_random_seed(0)
+    seed_initializers(0)
     members = [kind(SHAPE, dtype="float64") for kind in kinds]
     for number, member in enumerate(members):
         move_weights(member, 0.3, seed=number)

@@ -17,6 +17,7 @@ from tests.registry import (
     shuffled,
     steps_of,
 )
+from tests.seeds import seed_initializers
 from tfp_lcma.bijectors import (
     ActNorm,
     BatchNorm,
@@ -417,7 +418,7 @@ BROKEN_REPEATED = [
 @functools.cache
 def built(kind):
     """A small flow of this kind, its weights moved away from their start."""
-    keras.utils.set_random_seed(0)
+    seed_initializers(0)
     board = checkerboard(SHAPE, 0)
     if issubclass(kind, Around):
         flow = kind(built(kind.wrapped))
@@ -445,7 +446,7 @@ def conditional(kind):
 @functools.cache
 def built_repeated(kind):
     """Repeated steps that differ in a constant array, and the steps by themselves."""
-    keras.utils.set_random_seed(0)
+    seed_initializers(0)
     name = "checkerboards and actnorms"
     flow = settled(repeated(name, "float64", kind=kind))
     return flow, steps_of(flow, name)

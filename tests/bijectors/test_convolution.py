@@ -1,12 +1,12 @@
 """The learned 1x1 convolution: where it starts, and its log-det."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests.checks import close
 from tests.registry import data, move_weights
+from tests.seeds import seed_initializers
 from tfp_lcma.bijectors import InvertibleConvolution
 
 SHAPE = (2, 3, 5)
@@ -16,7 +16,7 @@ KINDS = pytest.mark.parametrize("kind", ["lu", "plain"])
 
 
 def flow(kind="lu", seed=0):
-    keras.utils.set_random_seed(seed)
+    seed_initializers(seed)
     return InvertibleConvolution(SHAPE, parameterization=kind, dtype="float64")
 
 

@@ -8,6 +8,7 @@ import tensorflow_probability as tfp
 
 from tests.checks import close, convolutions, distribution, kernels
 from tests.registry import SHAPE, built, data, latents
+from tests.seeds import seed_initializers
 from tfp_lcma import FlowDistribution
 from tfp_lcma.bijectors import ActNorm, Coupling, FlowBijector, FlowChain, Identity, checkerboard
 from tfp_lcma.networks import Residual
@@ -160,7 +161,7 @@ def test_layers_that_are_not_built_are_refused_by_name():
 
 
 def test_variables_reach_the_optimizer_and_learn():
-    keras.utils.set_random_seed(0)
+    seed_initializers(0)
     flow = ActNorm(SHAPE)
     wanted = distribution(flow)
     x = 3 * data(flow, 64) + 2

@@ -2,7 +2,6 @@
 
 import gc
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -12,6 +11,7 @@ from tensorflow.python.framework.func_graph import FuncGraph
 import tfp_lcma as lcma
 from tests.checks import close
 from tests.registry import SHAPE, Ours, board_step, built, data, move_weights, multi_scale
+from tests.seeds import seed_initializers
 from tfp_lcma.bijectors import (
     Context,
     EventLogDet,
@@ -28,7 +28,7 @@ TRAINING = Context(training=True)
 
 
 def glow(memory="invert", **options):
-    keras.utils.set_random_seed(0)
+    seed_initializers(0)
     options = {"levels": 1, "steps": 2, "width": 4, "dtype": "float64", **options}
     flow = lcma.models.glow((4, 4, 1), memory=memory, **options)
     move_weights(flow, 0.2, seed=1)

@@ -8,6 +8,7 @@ import tensorflow as tf
 import tfp_lcma as lcma
 from tests.checks import close
 from tests.registry import SHAPE, Leaky, board_step, built, coupling, data, glow_step, move_weights
+from tests.seeds import seed_initializers
 from tfp_lcma.bijectors import (
     ActNorm,
     ChannelHalf,
@@ -61,7 +62,7 @@ def test_unroll_may_be_changed_later():
 
 
 def test_one_flow_is_made_anew_for_every_step():
-    keras.utils.set_random_seed(0)
+    seed_initializers(0)
     flow = Repeated(coupling(ChannelHalf(SHAPE), "float64", network=Convolutional(4)), 3)
     kernel = named_variables(flow)["network.conv_in.kernel"]
     assert kernel.shape == (3, 3, 3, 1, 4)

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tests.checks import distribution, of_routers
 from tests.fields import LEVELS, SHAPE, statistics
 from tests.registry import data, move_weights
+from tests.seeds import seed_initializers
 from tests.toys import tiny_flow
 from tfp_lcma.factorizations import (
     Channel,
@@ -123,7 +124,7 @@ def made(name, seed=0):
 @functools.cache
 def levels():
     """The levels of a RealNVP, their numbers moved away from their start."""
-    keras.utils.set_random_seed(0)
+    seed_initializers(0)
     built = real_nvp(
         SHAPE, levels=LEVELS, width=2, blocks=1, factorization=Checkerboard(), dtype="float64"
     )
@@ -134,7 +135,7 @@ def levels():
 @functools.cache
 def flow(name):
     """A RealNVP; all share their levels' variables."""
-    keras.utils.set_random_seed(0)
+    seed_initializers(0)
     built = MultiScale(levels(), made(name))
     for split in built.splits:
         move_weights(split, 0.2, seed=1)

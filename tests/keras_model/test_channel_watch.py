@@ -7,6 +7,7 @@ import tensorflow as tf
 
 import tfp_lcma as lcma
 from tests.checks import close
+from tests.seeds import seed_initializers
 from tfp_lcma.bijectors import Context
 from tfp_lcma.factorizations import Channel, EntropyInformed, Haar
 
@@ -18,7 +19,7 @@ def images(count=32):
 
 
 def untrained(factorization):
-    keras.utils.set_random_seed(0)
+    seed_initializers(0)
     flow = lcma.models.glow(SHAPE, levels=2, steps=1, width=4, factorization=factorization)
     model = lcma.FlowModel(flow, seed=0)
     model.compile(optimizer=keras.optimizers.Adam(0.01))

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 import tfp_lcma as lcma
+from tests.seeds import seed_initializers
 from tests.toys import SHAPE, pictures
 from tfp_lcma.factorizations import Checkerboard, LikelihoodContribution
 from tfp_lcma.priors import ConditionalGaussian
@@ -22,7 +23,7 @@ def flow(conditions=2, **options):
 
 
 def model(conditions=2, run_eagerly=True, **options):
-    keras.utils.set_random_seed(0)
+    seed_initializers(0)
     return compiled(flow(conditions, **options), run_eagerly)
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from tests.processor import computes_in_bfloat16
 from tests.registry import move_weights
+from tests.seeds import seed_initializers
 from tests.toys import fitted, pictures
 from tfp_lcma import FlowModel, models
 
@@ -45,7 +46,7 @@ def trained(flow, epochs=2, optimizer=None, **compiled):
 
 
 def built(make, memory, **options):
-    keras.utils.set_random_seed(0)
+    seed_initializers(0)
     return make(memory, **options)
 
 

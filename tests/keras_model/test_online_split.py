@@ -11,6 +11,7 @@ import tensorflow as tf
 import tfp_lcma as lcma
 from tests import checks
 from tests.registry import data, move_weights, multi_scale
+from tests.seeds import seed_initializers
 from tests.toys import pictures, tiny_flow, tiny_model
 from tfp_lcma.factorizations import Checkerboard, LikelihoodContribution, RandomInBlock
 from tfp_lcma.factorizations import OnlineLikelihoodContribution as Online
@@ -36,7 +37,7 @@ class Recorder(keras.callbacks.Callback):
 
 def online_model(decide_at=(3, 5), run_eagerly=True):
     """A model that draws and decides; a graph of its step is looked at once, and once by XLA."""
-    keras.utils.set_random_seed(0)
+    seed_initializers(0)
     factorization = Online(decide_at)
     return tiny_model(
         shape=SHAPE, levels=LEVELS, factorization=factorization, run_eagerly=run_eagerly

@@ -8,6 +8,7 @@ import tensorflow as tf
 import tfp_lcma as lcma
 from tests.checks import check_configuration, close
 from tests.registry import Ours, OursGivenTwoNumbers, data, move_weights, shift_and_scale
+from tests.seeds import seed_initializers
 from tests.toys import pictures
 from tfp_lcma.bijectors import Coupling, Repeated
 from tfp_lcma.bijectors.transforms import (
@@ -41,7 +42,7 @@ MODELS = COUPLED | {"residual_flow": (residual_flow, {"steps": 1, "log_det": "ex
 
 
 def built(model, **arguments):
-    keras.utils.set_random_seed(0)
+    seed_initializers(0)
     kind, own = MODELS[model]
     return kind(SHAPE, **{"levels": 2, "width": 4, "dtype": "float64"} | own | arguments)
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 import tfp_lcma as lcma
 from tests.checks import close
 from tests.registry import data, move_weights
+from tests.seeds import seed_initializers
 from tests.toys import fitted, pictures
 from tfp_lcma.bijectors import ActNorm, Coupling, InvertibleConvolution, Repeated, Squeeze
 from tfp_lcma.bijectors.transforms import Additive, Affine, MixtureLogistic
@@ -18,7 +19,7 @@ from tfp_lcma.priors import ConditionalGaussian, StandardNormal
 
 
 def tiny(**changes):
-    keras.utils.set_random_seed(0)
+    seed_initializers(0)
     settings = {"levels": 2, "steps": 2, "width": 4, "dtype": "float64"}
     return glow((4, 4, 1), **(settings | changes))
 

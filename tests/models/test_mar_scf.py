@@ -8,6 +8,7 @@ import tensorflow as tf
 import tfp_lcma as lcma
 from tests.checks import close
 from tests.registry import data, move_weights
+from tests.seeds import seed_initializers
 from tests.toys import SHAPE, fitted, pictures
 from tfp_lcma.bijectors import ActNorm, Coupling, InvertibleConvolution, Repeated, Squeeze
 from tfp_lcma.bijectors.transforms import Affine, MixtureLogistic
@@ -19,7 +20,7 @@ from tfp_lcma.priors.channel_autoregressive import ChannelAutoregressiveExit
 
 
 def tiny(**changes):
-    keras.utils.set_random_seed(0)
+    seed_initializers(0)
     settings = {"levels": 2, "steps": 1, "width": 4, "blocks": 1, "hidden": 2, "coupling": "affine"}
     return mar_scf(SHAPE, **(settings | changes))
 

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from tests.seeds import seed_initializers
 from tfp_lcma import FlowModel, registry
 from tfp_lcma.models import glow, recommended_optimizer
 
@@ -22,7 +23,7 @@ def textures(count):
 
 def course(optimizer):
     """The bits per dimension of the first batches, each before the step on it."""
-    keras.utils.set_random_seed(0)
+    seed_initializers(0)
     model = FlowModel(glow(SHAPE, levels=2, steps=8, width=32))
     model.compile(optimizer=optimizer, jit_compile=False)
     batches = np.split(textures(24), 3)

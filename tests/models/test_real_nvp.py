@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tests.checks import close, distribution
 from tests.registry import data, latents, move_weights, random_scores
+from tests.seeds import seed_initializers
 from tfp_lcma.bijectors import (
     ActNorm,
     BatchNorm,
@@ -227,7 +228,7 @@ def test_position_aware_networks_see_two_more_maps_for_every_entry():
 
 def test_position_aware_flow_depends_on_the_positions_from_the_second_level_on(monkeypatch):
     def flow():
-        keras.utils.set_random_seed(0)
+        seed_initializers(0)
         made = real_nvp(
             SHAPE,
             width=4,
@@ -378,7 +379,7 @@ def test_scores_of_another_shape_or_of_fewer_levels_are_refused():
 
 @pytest.mark.parametrize("shape", [(1, 2, 1), (2, 1, 1)])
 def test_density_of_two_pixels_integrates_to_one(shape):
-    keras.utils.set_random_seed(0)
+    seed_initializers(0)
     flow = real_nvp(shape, levels=1, width=4, blocks=1, dtype="float64")
     move_weights(flow, 0.3, seed=2)
     axis = np.linspace(-15, 15, 401)

@@ -8,6 +8,7 @@ import tensorflow as tf
 import tfp_lcma as lcma
 from tests.checks import close, jacobian, total
 from tests.registry import data, latents, move_weights
+from tests.seeds import seed_initializers
 from tests.toys import pictures
 from tfp_lcma import noise
 from tfp_lcma.bijectors import ActNorm, Context, Repeated, ResidualBlock
@@ -21,7 +22,7 @@ IMAGES = pictures(96)
 
 
 def tiny(**changes):
-    keras.utils.set_random_seed(0)
+    seed_initializers(0)
     return residual_flow(SHAPE, **({"steps": 1, "width": 4} | changes))
 
 

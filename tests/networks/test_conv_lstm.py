@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from tests.checks import close
+from tests.seeds import seed_initializers
 from tfp_lcma.networks import ConvLSTM, ConvLSTMCell
 
 
@@ -34,7 +35,7 @@ def step(x, hidden, memory, kernel, bias, dilation):
 
 def network(channels_in=2, **options):
     """A small one, its weights drawn anew."""
-    keras.utils.set_random_seed(0)
+    seed_initializers(0)
     lstm = ConvLSTM(3, **{"dtype": "float64", **options})
     lstm.build((None, None, None, channels_in))
     random = np.random.default_rng(1)

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tests.checks import close
 from tests.contractions import inputs, linearized, matrices, strong_network
+from tests.seeds import seed_initializers
 from tfp_lcma.networks import LipschitzConv, LipschitzNetwork
 from tfp_lcma.networks.lipschitz_convolution import conv, conv_transpose
 
@@ -25,7 +26,7 @@ def norm(kernel, height, width):
 
 
 def built(filters=3, size=3, shape=(4, 5, 2), seed=0, **kwargs):
-    keras.utils.set_random_seed(seed)
+    seed_initializers(seed)
     layer = LipschitzConv(filters, size, dtype="float64", **kwargs)
     layer.build((None, *shape))
     layer.kernel.assign(2 * np.random.default_rng(seed).normal(size=layer.kernel.shape))

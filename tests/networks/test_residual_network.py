@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tests.checks import close
+from tests.seeds import seed_initializers
 from tfp_lcma.networks import ResidualNetwork, WeightNormConv
 from tfp_lcma.networks.residual_network import UNROLLED_BLOCKS
 
@@ -155,7 +156,7 @@ def test_maps_are_neither_bounded_nor_mirrored():
 
 
 def test_signal_neither_vanishes_nor_explodes_through_many_blocks():
-    keras.utils.set_random_seed(0)
+    seed_initializers(0)
     x = images(8, 8, 8, 4)
     network = ResidualNetwork(4, width=32, blocks=8)
     network.build(x.shape)

@@ -11,6 +11,7 @@ import tensorflow_probability as tfp
 
 from tests.checks import close, convolutions, total
 from tests.registry import data, latents, move_weights, multi_scale
+from tests.seeds import seed_initializers
 from tfp_lcma import FlowDistribution
 from tfp_lcma.bijectors import Context, Squeeze
 from tfp_lcma.factorizations import Channel, Checkerboard
@@ -26,7 +27,7 @@ GIVEN = Context(kept=KEPT)
 
 def exit_of(channels=4, kept=True, moved=0.3, dtype="float64", **options):
     """An exit, its weights moved away from their start."""
-    keras.utils.set_random_seed(0)
+    seed_initializers(0)
     exit_map = ChannelAutoregressiveExit(
         (4, 3, channels), KEPT.shape[1:] if kept else None, dtype=dtype, **{"hidden": 3, **options}
     )

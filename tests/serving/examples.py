@@ -3,13 +3,13 @@
 import functools
 import io
 
-import keras
 import numpy as np
 import tensorflow as tf
 from PIL import Image
 
 import tfp_lcma as lcma
 from tests.registry import move_weights
+from tests.seeds import seed_initializers
 from tests.toys import pictures, tiny_flow
 from tfp_lcma import noise
 from tfp_lcma.serving.encoded import FilePixels
@@ -55,7 +55,7 @@ SIGNATURES = [
 @functools.cache
 def example(name: str) -> lcma.FlowModel:
     """A model whose weights have moved; tests must not change it."""
-    keras.utils.set_random_seed(0)
+    seed_initializers(0)
     if name == "toy":
         model = lcma.FlowModel(tiny_flow(SHAPE, levels=1))
     else:

@@ -8,13 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from tests.processor import computes_in_bfloat16
+from tests.seeds import seed_initializers
 from tests.serving.examples import SIGNATURES, example, requests
 from tests.toys import tiny_model
 from tfp_lcma import export_saved_model
@@ -199,7 +199,7 @@ def test_only_networks_change_their_type():
 
 
 def test_a_flow_in_float64_is_served_in_float32():
-    keras.utils.set_random_seed(0)
+    seed_initializers(0)
     model = tiny_model(dtype="float64")
     images = requests(example("toy"))["log_prob"]["images"]
     model.initialize(images)

@@ -2,9 +2,9 @@
 
 import dataclasses
 
-import keras
 import pytest
 
+from tests.seeds import seed_initializers
 from tfp_lcma.training.studies.benchmark import ours
 from tfp_lcma.training.studies.benchmark.cases import ALL_CASES
 from tfp_lcma.training.studies.benchmark.implementations import IMPLEMENTATIONS
@@ -14,7 +14,7 @@ CASE = dataclasses.replace(ALL_CASES["tiny-glow"], steps=2, levels=1, side=4)
 
 def losses(name):
     """The losses before and after a training step."""
-    keras.utils.set_random_seed(0)
+    seed_initializers(0)
     with pytest.MonkeyPatch.context() as patch:
         # Threads are a process' own; this one has run TensorFlow already.
         patch.setattr(ours, "use_threads", lambda threads: None)
