@@ -130,6 +130,51 @@ def test_data_sets_that_hold_no_batches_of_images_are_refused(data, message):
         tiny_model().fit(data, verbose=0)
 
 
+NO_INTENSITIES = {"strings": GOOD.astype(str), "booleans": GOOD > 100}
+BATCHED = {
+    "dataset": lambda *batches: tf.data.Dataset.from_tensor_slices(np.stack(batches)),
+    "PyDataset": lambda *batches: Batches(*batches),
+    "generator": lambda *batches: iter(batches),
+}
+
+
+class Batches(keras.utils.PyDataset):
+    def __init__(self, *batches):
+        super().__init__()
+        self.batches = batches
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __getitem__(self, index):
+        return self.batches[index], np.zeros(4)
+
+
+@pytest.mark.parametrize("images", NO_INTENSITIES.values(), ids=NO_INTENSITIES)
+@pytest.mark.parametrize("batched", BATCHED.values(), ids=BATCHED)
+def test_batches_of_another_type_are_refused(batched, images):
+    model, must = trained(), "must be whole numbers or floats, pixel intensities from 0 to 255; got"
+    for use in (model.fit, model.evaluate, model.predict):
+        with pytest.raises(ValueError, match=f"^x {must} dtype"):
+            use(batched(images, images), verbose=0)
+    with pytest.raises(ValueError, match=f"^validation_data {must} dtype"):
+        model.fit(GOOD, validation_data=batched(images, images), verbose=0)
+
+
+@pytest.mark.parametrize("batched", ["PyDataset", "generator"])
+def test_a_later_batch_of_another_type_is_refused(batched):
+    with pytest.raises(ValueError, match=r"^x must be whole numbers or floats.*got dtype bool"):
+        trained().evaluate(BATCHED[batched](GOOD, GOOD > 100), verbose=0)
+
+
+@pytest.mark.parametrize("images", NO_INTENSITIES.values(), ids=NO_INTENSITIES)
+def test_a_model_and_its_density_called_on_another_type_refuse_it(images):
+    model = trained()
+    for use in (model, lambda x: model.density.log_prob(x, (0, 0)), model.distribution.encode):
+        with pytest.raises(ValueError, match="must hold numbers; got dtype"):
+            use(images)
+
+
 def test_evaluate_and_predict_refuse_unbatched_data_sets():
     data, message = DATASETS["unbatched"]
     for use in (trained().evaluate, trained().predict):
@@ -151,6 +196,18 @@ def test_counts_must_be_whole_and_positive(value):
     assert check_count(np.int64(3), "things") == 3
 
 
+@pytest.mark.parametrize("steps", [2.5, "3", None, 1])
+def test_steps_of_a_walk_must_be_whole_and_two_or_more(steps):
+    with pytest.raises(ValueError, match="steps must be a whole number >= 2; got"):
+        trained().interpolate(GOOD, GOOD, steps=steps)
+
+
+@pytest.mark.parametrize("seed", [1.5, "1", None])
+def test_the_seed_of_a_model_must_be_a_whole_number(seed):
+    with pytest.raises(ValueError, match="seed must be a whole number; got"):
+        FlowModel(ActNorm((4, 4, 1)), seed=seed)
+
+
 @pytest.mark.parametrize("seed", [1.5, "1", [1, 2, 3], [[1, 2]]])
 def test_seeds_must_be_whole_numbers_or_pairs(seed):
     message = "seed must be a whole number or a pair of them; got"
@@ -164,6 +221,25 @@ def test_seeds_must_be_whole_numbers_or_pairs(seed):
 def test_latents_must_have_the_shape_of_images(shape):
     with pytest.raises(ValueError, match=r"z must have shape \[n, 4, 4, 1\], n >= 1; got \["):
         trained().decode(np.zeros(shape))
+
+
+@pytest.mark.parametrize("z", [GOOD.astype(str), GOOD.astype(complex), GOOD > 100])
+def test_latents_must_be_numbers(z):
+    with pytest.raises(ValueError, match="z must hold numbers; got dtype"):
+        trained().decode(z)
+
+
+@pytest.mark.parametrize("x", [[[1], [1, 2]], [GOOD[0], GOOD[0, :2]]])
+def test_lists_of_unequal_lengths_are_refused_by_name(x):
+    model = trained()
+    for argument, use in {
+        "x": model.log_prob,
+        "start": lambda x: model.interpolate(x, GOOD),
+        "z": model.decode,
+        "sample_weight": lambda x: model.evaluate(GOOD, sample_weight=x, verbose=0),
+    }.items():
+        with pytest.raises(ValueError, match=f"^{argument} must be an array; got lists of unequal"):
+            use(x)
 
 
 # --- models that cannot be ---
@@ -187,7 +263,9 @@ def test_preprocessing_of_another_shape_is_refused():
         FlowModel(tiny_flow(), preprocessing=preprocessing)
 
 
-@pytest.mark.parametrize("bins", [1, 257, 2.5])
+@pytest.mark.parametrize("bins", [1, 257, 2.5, "17"])
 def test_bins_that_no_image_has_are_refused(bins):
-    with pytest.raises(ValueError, match=f"bins must be a whole number from 2 to 256; got {bins}"):
+    with pytest.raises(
+        ValueError, match=f"bins must be a whole number from 2 to 256; got {bins!r}"
+    ):
         FlowModel(tiny_flow(), bins=bins)

@@ -7,6 +7,26 @@ import numpy as np
 import tensorflow as tf
 
 
+def as_array(values, argument: str) -> np.ndarray:
+    """Returns values as an array, or raises a ValueError if their lists are of unequal lengths."""
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{argument} must be an array; got lists of unequal lengths.") from error
+
+
+def of_numbers(dtype: np.dtype | tf.DType) -> bool:
+    """Says whether values of a type are whole numbers or floats."""
+    if isinstance(dtype, tf.DType):
+        return dtype.is_integer or dtype.is_floating
+    return dtype.kind in "uif"
+
+
+def type_name(dtype: np.dtype | tf.DType) -> str:
+    """Returns what a type is called, for a message."""
+    return dtype.name if isinstance(dtype, tf.DType) else str(dtype)
+
+
 def check_images(images, event_shape: tuple[int, int, int], bins: int, argument: str) -> np.ndarray:
     """Returns `images` as an array of pixel intensities, or says what is wrong with them.
 
@@ -20,7 +40,7 @@ def check_images(images, event_shape: tuple[int, int, int], bins: int, argument:
     Raises:
         ValueError: If rank, shape, type or a value is not as the model expects.
     """
-    images = np.asarray(images)
+    images = as_array(images, argument)
     if images.ndim != 4 or images.shape[1:] != tuple(event_shape):
         raise ValueError(
             f"{argument} must have shape [n, {', '.join(map(str, event_shape))}]; "
@@ -28,11 +48,7 @@ def check_images(images, event_shape: tuple[int, int, int], bins: int, argument:
         )
     if images.shape[0] == 0:
         raise ValueError(f"{argument} must hold at least one image; got none.")
-    if images.dtype.kind not in "uif":
-        raise ValueError(
-            f"{argument} must be whole numbers or floats, pixel intensities from 0 to {bins - 1}; "
-            f"got dtype {images.dtype}."
-        )
+    check_image_type(images.dtype, bins, argument)
     if images.dtype.kind == "f" and not np.isfinite(images).all():
         raise ValueError(f"{argument} must be finite; got NaN or infinity.")
     if images.dtype == np.uint8 and bins == 256:
@@ -43,6 +59,15 @@ def check_images(images, event_shape: tuple[int, int, int], bins: int, argument:
             f"{argument} must {intensity_range(bins)}; got values from {low} to {high}."
         )
     return images
+
+
+def check_image_type(dtype: np.dtype | tf.DType, bins: int, argument: str) -> None:
+    """Raises a ValueError if images of a type cannot hold intensities."""
+    if not of_numbers(dtype):
+        raise ValueError(
+            f"{argument} must be whole numbers or floats, pixel intensities from 0 to {bins - 1}; "
+            f"got dtype {type_name(dtype)}."
+        )
 
 
 def intensity_range(bins: int) -> str:
@@ -57,15 +82,23 @@ def condition_kind(conditions: int | tuple[int]) -> str:
     return f"be a vector of {conditions[0]} finite numbers"
 
 
-def check_count(value, argument: str) -> int:
-    """Returns a number of things, or raises a ValueError if it is not a whole number >= 1."""
+def check_count(value, argument: str, least: int = 1) -> int:
+    """Returns a number of things, or raises a ValueError if it is not a whole number >= `least`."""
     try:
         count = operator.index(value)
     except TypeError:
-        count = 0
-    if count < 1:
-        raise ValueError(f"{argument} must be a whole number >= 1; got {value!r}.")
+        count = least - 1
+    if count < least:
+        raise ValueError(f"{argument} must be a whole number >= {least}; got {value!r}.")
     return count
+
+
+def check_whole(value, argument: str) -> int:
+    """Returns a whole number, or raises a ValueError if it is none."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise ValueError(f"{argument} must be a whole number; got {value!r}.") from None
 
 
 def check_condition(
@@ -103,7 +136,7 @@ def check_condition(
         wanted = f"vectors of {conditions[0]} numbers"
     if condition is None:
         raise ValueError(f"{argument} must be given: the model is conditioned on {wanted}.")
-    condition = np.asarray(condition)
+    condition = as_array(condition, argument)
     if condition.shape not in (shape, (count, *shape)):
         expected = ", ".join(map(str, (count, *shape)))
         raise ValueError(
@@ -164,7 +197,7 @@ def scaled_text(argument: str, low: float, high: float, bins: int) -> str:
     )
 
 
-def check_dataset_spec(spec, event_shape: tuple[int, int, int], argument: str) -> None:
+def check_dataset_spec(spec, event_shape: tuple[int, int, int], bins: int, argument: str) -> None:
     """Raises a ValueError if what a dataset holds cannot be batches of images of this shape."""
     shape = getattr(spec, "shape", None)
     expected = tf.TensorShape([None, *event_shape])
@@ -173,6 +206,7 @@ def check_dataset_spec(spec, event_shape: tuple[int, int, int], argument: str) -
             f"{argument} must be a dataset of batches [n, {', '.join(map(str, event_shape))}], or "
             f"of tuples that begin with them; got {spec}. Is .batch() missing?"
         )
+    check_image_type(spec.dtype, bins, argument)
 
 
 def check_condition_spec(condition, conditions: int | tuple[int] | None, argument: str) -> None:

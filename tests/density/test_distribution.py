@@ -1,13 +1,25 @@
 """FlowDistribution: densities and samples agree with each other and with a known answer."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tests.registry import move_weights
+from tests.toys import SHAPE as IMAGE
 from tests.toys import pictures, trained, trained_split
 from tfp_lcma import FlowDistribution
-from tfp_lcma.bijectors import ActNorm, FlowChain, Squeeze
+from tfp_lcma.bijectors import (
+    ActNorm,
+    Coupling,
+    FlowChain,
+    LogitPreprocessing,
+    Squeeze,
+    checkerboard_mask,
+)
+from tfp_lcma.factorizations import Checkerboard
+from tfp_lcma.multi_scale import MultiScale, level_shapes
 from tfp_lcma.networks.actnorm import LOG_SCALE_BOUND
 
 tfd, tfb = tfp.distributions, tfp.bijectors
@@ -186,13 +198,44 @@ def test_temperatures_that_make_no_sense_are_refused(distribution):
     assert np.isnan(sampled(tf.constant(-1.0))).all()
 
 
+@pytest.mark.parametrize("temperature", ["a", None, True, 1j, [1.0, "a"], [[1.0], [1.0, 2.0]]])
+def test_temperatures_that_are_no_numbers_are_refused(temperature):
+    for sample in (trained().sample, FlowDistribution(trained().flow).sample):
+        with pytest.raises(ValueError, match="temperature must be a number, or several; got"):
+            sample(2, temperature=temperature)
+
+
+def test_temperatures_of_every_type_of_numbers_mean_the_same(distribution):
+    expected = distribution.sample(2, seed=(1, 2), temperature=2.0)
+    for two in (2, np.float64(2), np.array(2, np.float16), tf.constant(2.0, tf.float64)):
+        np.testing.assert_array_equal(distribution.sample(2, (1, 2), temperature=two), expected)
+
+
 # --- outside the support ---
 
 
-@pytest.fixture(scope="module", params=[trained, trained_split], ids=["whole", "split"])
+def narrowed_within():
+    """A flow that is defined everywhere, before one of which the first level alone is not."""
+    level = FlowChain([LogitPreprocessing(IMAGE), ActNorm(IMAGE)])
+    shapes = level_shapes(IMAGE, 2, Checkerboard())
+    network = keras.layers.Conv2D(2, 3, padding="same", kernel_initializer="zeros")
+    coupling = Coupling(checkerboard_mask(IMAGE, 0), network)
+    flow = FlowChain([coupling, MultiScale([level, ActNorm(shapes[1])], Checkerboard())])
+    move_weights(flow, 1e-4, seed=1)
+    return FlowDistribution(flow)
+
+
+SUPPORTED = {
+    "whole": lambda: trained().distribution,
+    "split": lambda: trained_split().distribution,
+    "narrowed within": narrowed_within,
+}
+
+
+@pytest.fixture(scope="module", params=SUPPORTED.values(), ids=SUPPORTED)
 def of_images(request):
     """A distribution of intensities, and three rows inside its support."""
-    return request.param().distribution, pictures(3).astype(np.float32) + 0.5
+    return request.param(), pictures(3).astype(np.float32) + 0.5
 
 
 @pytest.mark.parametrize("value", [300.0, -40.0, 1e30, np.inf, -np.inf])
@@ -242,5 +285,5 @@ def test_a_bijector_without_log_dets_per_dimension_is_refused():
 
 def test_interpolation_needs_two_ends(distribution):
     x = tf.zeros((1, 4, 4, 1))
-    with pytest.raises(ValueError, match="steps must be at least 2, the two ends; got 1"):
+    with pytest.raises(ValueError, match="steps must be a whole number >= 2; got 1"):
         distribution.interpolate(x, x, steps=1)

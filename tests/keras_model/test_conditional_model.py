@@ -240,6 +240,22 @@ def test_training_without_fitting_labels_is_refused(labels):
         model().fit(IMAGES, labels, verbose=0)
 
 
+def test_a_condition_that_is_given_twice_is_refused():
+    weight = np.ones(len(IMAGES), np.float32)
+    data = tf.data.Dataset.from_tensor_slices(((IMAGES, LABELS), LABELS, weight)).batch(10)
+    pair = (IMAGES, LABELS)
+    for use in (
+        lambda: trained().evaluate(data, verbose=0),
+        lambda: trained().evaluate(pair, LABELS, sample_weight=weight, verbose=0),
+        lambda: trained().predict(data, verbose=0),
+        lambda: model().fit(pair, LABELS, verbose=0),
+    ):
+        with pytest.raises(ValueError, match=r"^x must hold what images are conditioned on once"):
+            use()
+    weighed = trained().evaluate(pair, sample_weight=2 * weight, verbose=0)[0]
+    np.testing.assert_allclose(weighed, 2 * trained().evaluate(*pair, verbose=0)[0], rtol=1e-5)
+
+
 def test_flow_without_its_condition_says_so():
     with pytest.raises(ValueError, match="condition must be given to a flow with conditions=2"):
         flow().inverse(np.zeros((1, *SHAPE), np.float32))

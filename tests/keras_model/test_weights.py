@@ -184,6 +184,8 @@ def test_other_weights_are_refused_by_name(model, weight, message):
 def test_other_weights_in_batches_are_refused_by_name(model, source):
     with pytest.raises(ValueError, match=r"sample_weight must have shape \[n\] or \[n, 1\]; got"):
         model.fit(source(IMAGES, LABELS, np.ones((COUNT, 2))), verbose=0)
+    with pytest.raises(ValueError, match=r"^sample_weight must hold finite numbers; got dtype"):
+        model.fit(source(IMAGES, LABELS, np.full(COUNT, "1")), verbose=0)
 
 
 @pytest.mark.parametrize(
@@ -208,6 +210,26 @@ def test_weights_of_classes_without_labels_or_beside_weights_of_rows_are_refused
 def test_weights_of_classes_that_are_no_dictionary_are_refused(model):
     with pytest.raises(ValueError, match=r"class_weight must be a dictionary .* got list"):
         model.fit(IMAGES, LABELS, class_weight=[1.0, 2.0], verbose=0)
+
+
+@pytest.mark.parametrize(
+    "item", [(0, "3"), (0, None), (0, np.nan), (0, [1, 2]), ("0", 3.0), (0.5, 3.0)]
+)
+@pytest.mark.parametrize("make", [LABELLED["arrays"], LABELLED["dataset"]])
+def test_weights_of_classes_that_are_none_are_refused(model, make, item):
+    must = (
+        r"^class_weight must be a dictionary of finite weights by the number of the class; got \{"
+    )
+    with pytest.raises(ValueError, match=must):
+        model.fit(*make(), class_weight=dict([item]), verbose=0)
+
+
+def test_labels_that_are_no_numbers_have_no_weights(model):
+    names = LABELS.astype(str)
+    data = tf.data.Dataset.from_tensor_slices((IMAGES, names)).batch(BATCH)
+    for given in ((IMAGES, names), (data,)):
+        with pytest.raises(ValueError, match=r"^y must hold numbers of classes, to go with class"):
+            model.fit(*given, class_weight=CLASS_WEIGHT, verbose=0)
 
 
 def test_weights_and_labels_beside_batches_are_refused(model):

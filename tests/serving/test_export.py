@@ -70,7 +70,7 @@ def test_card_says_what_the_model_is(version):
     assert card["event_shape"] == [4, 4, 1]
     assert card["bins"] == 17
     assert (card["dtype"], card["network_dtype"], card["jit_compile"]) == ("float32", None, False)
-    assert card["conditions"] == 3
+    assert (card["conditions"], card["seed"]) == (3, 0)
     assert card["max_rows"] == 1024
     # Two levels of one step.
     assert card["flow"]["bijectors"]["Repeated"] == card["flow"]["bijectors"]["Coupling"] == 2

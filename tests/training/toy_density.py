@@ -17,11 +17,11 @@ class ToyDensity(Density):
         self.pixels = PixelSettings.usual(shape, bins)
         self.asked = []
 
-    def log_prob(self, images, condition=None, draws=1, seed=0):
+    def log_prob(self, images, condition=None, draws=1, seed=None):
         self.asked.append((len(images), condition, draws))
         return -images.sum(axis=(1, 2, 3), dtype=np.float64)
 
-    def event_log_prob(self, images, condition=None, seed=0):
+    def event_log_prob(self, images, condition=None, seed=None):
         return -images.astype(np.float64)
 
     def _drawn(self, seeds, temperature, condition):

@@ -10,6 +10,7 @@ from tfp_lcma.bijectors.backward import Backward, Gradients, add_gradients
 from tfp_lcma.bijectors.channel_flow import ChannelFlow, ChannelRun
 from tfp_lcma.bijectors.checks import common_conditions, common_dtype
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
+from tfp_lcma.bijectors.log_det import NoLogDet
 from tfp_lcma.serialization import register
 
 
@@ -53,6 +54,7 @@ class FlowChain(FlowBijector):
         self._runs = self._no_dependency(_runs(bijectors))
         self.routes_change = any(bijector.routes_change for bijector in bijectors)
         self.iterates = any(bijector.iterates for bijector in bijectors)
+        self.defined_everywhere = all(bijector.defined_everywhere for bijector in bijectors)
         self.gathers_statistics = any(bijector.gathers_statistics for bijector in bijectors)
 
     @property
@@ -70,8 +72,22 @@ class FlowChain(FlowBijector):
     def get_config(self) -> dict:
         return {"bijectors": list(self.bijectors), "name": self.name}
 
-    def within_support(self, x):
-        return self.bijectors[0].within_support(x)
+    def within_support(self, x, context):
+        # What a member takes is known where the members before it have brought the data to.
+        last = max(i for i, flow in enumerate(self.bijectors) if not flow.defined_everywhere)
+        infinite = tf.math.is_inf(x)
+        inside = ~tf.reduce_any(infinite, axis=(1, 2, 3))
+        y = tf.where(infinite, tf.zeros((), x.dtype), x)
+        for flow in self.bijectors[:last]:
+            if not flow.defined_everywhere:
+                y, found = flow.within_support(y, context)
+                inside &= found
+            y, _ = flow.carry_inverse(y, NoLogDet(), context)
+        y, found = self.bijectors[last].within_support(y, context)
+        for flow in reversed(self.bijectors[:last]):
+            y, _ = flow.carry_forward(y, NoLogDet(), context)
+        inside &= found
+        return tf.where(inside[:, None, None, None], x, y), inside
 
     def carry_inverse(self, x, log_det, context):
         for flow in self._runs:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import tensorflow as tf
+
+from tfp_lcma.validation import of_numbers
 
 if TYPE_CHECKING:
     from tfp_lcma.bijectors.flow_bijector import FlowBijector
@@ -31,7 +34,11 @@ def image_batch(value, shape: Sequence[int], argument: str, dtype: tf.DType | No
         argument: What the value was given as.
         dtype: Type of the tensor, in which numbers of every type are put; None: as they are.
     """
-    value = tf.convert_to_tensor(value, dtype_hint=dtype)
+    # An array has a type of its own, and TensorFlow would read numbers from its strings.
+    hint = None if isinstance(value, np.ndarray) else dtype
+    value = tf.convert_to_tensor(value, dtype_hint=hint)
+    if not of_numbers(value.dtype):
+        raise ValueError(f"{argument} must hold numbers; got dtype {value.dtype.name}.")
     value = value if dtype is None else tf.cast(value, dtype)
     check_rank(value, 4, argument)
     if not value.shape.is_compatible_with((None, *shape)):

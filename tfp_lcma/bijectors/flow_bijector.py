@@ -86,12 +86,14 @@ class FlowBijector(Copyable, OnePassBijector):
         iterates: Whether that search is an iteration, which may not converge.
         gathers_statistics: Whether the flow has batch statistics, which must be
             averaged over training images before it is evaluated.
+        defined_everywhere: Whether it takes all numbers; if not, `within_support` says which.
     """
 
     routes_change: bool = False
     searches: bool = False
     iterates: bool = False
     gathers_statistics: bool = False
+    defined_everywhere: bool = True
 
     def __init__(
         self,
@@ -177,17 +179,20 @@ class FlowBijector(Copyable, OnePassBijector):
 
     # What a subclass may write better than it is derived here.
 
-    def within_support(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """Returns data that lie where the flow is defined, and which entries did.
+    def within_support(self, x: tf.Tensor, context: Context) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns data that lie where the flow is defined, and which rows did as they came.
+
+        Only flows that are not `defined_everywhere` are asked.
 
         Args:
             x: `[batch, height, width, channels]`; NaN stays NaN.
+            context: What the pass goes by.
 
         Returns:
-            `x` with some number of the support in place of those outside, and booleans
-            in its shape; None for a flow that is defined everywhere.
+            `x` with rows outside the support changed so that they lie within, and booleans
+            `[batch]`, true for rows of NaN too.
         """
-        return x, None
+        raise NotImplementedError(f"{type(self).__name__} lacks within_support().")
 
     def log_density(self, x: tf.Tensor, log_det: LogDet, context: Context) -> tf.Tensor:
         """Returns log N(z; 0, I) + log-det, `[batch]`, in nats.

@@ -1,5 +1,6 @@
 """Flows between pixel intensities and the unbounded space that a flow models."""
 
+import numbers
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,7 +12,7 @@ from tfp_lcma.serialization import register
 
 def check_bins(bins: int) -> int:
     """Returns the number of intensity values, or raises a ValueError."""
-    if int(bins) != bins or not 2 <= bins <= 256:
+    if not isinstance(bins, numbers.Real) or int(bins) != bins or not 2 <= bins <= 256:
         raise ValueError(f"bins must be a whole number from 2 to 256; got {bins!r}.")
     return int(bins)
 
@@ -34,6 +35,8 @@ class LogitPreprocessing(FlowBijector):
         4.1. The paper prints alpha + (1 - alpha) x / 256, which diverges at 256;
         its published code uses the form above.
     """
+
+    defined_everywhere = False
 
     def __init__(
         self,
@@ -70,10 +73,11 @@ class LogitPreprocessing(FlowBijector):
             "dtype": self.dtype.name,
         }
 
-    def within_support(self, x):
+    def within_support(self, x, context):
         p = self._share(x)
-        inside = (p > 0) & (p < 1)
-        return tf.where(inside | tf.math.is_nan(x), x, tf.constant(self.bins / 2, x.dtype)), inside
+        inside = ((p > 0) & (p < 1)) | tf.math.is_nan(x)
+        middle = tf.constant(self.bins / 2, x.dtype)
+        return tf.where(inside, x, middle), tf.reduce_all(inside, axis=(1, 2, 3))
 
     def carry_inverse(self, x, log_det, context):
         p = self._share(x)

@@ -27,7 +27,7 @@ lcma.anomaly.anomaly_map(model.event_log_prob(images), usual, window=3)  # [n, h
 import numpy as np
 import tensorflow as tf
 
-from tfp_lcma.validation import check_count, check_images
+from tfp_lcma.validation import as_array, check_count, check_images, of_numbers
 
 # The most channels that a PNG file holds.
 _PNG_CHANNELS = 4
@@ -168,7 +168,10 @@ def _png_lengths(images: np.ndarray) -> list[int]:
 
 def _finite(values, rank: int, argument: str) -> np.ndarray:
     """Returns finite numbers of a rank as float64."""
-    values = np.asarray(values, np.float64)
+    values = as_array(values, argument)
+    if not of_numbers(values.dtype):
+        raise ValueError(f"{argument} must hold numbers; got dtype {values.dtype}.")
+    values = values.astype(np.float64)
     if values.ndim != rank or 0 in values.shape:
         raise ValueError(
             f"{argument} must have {rank} axes, none of them empty; got {list(values.shape)}."

@@ -17,6 +17,7 @@ from tfp_lcma.bijectors.flow_bijector import (
 )
 from tfp_lcma.bijectors.log_det import NoLogDet
 from tfp_lcma.density.composite import ShowsFlow
+from tfp_lcma.validation import check_count, of_numbers
 
 
 class FlowDistribution(tfd.TransformedDistribution, metaclass=ShowsFlow):
@@ -77,7 +78,7 @@ class FlowDistribution(tfd.TransformedDistribution, metaclass=ShowsFlow):
             context: What else the pass goes by; None: a pass of inference.
         """
         x = image_batch(x, self.bijector.event_shape, "x", self.dtype)
-        x, inside = self._within_support(x)
+        x, inside = self._within_support(x, self._context(x, condition, context))
         z, log_det = self.bijector.inverse_and_event_log_det(x, condition, context=context)
         return _minus_infinity_unless(inside, standard_normal_log_prob(z) + log_det)
 
@@ -107,7 +108,7 @@ class FlowDistribution(tfd.TransformedDistribution, metaclass=ShowsFlow):
             start: `[batch, height, width, channels]`.
             end: Same shape.
             condition: What the flow is conditioned on, all along.
-            steps: Number of images a row, ends included.
+            steps: Number of images a row, ends included, at least 2.
             spherical: Whether to walk along the arc, which keeps the noise's
                 length, rather than the straight line.
 
@@ -115,10 +116,9 @@ class FlowDistribution(tfd.TransformedDistribution, metaclass=ShowsFlow):
             `[batch, steps, height, width, channels]`.
 
         Raises:
-            ValueError: If `steps` is less than 2.
+            ValueError: If `steps` is no whole number or less than 2.
         """
-        if steps < 2:
-            raise ValueError(f"steps must be at least 2, the two ends; got {steps}.")
+        steps = check_count(steps, "steps", least=2)
         first, last = self.encode(start, condition), self.encode(end, condition)
         weight = tf.reshape(tf.linspace(tf.zeros((), self.dtype), 1, steps), (1, -1, 1, 1, 1))
         first, last = first[:, None], last[:, None]
@@ -134,10 +134,11 @@ class FlowDistribution(tfd.TransformedDistribution, metaclass=ShowsFlow):
         """Scales noise by one temperature, or by one for every level of the flow.
 
         Raises:
-            ValueError: If the number of temperatures is not that of the levels, or one is
-                negative or not finite; where that is known only in a graph, the noise is NaN.
+            ValueError: If the number of temperatures is not that of the levels, or one is no
+                number, negative or not finite; where the value is known only in a graph, the noise
+                is NaN.
         """
-        scale = tf.convert_to_tensor(temperature, z.dtype)
+        scale = _numbers(temperature, "temperature", z.dtype)
         known = tf.get_static_value(scale)
         if known is not None and not (np.isfinite(known) & (known >= 0)).all():
             raise ValueError(f"temperature must be finite and at least 0; got {temperature}.")
@@ -167,19 +168,18 @@ class FlowDistribution(tfd.TransformedDistribution, metaclass=ShowsFlow):
         check_rank(x, None, "x")
         flat = x if x.shape.rank == 4 else tf.reshape(x, (-1, *x.shape[-3:]))
         flat = image_batch(flat, self.bijector.event_shape, "x", self.dtype)
-        flat, inside = self._within_support(flat)
         context = self._context(flat, condition, context)
+        flat, inside = self._within_support(flat, context)
         log_prob = self.bijector.log_density(flat, no_sum_yet(flat), context)
         log_prob = _minus_infinity_unless(inside, log_prob)
         return log_prob if x.shape.rank == 4 else tf.reshape(log_prob, tf.shape(x)[:-3])
 
-    def _within_support(self, x):
+    def _within_support(self, x, context):
         """Returns data within the support, and whether a row was there as it came, or None."""
         # NaN for -inf would poison a mixture, and a gradient of NaN the rows that count.
-        x, inside = self.bijector.within_support(x)
-        if inside is None:
+        if self.bijector.defined_everywhere:
             return x, None
-        return x, tf.reduce_all(inside | tf.math.is_nan(x), axis=(-3, -2, -1))
+        return self.bijector.within_support(x, context)
 
     def _context(self, images, condition, context=None):
         return self.bijector.context_of(images, condition, context)
@@ -190,6 +190,17 @@ class FlowDistribution(tfd.TransformedDistribution, metaclass=ShowsFlow):
             self.bijector.forward_and_log_det, z, {"condition": condition}
         )
         return x, tf.reduce_sum(standard_normal_log_prob(z), axis=(-3, -2, -1)) - log_det
+
+
+def _numbers(values, argument, dtype):
+    """Returns numbers of any type as `dtype`, or raises a ValueError naming `argument`."""
+    try:
+        tensor = tf.convert_to_tensor(values)
+    except (TypeError, ValueError):
+        tensor = None
+    if tensor is None or not of_numbers(tensor.dtype):
+        raise ValueError(f"{argument} must be a number, or several; got {values!r}.")
+    return tf.cast(tensor, dtype)
 
 
 def _from_parameters(kind, parameters):

@@ -6,8 +6,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfp_lcma.keras_model.elements import Expected, Parts, Rows, class_weights, parts_of
-from tfp_lcma.validation import check_dataset_spec
+from tfp_lcma.keras_model.elements import (
+    Expected,
+    Parts,
+    Rows,
+    check_weight_type,
+    class_weights,
+    parts_of,
+)
+from tfp_lcma.validation import check_dataset_spec, check_image_type
 
 # Images of a generator that are kept for those who ask for them once they have passed.
 _KEPT = 4096
@@ -105,8 +112,10 @@ class DatasetSource(BatchSource):
             ValueError: If its elements cannot be what the model expects.
         """
         super().__init__(data, expected, class_weight)
-        spec = self._parts(data.element_spec).images
-        check_dataset_spec(spec, expected.event_shape, expected.argument)
+        images, _, weight = self._parts(data.element_spec)
+        check_dataset_spec(images, expected.event_shape, expected.bins, expected.argument)
+        if weight is not None:
+            check_weight_type(weight.dtype)
 
     @property
     def batches(self):
@@ -134,6 +143,9 @@ class _MadeInPython(BatchSource):
     def _parts(self, element):
         images, labels, weight = super()._parts(element)
         images = self._as_first(images, self._expected.argument)
+        check_image_type(np.asarray(images).dtype, self._expected.bins, self._expected.argument)
+        if weight is not None:
+            check_weight_type(np.asarray(weight).dtype)
         if self._expected.conditions is not None:
             labels = self._as_first(labels, self._expected.labels)
         return Parts(images, labels, weight)

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_lcma.density.rows import in_range, known
-from tfp_lcma.validation import check_condition, check_images
+from tfp_lcma.validation import as_array, check_condition, check_images, of_numbers, type_name
 
 
 class Parts(NamedTuple):
@@ -105,7 +105,13 @@ def parts_of(element, expected: Expected, class_weight: Mapping[int, float] | No
             )
         x, labels = x["image"], x.get("label") if labels is None else labels
     elif isinstance(x, list | tuple):
-        if not conditional or labels is not None or len(x) != 2:
+        if conditional and labels is not None and len(x) == 2:
+            raise ValueError(
+                f"{expected.argument} must hold what images are conditioned on once, in a pair "
+                "(images, condition) or as labels; got both. Weights go with a pair as in "
+                "(pair, None, sample_weight)."
+            )
+        if not conditional or len(x) != 2:
             pair = ", or a pair of images and condition" if conditional else ""
             raise ValueError(
                 f"{expected.argument} must be an array of images{pair}, or batches of them; got "
@@ -114,11 +120,7 @@ def parts_of(element, expected: Expected, class_weight: Mapping[int, float] | No
         x, labels = x
     if conditional and labels is None:
         check_condition(None, expected.conditions, 0, expected.labels)
-    if class_weight is not None and not isinstance(class_weight, Mapping):
-        raise ValueError(
-            "class_weight must be a dictionary of weights by the number of the class; got "
-            f"{type(class_weight).__name__}."
-        )
+    _check_class_weight(class_weight)
     if class_weight is not None and (labels is None or weight is not None):
         raise ValueError(
             "class_weight must go with labels and without sample_weight; got "
@@ -129,11 +131,34 @@ def parts_of(element, expected: Expected, class_weight: Mapping[int, float] | No
 
 def class_weights(labels, class_weight: Mapping[int, float]) -> np.ndarray:
     """Returns the weight of every label, whole numbers or one-hot; 1 for a class left out."""
-    labels = np.asarray(labels)
+    labels = as_array(labels, "y")
+    if labels.dtype.kind not in "buif":
+        raise ValueError(
+            f"y must hold numbers of classes, to go with class_weight; got dtype {labels.dtype}."
+        )
     if labels.ndim > 1:
         labels = labels.argmax(-1) if labels.shape[-1] > 1 else labels[..., 0]
     weights = [class_weight.get(int(label), 1.0) for label in np.round(labels)]
     return np.asarray(weights, np.float32)
+
+
+def _check_class_weight(class_weight):
+    if class_weight is None:
+        return
+    must = "class_weight must be a dictionary of finite weights by the number of the class"
+    if not isinstance(class_weight, Mapping):
+        raise ValueError(f"{must}; got {type(class_weight).__name__}.")
+    for number, weight in class_weight.items():
+        whole = isinstance(number, int | float | np.number) and float(number).is_integer()
+        real = isinstance(weight, int | float | np.number) and np.isfinite(weight)
+        if not (whole and real):
+            raise ValueError(f"{must}; got {{{number!r}: {weight!r}}}.")
+
+
+def check_weight_type(dtype: np.dtype | tf.DType) -> None:
+    """Raises a ValueError if a type holds no weights."""
+    if not of_numbers(dtype) and type_name(dtype) != "bool":
+        raise ValueError(f"sample_weight must hold finite numbers; got dtype {type_name(dtype)}.")
 
 
 def check_weight(weight, count: int) -> np.ndarray:
@@ -142,16 +167,14 @@ def check_weight(weight, count: int) -> np.ndarray:
     Raises:
         ValueError: If they are not finite numbers, `[count]` or `[count, 1]`.
     """
-    weight = np.asarray(weight)
+    weight = as_array(weight, "sample_weight")
     if weight.shape not in ((count,), (count, 1)):
         raise ValueError(
             f"sample_weight must have shape [{count}] or [{count}, 1]; got {list(weight.shape)}."
         )
-    if weight.dtype.kind not in "buif" or not np.isfinite(weight).all():
-        raise ValueError(
-            "sample_weight must hold finite numbers; got "
-            + ("NaN or infinity." if weight.dtype.kind == "f" else f"dtype {weight.dtype}.")
-        )
+    check_weight_type(weight.dtype)
+    if not np.isfinite(weight).all():
+        raise ValueError("sample_weight must hold finite numbers; got NaN or infinity.")
     return weight.reshape(count).astype(np.float32)
 
 

@@ -25,6 +25,7 @@ from tfp_lcma.keras_model.fitting import Fitting
 from tfp_lcma.keras_model.image_sources import ArraySource, BatchSource
 from tfp_lcma.keras_model.skipped_steps import SkippedSteps
 from tfp_lcma.serialization import register, revived
+from tfp_lcma.validation import check_whole
 
 
 @register
@@ -96,7 +97,7 @@ class FlowModel(Fitting):
         self.flow, self.preprocessing = flow, preprocessing
         self.bins = getattr(preprocessing, "bins", bins)
         self.event_shape, self.conditions = flow.event_shape, flow.conditions
-        self.seed = int(seed)
+        self.seed = check_whole(seed, "seed")
         self.dequantization = dequantization or Uniform()
         self.density = ImageDensity(flow, preprocessing, self.dequantization, self.bins)
         self.distribution = self.density.distribution

@@ -10,7 +10,14 @@ from tfp_lcma import noise
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
 from tfp_lcma.density.distribution import FlowDistribution
 from tfp_lcma.density.image_density import ImageDensity
-from tfp_lcma.validation import check_condition, check_count, check_images, warn_if_scaled
+from tfp_lcma.validation import (
+    as_array,
+    check_condition,
+    check_count,
+    check_images,
+    of_numbers,
+    warn_if_scaled,
+)
 
 # Images in one pass of the methods that take arrays.
 _CHUNK = 256
@@ -101,8 +108,9 @@ class Questions:
                 f"this one has conditions={self.conditions}."
             )
         classes = self.conditions
-        shares = np.full(classes, 1 / classes) if prior is None else np.asarray(prior, np.float64)
-        sound = shares.shape == (classes,) and (shares >= 0).all()
+        shares = np.full(classes, 1 / classes) if prior is None else as_array(prior, "prior")
+        numbers = shares.shape == (classes,) and of_numbers(shares.dtype)
+        sound = numbers and (shares >= 0).all()
         if not sound or abs(shares.sum() - 1) > 1e-6:
             raise ValueError(
                 f"prior must hold {classes} probabilities that sum to 1; got {shares}."
@@ -145,12 +153,15 @@ class Questions:
     def decode(self, z, condition=None) -> np.ndarray:
         """Returns images of latents `[n, height, width, channels]`, as continuous intensities."""
         self._check_initialized()
-        z = np.asarray(z, self.flow.dtype.as_numpy_dtype)
+        z = as_array(z, "z")
         if z.ndim != 4 or len(z) == 0 or z.shape[1:] != self.event_shape:
             raise ValueError(
                 f"z must have shape [n, {', '.join(map(str, self.event_shape))}], n >= 1; "
                 f"got {list(z.shape)}."
             )
+        if not of_numbers(z.dtype):
+            raise ValueError(f"z must hold numbers; got dtype {z.dtype}.")
+        z = z.astype(self.flow.dtype.as_numpy_dtype)
         if not np.isfinite(z).all():
             raise ValueError("z must be finite; got NaN or infinity.")
         condition = check_condition(condition, self.conditions, len(z), "condition")

@@ -153,6 +153,7 @@ class MultiScale(FlowBijector):
         self.searches = any(part.searches for part in self.parts[1:])
         self.iterates = any(part.iterates for part in parts)
         self.gathers_statistics = any(part.gathers_statistics for part in parts)
+        self.defined_everywhere = self.flows[0].defined_everywhere
         self._followed = None
         self._layout: FixedLayout | LevelwiseLayout
         if self.routes_change:
@@ -178,6 +179,9 @@ class MultiScale(FlowBijector):
             "exit_prior": self.exit_prior,
             "memory": self.memory,
         }
+
+    def within_support(self, x, context):
+        return self.flows[0].within_support(x, context.at_level(0))
 
     def carry_inverse(self, x, log_det, context):
         latents, log_dets = self._inverse_by_exit(x, log_det, context)

@@ -54,6 +54,7 @@ def model_card(
         "network_dtype": network_dtype,
         "jit_compile": jit_compile,
         "conditions": model.conditions,
+        "seed": model.seed,
         "flow": {
             "class": type(flow).__name__,
             "parameters": model.count_params(),

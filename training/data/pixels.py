@@ -19,8 +19,9 @@ _MODES = {1: "L", 3: "RGB"}
 # Telephones take 200 million; a small file may stand for more than memory holds.
 MOST_PIXELS = 2**28
 if Image.MAX_IMAGE_PIXELS is not None:
-    # Pillow warns beyond this and, beyond twice this, refuses.
+    # Pillow warns beyond this, naming no file, and, beyond twice this, refuses.
     Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, MOST_PIXELS)
+    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 # Of images that have more, one is decoded at a time.
 _LARGE_PIXELS = 2**25
 _LARGE = threading.Lock()
@@ -127,8 +128,14 @@ def read_pixels(
     """
     try:
         source = io.BytesIO(file) if isinstance(file, bytes) else file
-        if isinstance(source, str | os.PathLike) and not stat.S_ISREG(os.stat(source).st_mode):
-            raise ValueError("it is no file")  # Opening a pipe would wait for its other end.
+        if isinstance(source, str | os.PathLike):
+            found = os.stat(source)
+            if not stat.S_ISREG(found.st_mode):
+                raise ValueError("it is no file")  # Opening a pipe would wait for its other end.
+            if found.st_size == 0:
+                raise ValueError("it is empty")
+        elif file == b"":
+            raise ValueError("it is empty")
         with _opened(source) as image:
             pixels = np.asarray(_fitted(image, settings))
     except UnidentifiedImageError as error:

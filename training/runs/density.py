@@ -31,14 +31,17 @@ class Density(abc.ABC):
     pixels: PixelSettings | None
 
     @abc.abstractmethod
-    def log_prob(self, images, condition=None, draws: int = 1, seed: int = 0) -> np.ndarray:
+    def log_prob(
+        self, images, condition=None, draws: int = 1, seed: int | None = None
+    ) -> np.ndarray:
         """Returns a lower bound on the log-probability of images, in nats, `[n]`.
 
-        More dequantisation draws tighten the bound.
+        More dequantisation draws tighten the bound. Without a seed their noise is the model's own,
+        that of `FlowModel` and of the served `log_prob`.
         """
 
     @abc.abstractmethod
-    def event_log_prob(self, images, condition=None, seed: int = 0) -> np.ndarray:
+    def event_log_prob(self, images, condition=None, seed: int | None = None) -> np.ndarray:
         """Returns each dimension's share of `log_prob`, in nats, in the shape of the images."""
 
     def sample(self, n: int, condition=None, temperature: float = 1.0, seed: int = 0) -> np.ndarray:
@@ -60,7 +63,7 @@ class Density(abc.ABC):
     def _drawn(self, seeds: np.ndarray, temperature: float, condition) -> np.ndarray:
         """Returns one image, floats, for each of int32 `[n, 2]` seeds; some may leave [0, bins)."""
 
-    def bits_per_dimension(self, images, condition=None, draws: int = 1, seed: int = 0):
+    def bits_per_dimension(self, images, condition=None, draws: int = 1, seed: int | None = None):
         """Returns -log_prob / (D log 2) for every image: an upper bound, in bits per dimension."""
         nats = self.log_prob(images, condition, draws, seed)
         return -nats / (np.prod(self.event_shape) * np.log(2))
@@ -82,8 +85,8 @@ def load_density(folder: Path) -> Density:
     from tfp_lcma.training.runs.density_of_export import DensityOfExport
 
     version = exported_version(folder)
-    shape, bins, conditions, pixels = read_card(version)
-    return DensityOfExport(version, shape, bins, conditions, _pixels(pixels, shape, bins))
+    card = read_card(version)
+    return DensityOfExport(version, card, _pixels(card.pixels, card.event_shape, card.bins))
 
 
 def _pixels(config, event_shape, bins) -> PixelSettings | None:

@@ -20,10 +20,10 @@ class DensityOfRun(Density):
         self.event_shape, self.bins = model.event_shape, model.bins
         self.conditions = model.conditions
 
-    def log_prob(self, images, condition=None, draws=1, seed=0):
+    def log_prob(self, images, condition=None, draws=1, seed=None):
         return self._model.log_prob(images, condition, draws, seed)
 
-    def event_log_prob(self, images, condition=None, seed=0):
+    def event_log_prob(self, images, condition=None, seed=None):
         return self._model.event_log_prob(images, condition, seed)
 
     def _drawn(self, seeds, temperature, condition):

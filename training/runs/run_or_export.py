@@ -32,12 +32,14 @@ class Card(NamedTuple):
         event_shape: `(height, width, channels)`.
         bins: Number of intensities.
         conditions: Number of classes, shape of a vector, or None if it is unconditional.
+        seed: Of the noise of densities that are asked for without one.
         pixels: What is made of an image file; None if the card does not say.
     """
 
     event_shape: tuple[int, int, int]
     bins: int
     conditions: int | tuple[int] | None
+    seed: int
     pixels: dict[str, int] | None
 
 
@@ -52,7 +54,7 @@ def read_card(version: Path) -> Card:
         card = json.loads(path.read_text(encoding="utf-8"))
         shape, bins, conditions = tuple(card["event_shape"]), card["bins"], card["conditions"]
         conditions = tuple(conditions) if isinstance(conditions, list) else conditions
-        return Card(shape, bins, conditions, card.get("pixels"))
+        return Card(shape, bins, conditions, card["seed"], card.get("pixels"))
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise ValueError(f"{path} must be the model card of an export; {error}.") from error
 

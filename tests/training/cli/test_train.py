@@ -198,12 +198,12 @@ def test_unreadable_files_are_all_listed_before_anything_is_trained(messy, tmp_p
     assert result.exit_code == 1
     for said in (
         "2 of 17 images",
-        "broken.png: it is no",
+        "broken.png: it is empty",
         "br\\udcf6ken.jpg: it is no",
         "files.csv",
     ):
         assert said in result.output
-    assert "it is no" in files_in(tmp_path / "run")["broken.png"]["left_out"]
+    assert files_in(tmp_path / "run")["broken.png"]["left_out"] == "it is empty"
     assert not (tmp_path / "run" / "config.json").exists()
 
 

@@ -4,6 +4,8 @@ import contextlib
 import io
 import os
 import struct
+import subprocess
+import sys
 import tempfile
 import warnings
 import zlib
@@ -211,6 +213,32 @@ def test_an_image_that_would_fill_the_memory_is_refused(size):
     ):
         warnings.simplefilter("ignore")
         read_pixels(file, GREY)
+
+
+def test_an_image_that_is_refused_for_its_size_is_warned_of_by_nobody_else(tmp_path):
+    # In a process of its own: pytest has its own filters of warnings.
+    path = tmp_path / "huge.png"
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", 17_000, 16_000, 1, 0, 0, 0, 0))
+        + chunk(b"IDAT", b"")
+    )
+    code = (
+        "from tfp_lcma.training.data.pixels import *\n"
+        f"try: read_pixels({str(path)!r}, PixelSettings(8, 8, 1))\n"
+        "except UnreadableImageError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "" and "more than 268,435,456 pixels" in done.stdout
+
+
+@pytest.mark.parametrize("kind", ["path", "contents"])
+def test_an_empty_file_is_called_empty(kind, tmp_path):
+    path = tmp_path / "empty.png"
+    path.touch()
+    with pytest.raises(UnreadableImageError) as caught:
+        read_pixels(path if kind == "path" else b"", COLOUR)
+    assert caught.value.reason == "it is empty"
 
 
 @pytest.mark.filterwarnings("error")

@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import tfp_lcma as lcma
 from tests.toys import pictures
@@ -65,6 +66,24 @@ def test_both_score_as_the_model_does(condition, draws, densities, model):
         np.testing.assert_allclose(got, expected, rtol=1e-5)
         bits = density.bits_per_dimension(IMAGES, condition, draws, seed=7)
         np.testing.assert_allclose(bits, -expected / (16 * np.log(2)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("draws", [1, 3])
+def test_without_a_seed_noise_is_the_models_own_and_that_which_is_served(
+    draws, densities, model, export
+):
+    expected = model.log_prob(IMAGES, 1, draws)
+    assert np.abs(model.log_prob(IMAGES, 1, draws, seed=0) / expected - 1).max() > 1e-4
+    shares = model.event_log_prob(IMAGES, 1)
+    for density in densities:
+        np.testing.assert_allclose(density.log_prob(IMAGES, 1, draws), expected, rtol=1e-5)
+        bits = density.bits_per_dimension(IMAGES, 1, draws)
+        np.testing.assert_allclose(bits, -expected / (16 * np.log(2)), rtol=1e-5)
+        np.testing.assert_allclose(density.event_log_prob(IMAGES, 1), shares, rtol=1e-4, atol=1e-5)
+    if draws == 1:
+        served = tf.saved_model.load(str(export / "1")).signatures["log_prob"]
+        answer = served(images=tf.constant(IMAGES), condition=tf.ones(len(IMAGES), tf.int32))
+        np.testing.assert_allclose(answer["log_prob"], expected, rtol=1e-5)
 
 
 def test_both_share_out_the_density_as_the_model_does(densities, model):

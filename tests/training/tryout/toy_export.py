@@ -109,6 +109,7 @@ def write_export(folder, version=1, shape=(8, 8, 1), classes=None, iterates=Fals
         "event_shape": list(shape),
         "bins": BINS,
         "conditions": classes,
+        "seed": 0,
         "metrics": {"test": {"bits_per_dimension": 3.21}},
     }
     (extra / "model.json").write_text(json.dumps(card))
