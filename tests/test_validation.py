@@ -223,6 +223,15 @@ def test_latents_must_have_the_shape_of_images(shape):
         trained().decode(np.zeros(shape))
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", [(0, 0, 0, 0), (1, 2, 3, 0), (2, 3, 3, 0)])
+def test_latents_must_be_finite_at_every_place(value, place):
+    z = np.zeros((3, 4, 4, 1), np.float32)
+    z[place] = value
+    with pytest.raises(ValueError, match="z must be finite; got NaN or infinity"):
+        trained().decode(z)
+
+
 @pytest.mark.parametrize("z", [GOOD.astype(str), GOOD.astype(complex), GOOD > 100])
 def test_latents_must_be_numbers(z):
     with pytest.raises(ValueError, match="z must hold numbers; got dtype"):

@@ -237,6 +237,7 @@ QUESTIONS = {
     "event_log_prob": lambda model, x: model.event_log_prob(x, 0),
     "class_probabilities": lambda model, x: model.class_probabilities(x),
     "encode": lambda model, x: model.encode(x, 0),
+    "initialize": lambda model, x: model.initialize(x, LABELS),
     "interpolate": lambda model, x: model.interpolate(x, x, 0, steps=2),
     "evaluate": lambda model, x: model.evaluate(x, LABELS, verbose=0),
     "evaluate a data set": lambda model, x: model.evaluate(batches(x, LABELS), verbose=0),

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tests.fields import level_indices, view
 from tests.toys import fitted, pictures, tiny_flow, tiny_model, trained, trained_split
-from tfp_lcma import FlowModel, LogDetCollector, LogDetStatistics, noise
+from tfp_lcma import FlowModel, LogDetCollector, LogDetStatistics, channel_choices, noise
 from tfp_lcma.bijectors import ActNorm, FlowChain, Identity, Squeeze
 from tfp_lcma.factorizations import Checkerboard, ExitPrice, LikelihoodContribution
 from tfp_lcma.keras_model import ImageSummary
@@ -278,6 +278,15 @@ def test_counts_that_are_none_are_refused(name, value):
 def test_images_of_the_wrong_shape_are_refused(images, message):
     with pytest.raises(ValueError, match=message):
         LogDetCollector().collect(trained(), images)
+
+
+def test_images_that_look_scaled_are_warned_of():
+    scaled = pictures(4) / 255
+    with pytest.warns(UserWarning, match="images look scaled") as caught:
+        LogDetCollector().collect(trained(), scaled)
+    assert len(caught) == 1
+    with pytest.warns(UserWarning, match="images look scaled"):
+        channel_choices(trained_split(), scaled)
 
 
 # --- pictures ---

@@ -130,7 +130,7 @@ def _check_splits(model):
 
 
 def _look(measure, model, images, condition, seed):
-    images, condition = model._rows(images, condition, "images")
+    images, condition = model._seen(images, condition, "images")
     given = None if condition is None else tf.constant(condition)
     levels = measure(model, tf.constant(images), given, noise.seed_pair(seed))
     return [ChannelChoices._make(v if v is None else v.numpy() for v in level) for level in levels]

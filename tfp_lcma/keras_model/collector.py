@@ -115,7 +115,7 @@ class LogDetCollector(keras.callbacks.Callback):
         """
         flow = model.flow
         _check_levels(flow)
-        images, condition = model._rows(images, condition, "images")
+        images, condition = model._seen(images, condition, "images")
         size = self._batch_size or max(_NUMBERS // int(np.prod(flow.event_shape)), 1)
         starts = range(0, len(images), size)
         # Tracing takes as long as a few batches without it.

@@ -13,7 +13,7 @@ from tfp_lcma.keras_model.image_sources import ArraySource, BatchSource
 from tfp_lcma.keras_model.questions import Questions
 from tfp_lcma.keras_model.replicas import assign_of_chief
 from tfp_lcma.keras_model.steps import Steps
-from tfp_lcma.validation import check_condition, check_images
+from tfp_lcma.validation import check_condition, check_images, warn_if_scaled
 
 # Training images over which batch normalisation's statistics are averaged.
 _STATISTICS_IMAGES = 4096
@@ -42,6 +42,7 @@ class Preparation(Questions, Steps):
             levels: Only the actnorms of these levels of the flow; None: all.
         """
         images = check_images(images, self.event_shape, self.bins, "images")
+        warn_if_scaled(self.bins, images=images)
         condition = check_condition(condition, self.conditions, len(images), "condition")
         starting = True if levels is None else frozenset(levels)
         context = Context(condition, starting=starting)

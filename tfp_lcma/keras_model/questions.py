@@ -250,10 +250,10 @@ class Questions:
         images = check_images(x, self.event_shape, self.bins, argument)
         return images, check_condition(condition, self.conditions, len(images), "condition")
 
-    def _seen(self, x, condition):
+    def _seen(self, x, condition, argument="x"):
         """Returns checked images and condition; warns of images that look scaled."""
-        rows = self._rows(x, condition)
-        warn_if_scaled(self.bins, x=rows[0])
+        rows = self._rows(x, condition, argument)
+        warn_if_scaled(self.bins, **{argument: rows[0]})
         return rows
 
     def _mid_bin(self, images, condition):
