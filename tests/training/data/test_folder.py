@@ -188,7 +188,7 @@ def test_skipped_images_might_as_well_not_be_there(tmp_path):
     lost = [side[0] for side in values(load(tmp_path, image_size=2))]
     for number in lost:
         (tmp_path / f"{number}.png").write_bytes(b"")
-    with pytest.warns(UserWarning, match=r"\(3\):\n  .*\.png: it is no PNG"):
+    with pytest.warns(UserWarning, match=r"\(3\):\n  .*\.png: it is empty"):
         skipped = load(tmp_path, image_size=2, on_unreadable="skip")
     assert set(skipped.files.unreadable) == {f"{number}.png" for number in lost}
     for number in lost:
