@@ -12,7 +12,7 @@ PACKAGE = pathlib.Path(tfp_lcma.__file__).parent
 # From what knows nothing of the others up; rooms side by side do not know each other.
 HELPERS = {
     "noise", "validation", "serialization", "files", "custom_gradient", "registration", "registry",
-    "version", "export_layout",
+    "version", "export_layout", "batch_statistics",
 }  # fmt: skip
 FLOORS = [
     HELPERS,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from tfp_lcma.batch_statistics import batch_moments
 from tfp_lcma.bijectors.backward import differentiated
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
 from tfp_lcma.bijectors.log_det import NoLogDet
@@ -51,7 +52,8 @@ class BatchNorm(FlowBijector):
     ```
 
     Running averages lag behind a flow that still learns, and a log-likelihood is unforgiving about
-    it: `FlowModel` recomputes them over the training set before it evaluates anything.
+    it: `FlowModel` recomputes them over the training set before it evaluates anything. Where
+    several replicas share a batch, statistics are of all of it.
 
     References:
         Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, section 3.7, appendix E.
@@ -100,7 +102,7 @@ class BatchNorm(FlowBijector):
 
     def remember(self, x, log_det, context):
         if context.training:
-            statistics = tuple(tf.nn.moments(x, axes=(0, 1, 2)))
+            statistics = batch_moments(x, context.rows)
             mean, variance = map(tf.stop_gradient, statistics)
             self._layer.update(mean, variance, context.gathering)
         else:

@@ -35,6 +35,8 @@ class Context:
         training: Whether this is a step of training: batch statistics, new probes.
         first_row: Which row of the whole batch, of which other replicas have the rest, is the
             first of the input; in training, probes are drawn by it.
+        rows: How many rows of the input count in statistics of the batch, the first ones; None:
+            all. A replica without an image is given a row that does not.
         probes: Seeds of the probes of estimated log-dets outside training; None: each flow's own.
         tolerates_lost_rows: Whether, in eager mode too, rows that an iteration does
             not find are NaN, rather than an error.
@@ -50,6 +52,7 @@ class Context:
     kept: tf.Tensor | None = None
     training: bool = False
     first_row: int | tf.Tensor = 0
+    rows: tf.Tensor | None = None
     probes: ProbeSeeds | None = None
     tolerates_lost_rows: bool = False
     starting: bool | Collection[int] = False

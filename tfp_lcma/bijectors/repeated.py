@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
+from tfp_lcma.batch_statistics import batch_is_shared
 from tfp_lcma.bijectors.alike import check_alike, constant_keys, differing_constants, made
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
 from tfp_lcma.bijectors.names import check_variables_held, named_variables
@@ -49,7 +50,8 @@ class Repeated(FlowBijector):
         unroll: How a graph runs the steps: True, one after the other; False, in a
             loop; None, one after the other if they are few, or if XLA compiles their
             gradient for a CPU, else in a loop. The same variables and
-            results either way; functions that were traced already do not change.
+            results either way; functions that were traced already do not change. Steps with
+            statistics of a batch that several replicas share always run without a loop.
     """
 
     def __init__(
@@ -179,7 +181,9 @@ class Repeated(FlowBijector):
             compiled = context.compiled or gradient_is_compiled()
             slow_loop = compiled and not tf.config.list_physical_devices("GPU")
             unroll = self.times <= UNROLLED_STEPS or slow_loop
-        in_a_row = unroll or tf.executing_eagerly()
+        # Replicas cannot wait for each other within a loop.
+        waits = self.gathers_statistics and context.training and batch_is_shared()
+        in_a_row = unroll or waits or tf.executing_eagerly()
         run = self._stepping.in_a_row if in_a_row else self._stepping.in_a_loop
         return run(one, value, log_det, context, order)
 

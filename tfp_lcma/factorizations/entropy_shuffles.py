@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from tfp_lcma.bijectors.context import Context
 from tfp_lcma.factorizations.shuffle import Shuffle, check_shuffle, permute_channels
 from tfp_lcma.networks.channel_router import ChannelRouter, EntropyAverages, invariant_maps
 from tfp_lcma.serialization import register
@@ -62,16 +63,16 @@ class InvariantShuffle(Shuffle):
 
     def scores(self, x):
         # Of what came out, too: it has the same invariants.
-        return self._scores(x, False)
+        return self._scores(x, Context())
 
-    def _order(self, x, training):
-        return self.partition(self._scores(x, training))
+    def _order(self, x, context):
+        return self.partition(self._scores(x, context))
 
     def _order_back(self, z):
         return self.partition(self.scores(z))
 
-    def _scores(self, x, training):
-        return self._router((invariant_maps(x), x), training=training)
+    def _scores(self, x, context):
+        return _scored(self._router, invariant_maps(x), x, context)
 
 
 @register
@@ -135,11 +136,11 @@ class FrozenShuffle(Shuffle):
             order = self._order_back(None)[0].numpy()
         return index[..., order]
 
-    def _order(self, x, training):
+    def _order(self, x, context):
         order = self._order_back(x)
-        if training:
+        if context.training:
             with tf.control_dependencies([order]):
-                self._averages.update(x)
+                self._averages.update(x, context.rows)
         return order
 
     def _order_back(self, z):
@@ -202,19 +203,19 @@ class CouplingShuffle(Shuffle):
         return {**super().get_config(), "weight": self._routers[0].weight}
 
     def scores(self, x):
-        return tf.concat(self._route(x, False)[0], axis=-1)
+        return tf.concat(self._route(x, Context())[0], axis=-1)
 
-    def _order(self, x, training):
-        return self._whole(*self._route(x, training)[1])
+    def _order(self, x, context):
+        return self._whole(*self._route(x, context)[1])
 
-    def _route(self, x, training):
+    def _route(self, x, context):
         """Returns scores and orders of both halves."""
         of_a, of_b = self._routers
         a, b = tf.split(x, 2, axis=-1)
-        scores_b = of_b((_single(a), b), training=training)
+        scores_b = _scored(of_b, _single(a), b, context)
         order_b = self.partition(scores_b, self._staying_of_half)
         ordered = permute_channels(b, order_b)
-        scores_a = of_a((_single(ordered), a), training=training)
+        scores_a = _scored(of_a, _single(ordered), a, context)
         return (scores_a, scores_b), (self.partition(scores_a, self._staying_of_half), order_b)
 
     def _order_back(self, z):
@@ -236,6 +237,10 @@ def check_half(staying: int, half: int) -> int:
     if staying % 2 or staying >= 2 * half:
         raise ValueError(f"staying must be an even number below {2 * half}; got {staying}.")
     return staying // 2
+
+
+def _scored(router, maps, values, context):
+    return router((maps, values), training=context.training, rows=context.rows)
 
 
 def _single(values):

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfp_lcma.bijectors.checks import image_shape
+from tfp_lcma.bijectors.context import Context
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
 from tfp_lcma.custom_gradient import with_gradient
 from tfp_lcma.networks.channel_router import ENTROPIES
@@ -47,7 +48,7 @@ class Shuffle(FlowBijector):
         """Returns the scores of what goes in: `[batch, channels]`, or `[1, channels]` for all."""
         raise NotImplementedError(f"{type(self).__name__} lacks scores().")
 
-    def _order(self, x: tf.Tensor, training: bool) -> tf.Tensor:
+    def _order(self, x: tf.Tensor, context: Context) -> tf.Tensor:
         raise NotImplementedError(f"{type(self).__name__} lacks _order().")
 
     def _order_back(self, z: tf.Tensor) -> tf.Tensor:
@@ -67,7 +68,7 @@ class Shuffle(FlowBijector):
         return tf.concat([stay, leave], axis=-1)
 
     def carry_inverse(self, x, log_det, context):
-        order = self._order(x, context.training)
+        order = self._order(x, context)
         return permute_channels(x, order), log_det.moved(lambda t: permute_channels(t, order))
 
     def carry_forward(self, z, log_det, context):

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from tfp_lcma.batch_statistics import batch_mean, share_of_mean
 from tfp_lcma.networks.convolution import convolution
 from tfp_lcma.serialization import register
 from tfp_lcma.validation import check_count
@@ -12,8 +13,10 @@ ENTROPIES = ("negentropy", "log_variance")
 _STEPS, _REACH = 256.0, 128.0
 
 
-def channel_entropy(values: tf.Tensor, score: str) -> tf.Tensor:
+def channel_entropy(values: tf.Tensor, score: str, rows: tf.Tensor | None = None) -> tf.Tensor:
     """Returns how high each channel's entropy is, `[channels]`, over batch and positions.
+
+    Where several replicas share a batch, over all of it.
 
     ```none
     negentropy     -(skewness^2 / 12 + excess kurtosis^2 / 48), 0 for a Gaussian
@@ -23,6 +26,7 @@ def channel_entropy(values: tf.Tensor, score: str) -> tf.Tensor:
     Args:
         values: `[batch, height, width, channels]`.
         score: One of `ENTROPIES`.
+        rows: How many rows count, as of `batch_mean`.
 
     Returns:
         float32.
@@ -33,13 +37,19 @@ def channel_entropy(values: tf.Tensor, score: str) -> tf.Tensor:
     """
     # Two axes and products: reductions of four and powers take a CPU several times as long.
     pixels = tf.reshape(tf.cast(values, tf.float32), (-1, values.shape[-1]))
-    centred = pixels - tf.reduce_mean(pixels, axis=0)
+    if rows is not None:
+        rows *= values.shape[1] * values.shape[2]
+
+    def mean(of_pixels):
+        return batch_mean(of_pixels, (0,), rows)
+
+    centred = pixels - mean(pixels)
     squares = centred * centred
-    variance = tf.reduce_mean(squares, axis=0) + 1e-6
+    variance = mean(squares) + 1e-6
     if score == "log_variance":
         return tf.math.log(variance)
-    skewness = tf.reduce_mean(squares * centred, axis=0) / variance**1.5
-    kurtosis = tf.reduce_mean(squares * squares, axis=0) / variance**2 - 3
+    skewness = mean(squares * centred) / variance**1.5
+    kurtosis = mean(squares * squares) / variance**2 - 3
     return -(skewness**2 / 12 + kurtosis**2 / 48)
 
 
@@ -80,21 +90,22 @@ class ChannelRouter(keras.layers.Layer):
         self.offset = self.add_weight((self.channels,), initializer="zeros", name="offset")
         self.built = True
 
-    def call(self, inputs, training=False):
+    def call(self, inputs, training=False, rows=None):
         """Returns scores `[batch, channels]`.
 
         Args:
             inputs: The maps, and the channels that are scored, which only the loss looks at.
             training: Whether to add the loss.
+            rows: How many rows count in it, as of `batch_mean`.
         """
         maps, values = inputs
         pooled = tf.reduce_mean(tf.nn.relu(self.conv(tf.stop_gradient(maps))), axis=(1, 2))
         scores = self.offset.value + self.dense(pooled)
         if training:
-            entropies = channel_entropy(tf.stop_gradient(values), self.entropy)
+            entropies = channel_entropy(tf.stop_gradient(values), self.entropy, rows)
             target = entropies - tf.reduce_mean(entropies)
             target /= tf.math.reduce_std(entropies) + 1e-6
-            self.add_loss(self.weight * tf.reduce_mean(tf.square(scores - target)))
+            self.add_loss(self.weight * share_of_mean(tf.square(scores - target), rows))
         return scores
 
 
@@ -123,9 +134,9 @@ class EntropyAverages(keras.layers.Layer):
         self.averages, self.passes = state("averages", (self.channels,)), state("passes", ())
         self.built = True
 
-    def update(self, values: tf.Tensor) -> None:
+    def update(self, values: tf.Tensor, rows: tf.Tensor | None = None) -> None:
         """Moves the averages towards a batch's entropies, while there are steps left."""
-        entropies = channel_entropy(tf.stop_gradient(values), self.entropy)
+        entropies = channel_entropy(tf.stop_gradient(values), self.entropy, rows)
         passes = self.passes.value + 1
         # The plain mean at first, then a moving one over a hundred batches.
         rate = tf.maximum(1 / passes, 0.01) * tf.cast(passes <= self.steps, passes.dtype)
