@@ -1,17 +1,21 @@
 """Trains the same flow as one worker of several, as several replicas, or alone: a script.
 
-`python -m tests.workers FLOW DTYPE REPLICAS FILE`; `TF_CONFIG` makes it a worker of several.
+`python -m tests.workers FLOW DTYPE REPLICAS FILE`; `TF_CONFIG` makes it a worker of several. With
+`differing` as the flow, workers that differ write what they were told.
 """
 
 import os
 import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tests.toys import SHAPE, pictures
+from tests.toys import SHAPE, pictures, tiny_model
 from tfp_lcma import FlowModel, LogDetCollector, models
+from tfp_lcma.factorizations import EntropyInformed, OnlineLikelihoodContribution, Random
 
 
 def strategy_of(replicas):
@@ -29,17 +33,25 @@ def strategy_of(replicas):
     return tf.distribute.MirroredStrategy([f"CPU:{number}" for number in range(replicas)])
 
 
-def trained(strategy, make, epochs, callbacks=()):
+def trained(strategy, make, epochs, callbacks=(), jit_compile=False, **optimized):
     """Trains four steps an epoch, of which the last has an odd number of images."""
-    keras.utils.set_random_seed(0)
+    # Other workers' own random numbers must not count.
+    keras.utils.set_random_seed(number_of(strategy))
     with strategy.scope():
         model = FlowModel(make())
-        optimizer = keras.optimizers.SGD(1e-3, momentum=0.9)
-        model.compile(optimizer=optimizer, jit_compile=False)
-    images, held_out = pictures(61), pictures(19, seed=1)
-    fixed = {"shuffle": False, "batch_size": 16, "verbose": 0, "callbacks": list(callbacks)}
+        optimizer = keras.optimizers.SGD(**{"learning_rate": 1e-3, "momentum": 0.9} | optimized)
+        model.compile(optimizer=optimizer, jit_compile=jit_compile)
+    shape = model.event_shape
+    images, held_out = pictures(61, shape), pictures(19, shape, seed=1)
+    fixed = {"batch_size": 16, "verbose": 0, "callbacks": list(callbacks)}
     history = model.fit(images, epochs=epochs, validation_data=(held_out,), **fixed)
     return model, history.history
+
+
+def number_of(strategy):
+    """Which worker this is; 0 of one."""
+    several = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+    return strategy.cluster_resolver.task_id if several else 0
 
 
 def lcma(strategy, dtype):
@@ -55,24 +67,88 @@ def lcma(strategy, dtype):
     return trained(strategy, lambda: real_nvp(split), 5)
 
 
-def glow(strategy, dtype):
-    return trained(strategy, lambda: models.glow(SHAPE, levels=1, steps=2, width=4, dtype=dtype), 5)
+class Case(NamedTuple):
+    """A flow and how it is trained."""
+
+    function: Callable
+    options: dict[str, Any]
+    training: dict[str, Any] = {}
+    shape: tuple[int, int, int] = SHAPE
 
 
-def residual(strategy, dtype):
+SMALL = {"levels": 1, "steps": 2}
+CASES = {
+    "glow": Case(models.glow, SMALL),
+    "residual": Case(models.residual_flow, {"levels": 1, "steps": 1}),
+    "eiw": Case(models.eiw_flow, {"levels": 2, "steps": 1}),
+    "eiw_frozen": Case(
+        models.eiw_flow,
+        {"levels": 2, "steps": 1, "factorization": EntropyInformed("frozen", steps=12)},
+    ),
+    # Two splits to decide.
+    "online": Case(
+        models.real_nvp,
+        {"levels": 3, "blocks": 1, "factorization": OnlineLikelihoodContribution((3, 6))},
+        {"learning_rate": 1e-4},
+        (8, 8, 1),
+    ),
+    "batch_normalised": Case(
+        models.real_nvp, {"levels": 1, "blocks": 1, "normalization": "batch", "unroll": False}
+    ),
+    "batch_normalised_inverted": Case(
+        models.real_nvp, {"levels": 1, "blocks": 1, "normalization": "batch", "memory": "invert"}
+    ),
+    "clipped": Case(models.glow, SMALL, {"global_clipnorm": 1.0}),
+    "accumulated": Case(
+        models.glow, SMALL | {"memory": "invert"}, {"gradient_accumulation_steps": 3}
+    ),
+    "compiled": Case(models.glow, SMALL, {"jit_compile": True}),
+    "residual_compiled": Case(
+        models.residual_flow, {"levels": 1, "steps": 1, "memory": "invert"}, {"jit_compile": True}
+    ),
+}
+
+
+def run(flow, strategy, dtype):
+    if flow == "lcma":
+        return lcma(strategy, dtype)
+    case = CASES[flow]
     return trained(
-        strategy, lambda: models.residual_flow(SHAPE, levels=1, steps=1, width=4, dtype=dtype), 5
+        strategy,
+        lambda: case.function(case.shape, width=4, dtype=dtype, **case.options),
+        5,
+        **case.training,
     )
 
 
-FLOWS = {function.__name__: function for function in (lcma, glow, residual)}
+def differing(strategy):
+    """Returns what a worker is told whose split, or whose weights, are not the other's."""
+    number, told = number_of(strategy), []
+    for split, moved in ((Random(number), False), (Random(0), True)):
+        with strategy.scope():
+            model = tiny_model(factorization=split)
+        if moved:
+            model.initialize(pictures(32))
+            weight = model.trainable_variables[0]
+            weight.assign(weight.numpy() + number)
+        try:
+            model.fit(pictures(32), verbose=0)
+        except ValueError as error:
+            told.append(str(error))
+    return told
 
 
 def main(flow, dtype, replicas, path):
-    model, history = FLOWS[flow](strategy_of(int(replicas)), dtype)
-    weights = np.concatenate([np.ravel(weight) for weight in model.get_weights()])
+    strategy = strategy_of(int(replicas))
+    if flow == "differing":
+        np.savez(path, told=differing(strategy))
+        return
+    model, history = run(flow, strategy, dtype)
+    weights = [np.ravel(weight) for weight in model.get_weights()]
+    kinds = [np.full(weight.size, weight.dtype.itemsize) for weight in weights]
     logs = {name: history[name] for name in ("loss", "val_loss", "val_bits_per_dimension")}
-    np.savez(path, weights=weights, exit_map=model.flow.exit_map, **logs)
+    arrays = {"weights": np.concatenate(weights), "bytes": np.concatenate(kinds)}
+    np.savez(path, exit_map=model.flow.exit_map, **arrays, **logs)
 
 
 if __name__ == "__main__":

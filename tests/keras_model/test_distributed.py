@@ -20,6 +20,7 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 
 from tests.toys import fitted, pictures, tiny_flow, tiny_model
 from tfp_lcma import FlowModel, LogDetCollector, models
+from tfp_lcma.batch_statistics import batch_moments, share_of_mean
 from tfp_lcma.factorizations import OnlineLikelihoodContribution
 from tfp_lcma.keras_model.online_split import variable_orders
 
@@ -89,6 +90,27 @@ def uneven(scope):
     }
 
 
+values = np.random.default_rng(0).normal(size=(3, 2, 2, 2))
+
+
+def statistics_of_shares(first):
+    # The first rows on one replica, the others on the other; if none, a row that does not count.
+    def part(context):
+        own = values[:first] if context.replica_id_in_sync_group == 0 else values[first:]
+        return tf.constant(own if len(own) else np.full((1, 2, 2, 2), 7.0))
+
+    def rows(context):
+        return tf.constant(first if context.replica_id_in_sync_group == 0 else 3 - first)
+
+    def found(x, rows):
+        return *batch_moments(x, rows), share_of_mean(tf.square(x), rows)
+
+    given = map(strategy.experimental_distribute_values_from_function, (part, rows))
+    replies = strategy.run(found, args=tuple(given))
+    return [[r.numpy().tolist() for r in strategy.experimental_local_results(reply)]
+            for reply in replies]
+
+
 (two, found), (one, expected_of_one) = map(
     uneven, (strategy.scope(), tf.distribute.get_strategy().scope())
 )
@@ -112,6 +134,8 @@ print(json.dumps({
     "uneven": [found, expected_of_one],
     "uneven_apart": [max(float(np.abs(mine - theirs).max()) for mine, theirs in pairs),
                      float(np.abs(predicted - two.log_prob(images[:33])).max())],
+    "values": values.tolist(),
+    "shares": [statistics_of_shares(2), statistics_of_shares(3)],
     "online": [float(v) for v in online.log_prob(held_out)],
 }))
 """
@@ -175,6 +199,15 @@ def test_batches_that_replicas_share_unevenly_train_as_one_process_does(result):
     weights, predictions = result["uneven_apart"]
     assert weights < 1e-5
     assert predictions < 1e-3
+
+
+def test_statistics_of_a_batch_are_of_the_rows_of_all_replicas(result):
+    values = np.array(result["values"])
+    for means, variances, shares in result["shares"]:
+        for replica in (0, 1):
+            np.testing.assert_allclose(means[replica], values.mean((0, 1, 2)), rtol=1e-12)
+            np.testing.assert_allclose(variances[replica], values.var((0, 1, 2)), rtol=1e-12)
+        assert np.mean(shares) == pytest.approx((values**2).mean(), rel=1e-12)
 
 
 @pytest.mark.parametrize("flow", ["glow", "batch_normalised"])

@@ -82,7 +82,11 @@ class CheckedSteps(Steps):
     def _make(self, function, make, force, names):
         """Lets Keras make one of its functions, whose refusals then name the caller's arguments."""
         if getattr(self, function) is None or force:
+            compiles = self.jit_compile
+            # What Keras compiles is the step of all replicas.
+            self.jit_compile = compiles and self.distribute_strategy.num_replicas_in_sync == 1
             make(force)
+            self.jit_compile = compiles
             setattr(self, function, naming(getattr(self, function), names))
 
     def _parts(self, data):

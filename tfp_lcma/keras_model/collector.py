@@ -131,8 +131,9 @@ class LogDetCollector(keras.callbacks.Callback):
             totals = sums if totals is None else tf.nest.map_structure(np.add, totals, sums)
             if start < _ACTIVATIONS:
                 activations.append([y[: _ACTIVATIONS - start].numpy() for y in seen])
-        totals, activations = of_chief(model.distribute_strategy, (totals, activations))
-        self._statistics = _statistics(flow, totals, activations, len(images))
+        gathered = (totals, activations, np.array(len(images)))
+        totals, activations, count = of_chief(model.distribute_strategy, gathered)
+        self._statistics = _statistics(flow, totals, activations, int(count))
         return self._statistics
 
 

@@ -42,7 +42,7 @@ class Fitting(Preparation, CheckedSteps):
             )
             parts = Parts(*keras.utils.unpack_x_y_sample_weight(held_out))
             given["validation_data"] = image_source(parts, expected).for_keras
-        self._prepare_for_training(first)
+        self._start_on_all_workers(first)
         given["callbacks"] = with_online_split(given.get("callbacks"), self.flow)
         # Behind a function: Keras would track, and export, a dataset kept as an attribute.
         self._training_data = lambda: training

@@ -24,6 +24,7 @@ from tfp_lcma.keras_model.elements import Expected
 from tfp_lcma.keras_model.fitting import Fitting
 from tfp_lcma.keras_model.image_sources import ArraySource, BatchSource
 from tfp_lcma.keras_model.skipped_steps import SkippedSteps
+from tfp_lcma.keras_model.updates import batches_seen
 from tfp_lcma.serialization import register, revived
 from tfp_lcma.validation import check_whole
 
@@ -47,6 +48,11 @@ class FlowModel(Fitting):
     Called on images, the model returns their log-probabilities; the loss of `fit` is their
     negative mean plus the flow's regularisation. A model with conditions is called on pairs of
     images and what they are conditioned on, and trained on data whose labels are that.
+
+    Made, compiled and trained in the scope of a `tf.distribute` strategy, mirrored over processors
+    or over workers, the model trains as in one process: a batch is that of all replicas, and so
+    are its noise, its statistics and the gradient that is clipped or accumulated. Workers have the
+    chief's start and random seed, and stop with a ValueError if their models differ.
 
     Attributes:
         conditions: What the flow is conditioned on: a number of classes, the
@@ -121,23 +127,25 @@ class FlowModel(Fitting):
     def from_config(cls, config, custom_objects=None):
         return cls(**revived(config, custom_objects))
 
-    def call(self, inputs, training=False, first_row=0):
+    def call(self, inputs, training=False, first_row=0, rows=None):
         """Returns log-probabilities `[batch]` in nats, of one draw.
 
         Args:
             inputs: Images or, of a model with conditions, a pair of images and condition.
             training: Whether this is a step of training.
             first_row: Which row of the batch of all replicas is the first of these.
+            rows: How many of these count in statistics of the batch; None: all.
         """
         images, condition = self._inputs(inputs)
         seed = self._seed(None)
         if not training:
             return self.density.log_prob(images, seed, 0, condition)
         # By seed, step and row: a resumed run repeats an undisturbed one, and N replicas one.
-        step = 0 if getattr(self, "optimizer", None) is None else self.optimizer.iterations
+        optimizer = getattr(self, "optimizer", None)
+        step = 0 if optimizer is None else batches_seen(optimizer).value
         batch_seed = seed + tf.stack([0, tf.cast(step, tf.int32)])
         x = self.dequantization.of_batch(images, batch_seed, self.flow.dtype, first_row)
-        context = Context(condition, training=True, first_row=first_row)
+        context = Context(condition, training=True, first_row=first_row, rows=rows)
         log_prob = self.distribution.log_prob(x, context=context)
         if not compiled_by_xla():
             return log_prob  # a row that makes no sense has raised

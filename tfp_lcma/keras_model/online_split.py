@@ -9,6 +9,7 @@ import numpy as np
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
 from tfp_lcma.bijectors.variable_permutation import VariablePermutation
 from tfp_lcma.keras_model.collector import LogDetCollector
+from tfp_lcma.keras_model.replicas import check_same
 from tfp_lcma.multi_scale import MultiScale
 from tfp_lcma.validation import check_count
 
@@ -110,7 +111,9 @@ class OnlineSplit(keras.callbacks.Callback):
 
     def _decide(self, level, step):
         """Settles a level, the topmost that is not settled."""
-        self._orders[level].assign(self._choice(level, step), decided=True)
+        choice = self._choice(level, step)
+        check_same(self.model.distribute_strategy, f"the split of level {level}", [choice])
+        self._orders[level].assign(choice, decided=True)
         self._settled += 1
         self._start_again_below(level)
 

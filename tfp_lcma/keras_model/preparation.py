@@ -11,7 +11,7 @@ from tfp_lcma.density.dequantization import Uniform
 from tfp_lcma.keras_model.elements import Rows
 from tfp_lcma.keras_model.image_sources import ArraySource, BatchSource
 from tfp_lcma.keras_model.questions import Questions
-from tfp_lcma.keras_model.replicas import assign_of_chief
+from tfp_lcma.keras_model.replicas import assign_of_chief, check_same, share_seed
 from tfp_lcma.keras_model.steps import Steps
 from tfp_lcma.validation import check_condition, check_images, warn_if_scaled
 
@@ -90,6 +90,29 @@ class Preparation(Questions, Steps):
         return self._training_data().sample(count, seed)
 
     # Helpers.
+
+    def _start_on_all_workers(self, first: Rows) -> None:
+        """Prepares for training, by the chief's seed, as all workers do from the same state.
+
+        Raises:
+            ValueError: On every worker, if their models, weights or optimizers differ.
+        """
+        strategy = self.distribute_strategy
+        # Before the chief's start is shared, which takes the same shapes.
+        what = "the model's shapes, its split and whether it was initialised"
+        check_same(strategy, what, self._outlined())
+        self._prepare_for_training(first)
+        check_same(strategy, "the weights of the model and its optimizer", self._state())
+        share_seed(strategy)
+
+    def _outlined(self):
+        yield from (f"{variable.dtype}{variable.shape}" for variable in self.weights)
+        yield self._is_initialized()
+        if self.flow.exit_map is not None:
+            yield self.flow.exit_map
+
+    def _state(self):
+        yield from (variable.numpy() for variable in (*self.weights, *self.optimizer.variables))
 
     def _prepare_for_training(self, first: Rows) -> None:
         """Initialises the flow from a first batch, and builds the optimizer, if need be."""

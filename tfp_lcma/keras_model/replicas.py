@@ -1,27 +1,51 @@
 """What the replicas of a strategy, in one process or in several, know of each other."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from tfp_lcma.batch_statistics import batch_is_shared
 
-def first_row(count: tf.Tensor) -> tf.Tensor:
-    """Returns which row of the batch of all replicas is the first of this one, int32.
+
+class Share(NamedTuple):
+    """Which rows of the batch of all replicas are this one's.
+
+    Attributes:
+        first: The first of them, int32.
+        total: How many all replicas have, int32.
+    """
+
+    first: tf.Tensor
+    total: tf.Tensor
+
+
+def own_share(rows: tf.Tensor) -> Share:
+    """Returns which share of a batch this replica has.
 
     Args:
-        count: How many rows this replica has.
+        rows: How many rows it has.
     """
+    if not batch_is_shared():
+        return Share(tf.zeros((), tf.int32), rows)
     context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
-        return tf.zeros((), tf.int32)
     replica, replicas = context.replica_id_in_sync_group, context.num_replicas_in_sync
     # A sum, since it has a shape that XLA knows, and numbers that accelerators add.
-    mine = tf.one_hot(replica, replicas) * tf.cast(count, tf.float32)
+    mine = tf.one_hot(replica, replicas) * tf.cast(rows, tf.float32)
     counts = context.all_reduce(tf.distribute.ReduceOp.SUM, mine)
     before = tf.cast(tf.range(replicas) < replica, tf.float32)
-    return tf.cast(tf.reduce_sum(counts * before), tf.int32)
+    first, total = tf.reduce_sum(counts * before), tf.reduce_sum(counts)
+    return Share(tf.cast(first, tf.int32), tf.cast(total, tf.int32))
+
+
+def mean_over_replicas(value: tf.Tensor) -> tf.Tensor:
+    """Returns the mean of a number that every replica has one of."""
+    if not batch_is_shared():
+        return value
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, value)
 
 
 def several_workers(strategy: tf.distribute.Strategy) -> bool:
@@ -35,11 +59,17 @@ def of_chief(strategy: tf.distribute.Strategy, arrays):
 
     Args:
         strategy: What the workers train under; with one worker, the arrays are returned.
-        arrays: A nest of arrays of numbers, of the same shapes and types on all workers.
+        arrays: A nest of arrays of numbers.
+
+    Raises:
+        ValueError: On every worker, if not all have arrays of the same shapes and types.
     """
     if not several_workers(strategy):
         return arrays
-    return tf.nest.map_structure(lambda array: _of_chief(strategy, array), arrays)
+    flat = [np.asarray(array) for array in tf.nest.flatten(arrays)]
+    kinds = (f"{array.dtype}{array.shape}" for array in flat)
+    check_same(strategy, "the shapes of what is measured", kinds)
+    return tf.nest.pack_sequence_as(arrays, [_of_chief(strategy, array) for array in flat])
 
 
 def assign_of_chief(strategy: tf.distribute.Strategy, variables: Sequence[keras.Variable]) -> None:
@@ -50,10 +80,64 @@ def assign_of_chief(strategy: tf.distribute.Strategy, variables: Sequence[keras.
             variable.assign(_of_chief(strategy, variable.numpy()))
 
 
+def share_seed(strategy: tf.distribute.Strategy) -> None:
+    """Gives TensorFlow's random numbers the chief's seed on every worker.
+
+    Keras shuffles arrays by it, and every worker takes its part of the same shuffled batches.
+    """
+    if several_workers(strategy):
+        seed, _ = tf.compat.v1.get_seed(None)
+        own = int(np.random.default_rng().integers(2**31)) if seed is None else seed
+        tf.random.set_seed(int(_of_chief(strategy, np.array(own, np.int64))))
+
+
+def check_same(strategy: tf.distribute.Strategy, what: str, values: Iterable) -> None:
+    """Compares a hash of values over all workers; all must call this in the same order.
+
+    Args:
+        strategy: What the workers train under; with one worker, nothing is compared.
+        what: What the values are called in the message.
+        values: Arrays, numbers or text.
+
+    Raises:
+        ValueError: On every worker, if not all have the same values.
+    """
+    if not several_workers(strategy):
+        return
+    found = hashlib.sha256()
+    for value in values:
+        array = np.asarray(value)
+        found.update(f"{array.dtype}{array.shape}".encode() + array.tobytes())
+    # As a whole number that a float64 holds.
+    hashes = _of_all(strategy, int.from_bytes(found.digest()[:6]))
+    if len(set(hashes)) > 1:
+        got = ", ".join(f"{one:012x} on worker {worker}" for worker, one in enumerate(hashes))
+        raise ValueError(
+            f"{what} must be the same on all workers; got hashes {got}. Run the same program with "
+            "the same files on all of them."
+        )
+
+
 def _of_chief(strategy, array):
     def share(context):
         chief = context.replica_id_in_sync_group == 0
         return tf.convert_to_tensor(array if chief else np.zeros_like(array))
 
+    return _summed(strategy, share)
+
+
+def _of_all(strategy, number):
+    """Returns every worker's whole number."""
+    replicas = strategy.num_replicas_in_sync
+
+    def share(context):
+        return tf.one_hot(context.replica_id_in_sync_group, replicas, dtype=tf.float64) * number
+
+    # A worker's replicas follow each other.
+    own = len(strategy.extended.worker_devices)
+    return [int(one) for one in _summed(strategy, share)[::own]]
+
+
+def _summed(strategy, share):
     shares = strategy.experimental_distribute_values_from_function(share)
     return strategy.reduce(tf.distribute.ReduceOp.SUM, shares, axis=None).numpy()

@@ -3,10 +3,14 @@
 import keras
 import tensorflow as tf
 
+from tfp_lcma.batch_statistics import batch_is_shared
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
 from tfp_lcma.density.image_density import ImageDensity
+from tfp_lcma.keras_model.compiled_parts import compiled_part
 from tfp_lcma.keras_model.elements import Expected, parts_of, row_weights
-from tfp_lcma.keras_model.replicas import first_row, several_workers
+from tfp_lcma.keras_model.replicas import mean_over_replicas, own_share, several_workers
+from tfp_lcma.keras_model.updates import apply_gradients, check_optimizer
+from tfp_lcma.networks.scope import standing_in
 from tfp_lcma.validation import check_condition_spec
 
 
@@ -27,11 +31,15 @@ class Steps(keras.Model):
     conditions: int | tuple[int] | None
     event_shape: tuple[int, int, int]
     flow: FlowBijector
+    jit_compile: bool
     _bits: keras.metrics.Mean
 
     @property
     def _expected(self) -> Expected:
         raise NotImplementedError(f"{type(self).__name__} lacks _expected.")
+
+    def _inputs(self, inputs):
+        raise NotImplementedError(f"{type(self).__name__} lacks _inputs().")
 
     def compile(
         self,
@@ -50,7 +58,8 @@ class Steps(keras.Model):
         Keras has it.
 
         Raises:
-            ValueError: If a loss or metrics are given.
+            ValueError: If a loss or metrics are given, or the optimizer does not work on several
+                replicas.
         """
         fixed = {
             "loss": loss,
@@ -69,6 +78,8 @@ class Steps(keras.Model):
         scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
         if auto_scale_loss and optimizer is not None and not scales and self._computes_in_float16:
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        if optimizer is not None:
+            check_optimizer(optimizer, self.distribute_strategy.num_replicas_in_sync)
         super().compile(optimizer, auto_scale_loss=auto_scale_loss, **kwargs)
 
     def compile_from_config(self, config):
@@ -83,23 +94,41 @@ class Steps(keras.Model):
 
     def train_step(self, data):
         images, condition, weight = self._parts(data)
-        with tf.GradientTape() as tape:
-            log_prob = self._log_prob(images, condition, training=True)
-            loss = self.compute_loss(images, condition, log_prob, weight)
-            scaled = self.optimizer.scale_loss(loss)
-        variables = self.trainable_weights
-        gradients = tape.gradient(scaled, variables)
-        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        return self.compute_metrics(images, condition, log_prob, weight)
+        share = own_share(tf.shape(images)[0])
+        part = self._part(self._differentiated, images, condition, weight, share)
+        log_prob, added, gradients = part
+        apply_gradients(self.optimizer, gradients, self.trainable_weights)
+        return self._measured(log_prob, weight, mean_over_replicas(added))
 
     def test_step(self, data):
         images, condition, weight = self._parts(data)
-        log_prob = self._log_prob(images, condition)
-        return self.compute_metrics(images, condition, log_prob, weight)
+        log_prob, added = self._part(self._passed, images, condition)
+        return self._measured(log_prob, weight, added)
 
     def predict_step(self, data):
         images, condition, _ = self._parts(data)
-        return self._log_prob(images, condition)
+        return self._part(self._passed, images, condition)[0]
+
+    def _part(self, function, images, condition, *others):
+        """Calls a function on this replica's part of a batch, compiled if it has to be apart."""
+        if not (self._compiles_apart and batch_is_shared()):
+            return function(images, condition, *others)
+        # Checked before, since compiled code cannot raise.
+        inputs = self._inputs(images if condition is None else (images, condition))
+        return compiled_part(function, self.variables, *inputs, *others)
+
+    @property
+    def _compiles_apart(self):
+        """Whether XLA compiles every replica's part rather than the step of all of them."""
+        return self.jit_compile and not self.run_eagerly and _replicas() > 1
+
+    def _differentiated(self, images, condition, weight, share):
+        """Returns log-probabilities, what is added to the loss, and the loss' gradients."""
+        with tf.GradientTape() as tape:
+            log_prob, added = self._passed(images, condition, share)
+            loss = self._loss(log_prob, weight, added, share)
+            scaled = self.optimizer.scale_loss(loss)
+        return log_prob, added, tape.gradient(scaled, self.trainable_weights)
 
     def _parts(self, data):
         """Returns images, what they are conditioned on, and weights; the last two may be None."""
@@ -108,21 +137,19 @@ class Steps(keras.Model):
         # In eager mode, a single batch comes as arrays.
         return tuple(None if part is None else tf.convert_to_tensor(part) for part in parts)
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def _loss(self, log_prob, weight, added, share):
         """Returns this replica's share of the loss of the global batch."""
-        count, replicas = tf.cast(tf.size(y_pred), y_pred.dtype), _replicas()
-        if replicas > 1:
-            count = tf.distribute.get_replica_context().all_reduce("SUM", count)
-        share = tf.reduce_sum(_cost(y_pred, sample_weight)) / count
-        return share + self._regularization(share.dtype) / replicas
+        total = tf.reduce_sum(_cost(log_prob, weight))
+        return total / tf.cast(share.total, total.dtype) + added / _replicas()
 
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        cost = _cost(y_pred, sample_weight)
+    def _measured(self, log_prob, weight, added):
+        """Returns what is logged, with a batch counted in."""
+        cost = _cost(log_prob, weight)
         rows = tf.cast(tf.size(cost), cost.dtype)
         loss = tf.math.divide_no_nan(tf.reduce_sum(cost), rows)
-        self._loss_tracker.update_state(loss + self._regularization(loss.dtype), rows)
-        weight = None if sample_weight is None else row_weights(sample_weight, y_pred)
-        self._bits.update_state(self.density.to_bits(y_pred), sample_weight=weight)
+        self._loss_tracker.update_state(loss + added, rows)
+        weight = None if weight is None else row_weights(weight, log_prob)
+        self._bits.update_state(self.density.to_bits(log_prob), sample_weight=weight)
         return self._logs(self.get_metrics_result())
 
     def _logs(self, logs):
@@ -132,22 +159,39 @@ class Steps(keras.Model):
         # Over several workers it averages along the first axis.
         return {name: tf.reshape(value, (1,)) for name, value in logs.items()}
 
-    def _regularization(self, dtype):
-        return tf.add_n([tf.zeros((), dtype), *(tf.cast(term, dtype) for term in self.losses)])
+    def _passed(self, images, condition, share=None):
+        """Returns log-probabilities `[batch]` of a batch, and what is added to the loss.
 
-    def _log_prob(self, images, condition, training=False):
-        """Returns log-probabilities `[batch]` of a batch, which on a replica may be empty."""
+        Args:
+            images: A batch, on a replica perhaps an empty one.
+            condition: What it is conditioned on, or None.
+            share: Which part of the batch of all replicas it is, in training; None: elsewhere.
+        """
         images = tf.ensure_shape(images, (None, *self.event_shape))
         check_condition_spec(condition, self.conditions, self._expected.labels)
-        rows, first = None, 0
-        if _replicas() > 1:
-            # Convolutions refuse an empty batch: it is given a row, whose result is dropped.
-            rows = tf.shape(images)[0]
-            first = first_row(rows) if training else 0
-            images = _at_least_one(images, self.bins // 2)
-            condition = None if condition is None else _at_least_one(condition, 0)
-        inputs = images if condition is None else (images, condition)
-        return self(inputs, training=training, first_row=first)[:rows]
+        if not batch_is_shared():
+            inputs = images if condition is None else (images, condition)
+            return self(inputs, training=share is not None), self._sum(self.losses)
+        # Convolutions refuse an empty batch: it is given a row, whose result is dropped.
+        rows = tf.shape(images)[0]
+        images = _at_least_one(images, self.bins // 2)
+        inputs = images if condition is None else (images, _at_least_one(condition, 0))
+        # A layer keeps the losses that all replicas add, and forgets them where one begins.
+        with standing_in() as scope:
+            if share is None:
+                log_prob = self(inputs)
+            else:
+                log_prob = self(inputs, training=True, first_row=share.first, rows=rows)
+        for variable in self.variables:
+            if (value := scope.get_current_value(variable)) is not None:
+                variable.assign(value)
+        trained = self.trainable_weights
+        regularization = [v.regularizer(v) for v in trained if v.regularizer is not None]
+        return log_prob[:rows], self._sum([*scope.losses, *regularization])
+
+    def _sum(self, terms):
+        dtype = self.flow.dtype
+        return tf.add_n([tf.zeros((), dtype), *(tf.cast(term, dtype) for term in terms)])
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Builds nothing: a flow is built, and Keras would average batches of unequal replicas."""
