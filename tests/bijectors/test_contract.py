@@ -22,6 +22,7 @@ from tests.registry import (
     steps_of,
 )
 from tfp_lcma.bijectors import Coupling
+from tfp_lcma.bijectors.inside import modules_inside
 
 CLASSES = [name for name in FLOWS if name not in ARRANGEMENTS | set(UNROLLED)]
 
@@ -58,6 +59,12 @@ REPEATED_CASES += [(name, "steps_one_by_one") for name in UNROLLED]
 def test_repeated_steps_are_the_steps(name, check):
     flow = built(name, "float64")
     REPEATED_CHECKS[check](flow, steps_of(flow, (LOOPED | UNROLLED)[name]))
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_modules_inside_are_those_that_tensorflow_finds(name):
+    flow = built(name, "float64")
+    assert list(map(id, modules_inside(flow))) == list(map(id, flow.submodules))
 
 
 def classes(names):

@@ -1,17 +1,10 @@
 """Modules inside a module are those that TensorFlow finds, in its order."""
 
-import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tests.registry import FLOWS, built
+from tests.registry import built
 from tfp_lcma.bijectors.inside import modules_inside
-
-
-@pytest.mark.parametrize("name", FLOWS)
-def test_modules_of_flows_are_those_that_tensorflow_finds(name):
-    flow = built(name, "float64")
-    assert list(map(id, modules_inside(flow))) == list(map(id, flow.submodules))
 
 
 def test_modules_in_lists_mappings_and_bijectors_of_tfp_are_found():
