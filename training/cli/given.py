@@ -24,6 +24,7 @@ from tfp_lcma.training.recipes.compose import (
 )
 from tfp_lcma.training.recipes.recipe import Recipe, flag_of, model_options
 from tfp_lcma.training.recipes.tables import from_tables, overridden, read_toml, recipe_name
+from tfp_lcma.training.runs.cluster import Cluster, given_cluster
 
 if TYPE_CHECKING:
     from tfp_lcma.training.data import Dataset
@@ -179,6 +180,14 @@ def given_dataset(recipe: Recipe, folder: Path | None = None, **where: Any) -> "
         ) from error
     except (ValueError, OSError) as error:
         raise click.ClickException(in_flags(error, recipe)) from error
+
+
+def cluster_of(strategy: str) -> Cluster | None:
+    """Returns the processes that train together by a strategy, or raises a click.UsageError."""
+    try:
+        return given_cluster() if strategy == "multi-worker" else None
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
 
 
 def in_flags(error: Exception, recipe: Recipe) -> str:

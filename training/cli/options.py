@@ -9,6 +9,7 @@ import click
 from tfp_lcma.registry import FACTORIZATIONS
 from tfp_lcma.training.cli.given import DEFAULT_MODEL, checked_name, given_recipe, read_config
 from tfp_lcma.training.recipes.compose import data_names, model_names, paper_names
+from tfp_lcma.training.runs.strategies import STRATEGIES
 
 
 def recipe_options(command: Callable) -> Callable:
@@ -122,6 +123,28 @@ def threads_option(command: Callable) -> Callable:
         metavar="N",
         help="Threads of TensorFlow; 1 makes runs repeat exactly.",
     )(command)
+
+
+def strategy_options(command: Callable) -> Callable:
+    """Adds over which devices and processes is trained."""
+    return added(
+        command,
+        click.option(
+            "--strategy",
+            type=click.Choice(STRATEGIES),
+            default="none",
+            help="Divide batches over all GPUs of this machine (mirrored), or over the processes "
+            "that TF_CONFIG names, each started with this same command (multi-worker).",
+        ),
+        click.option(
+            "--peer-timeout",
+            type=click.FloatRange(1.0),
+            metavar="SECONDS",
+            default=60.0,
+            help="Silence after which another worker is lost and this one ends; at the start ten "
+            "times as long.",
+        ),
+    )
 
 
 def added(command: Callable, *options: Callable) -> Callable:

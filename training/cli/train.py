@@ -1,15 +1,17 @@
 """`tfp-lcma train`: pre-train, build the split, train, evaluate, draw and export in one call."""
 
+import contextlib
 from pathlib import Path
 
 import click
 
-from tfp_lcma.training.cli.given import given_dataset, in_flags
+from tfp_lcma.training.cli.given import cluster_of, given_dataset, in_flags
 from tfp_lcma.training.cli.options import (
     data_options,
     factorization_option,
     recipe_options,
     settings_options,
+    strategy_options,
     threads_option,
 )
 from tfp_lcma.training.cli.paths import FolderToRead, check_place
@@ -56,6 +58,7 @@ Examples:
 )
 @data_options
 @threads_option
+@strategy_options
 @click.option(
     "--checkpoint-every",
     type=click.IntRange(1),
@@ -79,6 +82,8 @@ def train(
     data_dir,
     on_unreadable,
     threads,
+    strategy,
+    peer_timeout,
     checkpoint_every,
     jit,
     quiet,
@@ -90,62 +95,81 @@ def train(
     checkpoint. Results are in the run's folder: metrics.json, recipe.toml (to be given back with
     --config), pictures, model.keras and TensorBoard logs.
     """
+    cluster = cluster_of(strategy)
     recipe = recipe.replaced(steps=steps, pretrain_steps=steps)
     place = check_place("--run-dir", run_dir or Path("runs") / recipe.name)
     export = None
     if not no_export:
         export = check_place("--export-dir", export_dir or Path("saved_models") / recipe.name)
 
+    from tfp_lcma.training.runs.lost_peers import ends_at_once
     from tfp_lcma.training.runs.mirror import local_folder
+    from tfp_lcma.training.runs.run import is_complete
+    from tfp_lcma.training.runs.strategies import make_workers
     from tfp_lcma.training.runs.threads import use_threads
 
+    what = {
+        "factorization": factorization,
+        "labels": labels,
+        "seed": seed,
+        "init_from": init_from,
+    }
+    # A worker that was started again when the others had finished would wait for them.
+    if cluster is not None and is_complete(place, recipe, **what):
+        click.echo(f"{place} is complete; delete it to run again.")
+        return
     use_threads(threads)
     folder = place
-    try:
-        with local_folder(place) as (folder, mirror):
-            dataset = given_dataset(
-                recipe,
-                data_dir=data_dir,
-                limit=limit,
-                labels=labels,
-                on_unreadable=on_unreadable,
-                folder=folder,
-            )
+    with ends_at_once() if cluster else contextlib.nullcontext():
+        try:
+            workers = make_workers(strategy, cluster, peer_timeout)
+            with local_folder(place, workers.chief) as (folder, mirror):
+                dataset = given_dataset(
+                    recipe,
+                    data_dir=data_dir,
+                    limit=limit,
+                    labels=labels,
+                    on_unreadable=on_unreadable,
+                    folder=folder,
+                )
 
-            from tfp_lcma.training.runs.progress import Progress
-            from tfp_lcma.training.runs.run import Run
-            from tfp_lcma.training.runs.training_failed import TrainingFailedError
+                from tfp_lcma.training.runs.progress import Progress
+                from tfp_lcma.training.runs.run import Run
+                from tfp_lcma.training.runs.training_failed import TrainingFailedError
 
-            run = Run(
-                recipe=recipe,
-                factorization=factorization,
-                labels=labels,
-                seed=seed,
-                folder=folder,
-                export=export,
-                init_from=init_from,
-                checkpoint_every=checkpoint_every,
-                jit_compile=jit,
-                progress=Progress(quiet=quiet),
-                mirror=mirror,
-            )
-            try:
-                metrics = run.execute(dataset)
-            except TrainingFailedError as error:
-                raise click.ClickException(str(error)) from error
-    except (ValueError, OSError) as error:
-        said = in_flags(error, recipe).replace(str(folder), str(place))
-        raise click.ClickException(said) from error
+                run = Run(
+                    recipe=recipe,
+                    **what,
+                    folder=folder,
+                    export=export,
+                    checkpoint_every=checkpoint_every,
+                    jit_compile=jit,
+                    progress=Progress(quiet=quiet or not workers.chief),
+                    mirror=mirror,
+                    workers=workers,
+                )
+                try:
+                    metrics = run.execute(dataset)
+                except TrainingFailedError as error:
+                    raise click.ClickException(str(error)) from error
+        except (ValueError, OSError) as error:
+            said = in_flags(error, recipe).replace(str(folder), str(place))
+            raise click.ClickException(said) from error
+    if workers.chief:
+        _say_results(run, metrics)
+
+
+def _say_results(run, metrics):
     from tfp_lcma.training.reports.tables import error_text
 
     test = metrics["test"]
-    if labels:
+    if run.labels:
         right = metrics["classification"]
         click.echo(
             f"{100 * right['accuracy']:.1f}% of {right['images']} test images classified rightly."
         )
     click.echo(
-        f"{recipe.name}, {factorization}: test {test['bits_per_dimension']:.4f} "
+        f"{run.recipe.name}, {run.factorization}: test {test['bits_per_dimension']:.4f} "
         f"± {error_text(test['standard_error'], 4)} bits/dim over {test['images']} images "
         f"({test['draws']} draws); round trip x-z-x {metrics['round_trip']['x_to_z_to_x']:.1e} "
         f"of the range. Everything is in {run.place}"

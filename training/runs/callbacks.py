@@ -20,7 +20,7 @@ _WATCHES, _WATCHED_IMAGES = 8, 512
 
 
 def callbacks(
-    folder: Path, phase: str, dataset: Dataset, trainer: Trainer, seed: int
+    folder: Path, phase: str, dataset: Dataset, trainer: Trainer, seed: int, chief: bool = True
 ) -> list[keras.callbacks.Callback]:
     """Returns the callbacks of a phase.
 
@@ -30,11 +30,14 @@ def callbacks(
         dataset: trained on.
         trainer: of the phase.
         seed: of pictures, and of the images by which a split is chosen.
+        chief: whether this process writes what is to be looked at.
     """
     model, course = trainer.model, trainer.course
     shuffles = isinstance(model.flow.factorization, EntropyInformed) and bool(model.flow.splits)
-    found = summaries(folder / "tensorboard" / phase, dataset, seed, shuffles)
-    if shuffles:
+    found: list[keras.callbacks.Callback] = []
+    if chief:
+        found = summaries(folder / "tensorboard" / phase, dataset, seed, shuffles)
+    if shuffles and chief:
         seen = ChannelLog(folder / "channels.json")
         looked_at = dataset.validation.first(_WATCHED_IMAGES)
         found.append(

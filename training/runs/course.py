@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_lcma.keras_model.online_split import variable_orders
+from tfp_lcma.training.runs.workers import ALONE, Workers
 
 
 class Course(keras.callbacks.Callback):
@@ -33,8 +34,9 @@ class Course(keras.callbacks.Callback):
         patience: int | None = None,
         checkpoints: Path | None = None,
         every: int = 200,
+        workers: Workers = ALONE,
     ):
-        """Starts with a compiled model, from the last checkpoint if there is one.
+        """Starts with a compiled model, from the chief's last checkpoint if there is one.
 
         Args:
             model: what is trained.
@@ -44,13 +46,14 @@ class Course(keras.callbacks.Callback):
                 whole and the last weights count.
             checkpoints: folder of the checkpoints; None: nothing is saved.
             every: steps between two checkpoints, besides one at every look.
+            workers: that train it together; only the chief's folder is written and read.
 
         Raises:
             ValueError: the checkpoint is damaged or of another model or phase.
         """
         super().__init__()
         self._trained, self._phase, self._steps = model, phase, steps
-        self._patience, self._every = patience, every
+        self._patience, self._every, self._workers = patience, every, workers
         self.step = 0
         self.history: list[dict[str, float]] = []
         self.failed_step: int | None = None
@@ -60,8 +63,12 @@ class Course(keras.callbacks.Callback):
         kept = [] if patience is None else model.weights
         self._best_weights = [tf.Variable(v.value, trainable=False) for v in kept]
         self._manager: tf.train.CheckpointManager | None = None
-        if checkpoints is not None:
-            self._restore(checkpoints)
+        with workers.scope():
+            model.optimizer.build(model.trainable_variables)
+        state = None
+        if checkpoints is not None and workers.chief:
+            state = self._restore(checkpoints)
+        self._take(workers.of_chief(state))
 
     @property
     def finished(self) -> bool:
@@ -105,10 +112,10 @@ class Course(keras.callbacks.Callback):
 
     def save(self) -> None:
         """Writes a checkpoint, unless a weight is not finite."""
-        if self._manager is None:
-            return
         if not all(np.isfinite(v.numpy()).all() for v in self._trained.trainable_weights):
             self._fail()
+            return
+        if self._manager is None:
             return
         now = time.monotonic()
         self.seconds, self._clock = self.seconds + now - self._clock, now
@@ -126,10 +133,12 @@ class Course(keras.callbacks.Callback):
 
     def _look(self, bits):
         """Counts a look, unless the split is still being drawn: that flow is not to be kept."""
+        # What follows from a last digit must follow for all.
+        bits = self._workers.of_chief(float(bits))
         if all(order.decided for order in variable_orders(self._trained.flow)):
             improved = self.best is None or bits < self.best
             self._wait = 0 if improved else self._wait + 1
-            self.best = float(bits) if improved else self.best
+            self.best = bits if improved else self.best
             if self._out_of_patience():
                 self.model.stop_training = True
         if self._wait == 0:
@@ -144,17 +153,15 @@ class Course(keras.callbacks.Callback):
         self._trained.stop_training = True
 
     def _restore(self, folder):
-        model = self._trained
-        model.optimizer.build(model.trainable_variables)
-        variables = [v.value for v in (*model.weights, *model.optimizer.variables)]
+        """Reads the last checkpoint; returns what it says besides variables, None without one."""
         self._state = tf.Variable("", dtype=tf.string)
         checkpoint = tf.train.Checkpoint(
-            variables=variables, best=self._best_weights, state=self._state
+            variables=self._variables, best=self._best_weights, state=self._state
         )
         self._manager = tf.train.CheckpointManager(checkpoint, folder, max_to_keep=2)
         latest = self._manager.latest_checkpoint
         if latest is None:
-            return
+            return None
         try:
             checkpoint.restore(latest).assert_consumed()
         except (tf.errors.OpError, AssertionError, LookupError, ValueError) as error:
@@ -167,6 +174,18 @@ class Course(keras.callbacks.Callback):
             raise ValueError(
                 f"Checkpoint {latest} is of phase {state['phase']!r}, not {self._phase!r}."
             )
+        return state
+
+    @property
+    def _variables(self):
+        model = self._trained
+        return [v.value for v in (*model.weights, *model.optimizer.variables)]
+
+    def _take(self, state):
+        """Continues from what the chief's checkpoint says, if it has one."""
+        if state is None:
+            return
+        self._workers.assign_of_chief([*self._variables, *self._best_weights])
         self.step, self.history = state["step"], state["history"]
         self.best, self.seconds = state["best"], state["seconds"]
         # A phase that was given more steps has patience again.

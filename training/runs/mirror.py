@@ -75,17 +75,21 @@ class Mirror:
 
 
 @contextlib.contextmanager
-def local_folder(place: Path | str) -> Iterator[tuple[Path, Mirror | None]]:
+def local_folder(place: Path | str, chief: bool = True) -> Iterator[tuple[Path, Mirror | None]]:
     """Yields a folder to work in, and what keeps it alike elsewhere; None for a local one.
 
-    At the end, however it comes, everything is copied.
+    At the end, however it comes, everything is copied; but what a process writes that is not the
+    chief of its run is dropped.
     """
-    if isinstance(place, Path):
+    if isinstance(place, Path) and chief:
         yield place, None
         return
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary) / place.rpartition("/")[2]
-        mirror = Mirror(folder, place)
+        folder = Path(temporary) / str(place).rpartition("/")[2]
+        if not chief:
+            yield folder, None
+            return
+        mirror = Mirror(folder, str(place))
         try:
             yield folder, mirror
         finally:

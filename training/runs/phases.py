@@ -25,7 +25,7 @@ _WARMUP_SHARE = 10
 
 
 def train(run: Run, dataset: Dataset, settings: dict[str, Any]) -> dict[str, Any]:
-    """Does what is left to do of a run; returns what is to be known about it.
+    """Does what is left to do of a run; returns what is to be known about it, to the chief.
 
     Args:
         run: what to do, and where.
@@ -48,6 +48,12 @@ def train(run: Run, dataset: Dataset, settings: dict[str, Any]) -> dict[str, Any
         statistics=chosen_by,
     )
     model, training = _fit(run, "training", dataset, factorization, run.recipe.steps)
+    if not run.workers.chief:
+        return {}
+    save_model(model, run.folder / "model.keras")
+    if run.workers.replicas > 1:
+        # Of this process alone.
+        model = keras.saving.load_model(run.folder / "model.keras")
     with doing(f"evaluating {len(dataset.test):,} test images"):
         results = _evaluate(run, model, dataset)
     metrics = {
@@ -63,7 +69,6 @@ def train(run: Run, dataset: Dataset, settings: dict[str, Any]) -> dict[str, Any
     }
     with doing("drawing pictures"):
         _draw(run, model, dataset, metrics)
-    save_model(model, run.folder / "model.keras")
     if run.export is not None:
         with doing("exporting"):
             version = lcma.export_saved_model(
@@ -95,12 +100,26 @@ def _plan(run, dataset, settings):
         f"{recipe.model}, factorization {run.factorization}: {before}at most "
         f"{recipe.steps:,} steps of {recipe.batch_size} images, in {run.place}"
     )
+    if run.workers.strategy is not None:
+        yield _shares(recipe.batch_size, run.workers.replicas)
     short = with_short_warmup(recipe, recipe.steps).warmup_steps
     if short < recipe.warmup_steps:
         yield (
             f"The learning rate rises over {short:,} steps, a tenth of them, instead of "
             f"{recipe.warmup_steps:,}."
         )
+
+
+def _shares(batch_size, replicas):
+    """Returns in words how a batch is divided."""
+    if replicas == 1:
+        return "One replica takes every batch whole; --strategy finds no other device."
+    share = -(-batch_size // replicas)
+    most = "at most " if batch_size % replicas else ""
+    return (
+        f"{replicas} replicas: of the {batch_size} images of a step {most}{share} each, at the "
+        "same learning rate."
+    )
 
 
 def _statistics(run, dataset, pretrain_steps):
@@ -118,7 +137,8 @@ def _statistics(run, dataset, pretrain_steps):
     elif statistics.load(folder) is None and run.init_from is not None:
         statistics.copy(run.init_from, folder)
     elif statistics.load(folder) is None:
-        model = fresh_model(run.recipe, dataset, None, run.seed, labels=run.labels)
+        with run.workers.scope():
+            model = fresh_model(run.recipe, dataset, None, run.seed, labels=run.labels)
         statistics.initialize(model, dataset, run.seed, run.recipe.batch_size)
         statistics.collect(folder, model, dataset, run.seed)
     return statistics.load(folder), pretraining
@@ -138,6 +158,7 @@ def _fit(run, phase, dataset, factorization, steps):
         checkpoints=run.folder / "checkpoints" / phase,
         checkpoint_every=run.checkpoint_every,
         jit_compile=run.jit_compile,
+        workers=run.workers,
     )
     course, model = trainer.course, trainer.model
     if run.init_from is not None and not course.step:
@@ -145,7 +166,7 @@ def _fit(run, phase, dataset, factorization, steps):
     run.progress.say(
         f"{phase}: {model.count_params():,} parameters, step {course.step:,} of {steps:,}"
     )
-    others = callbacks(run.folder, phase, dataset, trainer, run.seed)
+    others = callbacks(run.folder, phase, dataset, trainer, run.seed, run.workers.chief)
     if run.mirror is not None:
         push = run.mirror.push
         others.append(keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: push()))

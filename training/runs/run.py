@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tfp_lcma.files import written_whole
+from tfp_lcma.files import read_bytes, within, written_whole
 from tfp_lcma.training.data import Dataset
 from tfp_lcma.training.data.file_report import FILES
 from tfp_lcma.training.recipes.recipe import Recipe
@@ -14,6 +14,10 @@ from tfp_lcma.training.runs.mirror import Mirror
 from tfp_lcma.training.runs.progress import Progress
 from tfp_lcma.training.runs.run_lock import run_lock
 from tfp_lcma.training.runs.settings import keep_or_extend
+from tfp_lcma.training.runs.workers import ALONE, Workers
+
+# What a run goes by, besides its checkpoints.
+_STATE = ("config.json", "metrics.json", "statistics.npz")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +42,8 @@ class Run:
         jit_compile: whether Keras compiles its steps with XLA.
         progress: what a person sees of it.
         mirror: what keeps `folder` alike in another file system, at every look; None: it is here.
+        workers: that train together. Only the chief's `folder` counts, and only it exports; the
+            others' is a scratch, and they are given what they need.
     """
 
     recipe: Recipe
@@ -51,6 +57,7 @@ class Run:
     jit_compile: bool = False
     progress: Progress = dataclasses.field(default_factory=Progress)
     mirror: Mirror | None = None
+    workers: Workers = ALONE
 
     @property
     def place(self) -> Path | str:
@@ -71,9 +78,13 @@ class Run:
             raise ValueError(
                 f"--labels must be left out: the data set {dataset.name} has no classes."
             )
-        finished = self.folder / "metrics.json"
+        finished, chief = self.folder / "metrics.json", self.workers.chief
         with run_lock(self.folder):
+            if not chief:
+                self.workers.give(self.folder, _STATE)
             settings = keep_or_extend(self.folder, self._settings(dataset), finished.exists())
+            if chief:
+                self.workers.give(self.folder, _STATE)
             write_recipe(
                 self.folder / "recipe.toml",
                 self.recipe,
@@ -89,15 +100,22 @@ class Run:
                     self.progress.say(f"{self.place} is complete; delete it to run again.")
                     return metrics
             metrics = self._train(dataset, settings)
-            write_json(finished, metrics)
-            return metrics
+            if chief:
+                write_json(finished, metrics)
+            if self.mirror is not None:
+                self.mirror.push()
+            # Nobody ends before all is written.
+            return self.workers.of_chief(metrics)
 
     def _settings(self, dataset):
-        found = dataclasses.asdict(self.recipe) | {
-            "factorization": self.factorization,
-            "seed": self.seed,
-            "labels": self.labels,
-            "init_from": self.init_from and str(self.init_from),
+        found = _given(
+            self.recipe,
+            factorization=self.factorization,
+            seed=self.seed,
+            labels=self.labels,
+            init_from=self.init_from,
+        )
+        found |= {
             "event_shape": dataset.event_shape,
             "bins": dataset.bins,
             "pixels": dataset.pixels and dataset.pixels.to_config(),
@@ -110,6 +128,32 @@ class Run:
         from tfp_lcma.training.runs.phases import train
 
         return train(self, dataset, settings)
+
+
+def is_complete(place: Path | str, recipe: Recipe, **given: Any) -> bool:
+    """Whether a folder holds all of a run; said without its images.
+
+    Args:
+        place: of the run, here or in another file system.
+        recipe: of the run.
+        **given: its `factorization`, `seed`, `labels` and `init_from`.
+    """
+    try:
+        settings, metrics = (json.loads(read_bytes(within(place, name))) for name in _STATE[:2])
+    except (OSError, ValueError):
+        return False
+    expected = json.loads(json.dumps(_given(recipe, **given)))
+    return metrics["steps"] == recipe.steps and expected.items() <= settings.items()
+
+
+def _given(recipe, *, factorization, seed, labels, init_from):
+    """Returns the settings that do not depend on the images."""
+    return dataclasses.asdict(recipe) | {
+        "factorization": factorization,
+        "seed": seed,
+        "labels": labels,
+        "init_from": init_from and str(init_from),
+    }
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -16,6 +16,7 @@ from tfp_lcma.training.runs.course import Course
 from tfp_lcma.training.runs.progress import Progress
 from tfp_lcma.training.runs.steps import Steps
 from tfp_lcma.training.runs.training_failed import TrainingFailedError
+from tfp_lcma.training.runs.workers import ALONE, Workers
 
 _VALIDATION_IMAGES = 2000
 
@@ -48,6 +49,7 @@ class Trainer:
         checkpoints: Path | None = None,
         checkpoint_every: int = 200,
         jit_compile: bool = False,
+        workers: Workers = ALONE,
         **options: Any,
     ):
         """Builds the model, or finds it again in its last checkpoint.
@@ -65,6 +67,7 @@ class Trainer:
             checkpoints: folder of the checkpoints; None: nothing is saved.
             checkpoint_every: steps between two checkpoints, besides one at every look.
             jit_compile: whether Keras compiles its steps with XLA.
+            workers: that train it together.
             **options: of the recipe's model, beyond the recipe's.
 
         Raises:
@@ -74,8 +77,9 @@ class Trainer:
         self._steps, self._phase, self._labels = steps, phase, labels
         # Names and graphs of earlier models in this process must not pile up.
         keras.utils.clear_session()
-        self.model = fresh_model(recipe, dataset, factorization, seed, labels=labels, **options)
-        self.model.compile(optimizer=recipe.build_optimizer(steps), jit_compile=jit_compile)
+        with workers.scope():
+            self.model = fresh_model(recipe, dataset, factorization, seed, labels=labels, **options)
+            self.model.compile(optimizer=recipe.build_optimizer(steps), jit_compile=jit_compile)
         self.course = Course(
             self.model,
             phase,
@@ -83,6 +87,7 @@ class Trainer:
             patience=patience,
             checkpoints=checkpoints,
             every=checkpoint_every,
+            workers=workers,
         )
 
     def fit(

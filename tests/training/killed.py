@@ -1,0 +1,100 @@
+"""A run of RealNVP with LCMA, as one worker of those in TF_CONFIG, that kills itself: a script.
+
+`python -m tests.training.killed FOLDER PEER_TIMEOUT [MOMENT TIMES]`
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from tests.training.tiny import make_small, tiny_dataset, tiny_run
+from tfp_lcma import models
+from tfp_lcma.training.recipes import Recipe
+from tfp_lcma.training.runs import statistics
+from tfp_lcma.training.runs.cluster import given_cluster
+from tfp_lcma.training.runs.course import Course
+from tfp_lcma.training.runs.lost_peers import ends_at_once
+from tfp_lcma.training.runs.mirror import local_folder
+from tfp_lcma.training.runs.strategies import make_workers
+from tfp_lcma.training.runs.threads import use_threads
+
+MOMENTS = ("pretraining", "split", "training", "checkpoint")
+
+
+def small_real_nvp(self, event_shape, factorization, **options):
+    """Stands for `Recipe.build_flow`."""
+    return models.real_nvp(
+        tuple(event_shape), levels=2, width=4, blocks=1, factorization=factorization
+    )
+
+
+def killed_run(folder, **arguments):
+    """Returns the run, whose batches two replicas cannot halve."""
+    return tiny_run(folder, changes={"batch_size": 9}, checkpoint_every=1, **arguments)
+
+
+def make_lcma(patch):
+    make_small(patch)
+    patch(Recipe, "build_flow", small_real_nvp)
+
+
+class Kills:
+    """Kills this process at a moment, a number of times, each a step later than the one before."""
+
+    def __init__(self, log: Path, moment: str, times: int):
+        self._log, self._moment, self._times = log, moment, times
+        self._done = len(log.read_text()) if log.exists() else 0
+
+    def arrange(self):
+        """Puts itself where the moment is."""
+        if self._done == self._times:
+            return
+        if self._moment == "split":
+            collect = statistics.collect
+
+            def interrupted(*arguments):
+                # All times but the last before the statistics are there.
+                if self._done == self._times - 1:
+                    collect(*arguments)
+                self._kill()
+
+            statistics.collect = interrupted
+            return
+        phase = "training" if self._moment == "checkpoint" else self._moment
+        name = "save" if self._moment == "checkpoint" else "on_train_batch_begin"
+        method = getattr(Course, name)
+
+        def reached(course, *arguments, **logs):
+            if course._phase == phase and course.step == min(self._done + 1, 9):
+                if self._moment == "checkpoint" and course._manager is not None:
+                    self._half_written(course)
+                self._kill()
+            method(course, *arguments, **logs)
+
+        setattr(Course, name, reached)
+
+    def _half_written(self, course):
+        folder = Path(course._manager.directory)
+        (folder / f"ckpt-{course.step}.data-00000-of-00001").write_bytes(b"half")
+
+    def _kill(self):
+        with self._log.open("a") as log:
+            log.write("x")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main(folder, peer_timeout, moment=None, times=0):
+    make_lcma(setattr)
+    if moment:
+        # A file for every process; a scratch folder would not outlive the first kill.
+        Kills(folder.with_name(f"{folder.name}-kills"), moment, int(times)).arrange()
+    use_threads(1)
+    with ends_at_once():
+        workers = make_workers("multi-worker", given_cluster(), float(peer_timeout))
+        with local_folder(folder, workers.chief) as (own, mirror):
+            killed_run(own, mirror=mirror, workers=workers).execute(tiny_dataset())
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), *sys.argv[2:])

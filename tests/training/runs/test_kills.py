@@ -1,0 +1,110 @@
+"""A run of two workers, killed at any moment and started again, ends as an undisturbed one."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from tests.keras_model.test_workers import free_addresses
+from tests.training.killed import MOMENTS, killed_run, make_lcma
+from tests.training.tiny import make_eager, tiny_dataset
+
+ROOT = Path(__file__).parents[3]
+CHIEF, OTHER = 0, 1
+PEER_TIMEOUT = 5
+
+
+class Pair:
+    """Two workers of one run, and what they say."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self._addresses = free_addresses(2)
+        self.logs = [folder.with_name(f"{folder.name}-{number}.log") for number in (CHIEF, OTHER)]
+
+    def start(self, number, *kills):
+        task = {"type": "worker", "index": number}
+        config = json.dumps({"cluster": {"worker": self._addresses}, "task": task})
+        environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CONFIG": config}
+        command = [sys.executable, "-m", "tests.training.killed", str(self.folder)]
+        command += map(str, (PEER_TIMEOUT, *kills))
+        with self.logs[number].open("a") as log:
+            return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+
+    def supervised(self, victim=None, moment=None, times=0, seconds=300):
+        """Runs both, starts again whichever ends before its time; returns how often each did."""
+        kills = {victim: (moment, times)}
+        running = {number: self.start(number, *kills.get(number, ())) for number in (CHIEF, OTHER)}
+        restarts, end = [0, 0], time.monotonic() + seconds
+        try:
+            while running:
+                assert time.monotonic() < end, self.said()
+                time.sleep(0.1)
+                for number, process in list(running.items()):
+                    code = process.poll()
+                    if code is not None:
+                        del running[number]
+                    if code:
+                        restarts[number] += 1
+                        running[number] = self.start(number, *kills.get(number, ()))
+        finally:
+            for process in running.values():
+                process.kill()
+                process.wait()
+        return restarts
+
+    def said(self):
+        return "\n".join(log.read_text()[-2000:] for log in self.logs)
+
+
+def assert_ends_as(folder, undisturbed):
+    mine, theirs = (keras.saving.load_model(run / "model.keras") for run in (folder, undisturbed))
+    assert np.array_equal(mine.flow.exit_map, theirs.flow.exit_map)
+    for one, other in zip(mine.weights, theirs.weights, strict=True):
+        np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-4, atol=1e-5)
+    histories = [
+        json.loads((run / "history_training.json").read_text()) for run in (folder, undisturbed)
+    ]
+    assert [row["step"] for row in histories[0]] == [row["step"] for row in histories[1]]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The folder of the same run of one process."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    with pytest.MonkeyPatch.context() as patch:
+        make_lcma(patch.setattr)
+        make_eager(patch.setattr)
+        killed_run(folder).execute(tiny_dataset())
+    return folder
+
+
+def test_a_run_whose_worker_is_killed_ends_with_a_sentence_and_carries_on_when_started_again(
+    tmp_path, undisturbed
+):
+    pair = Pair(tmp_path / "run")
+    chief, other = pair.start(CHIEF), pair.start(OTHER, "training", 1)
+    assert other.wait(300) == -9, pair.said()
+    assert chief.wait(20 * PEER_TIMEOUT) == 1, pair.said()
+    assert "Another worker was lost" in pair.said()
+    assert pair.supervised() == [0, 0], pair.said()
+    assert_ends_as(pair.folder, undisturbed)
+
+
+@pytest.mark.scale
+@pytest.mark.parametrize("victim", [CHIEF, OTHER])
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_run_killed_ten_times_at_a_moment_ends_as_an_undisturbed_one(
+    tmp_path, undisturbed, victim, moment
+):
+    pair = Pair(tmp_path / "run")
+    restarts = pair.supervised(victim, moment, 10, seconds=1800)
+    assert len((tmp_path / "run-kills").read_text()) == 10
+    assert restarts[victim] >= 10
+    assert_ends_as(pair.folder, undisturbed)

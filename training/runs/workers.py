@@ -1,0 +1,77 @@
+"""The processes that train together: the chief decides and writes, the others follow it."""
+
+import contextlib
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tfp_lcma.files import written_whole
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+@dataclasses.dataclass(frozen=True)
+class Workers:
+    """One process's view of all; every process must ask the same questions in the same order.
+
+    Attributes:
+        strategy: under which models are made and trained; None: TensorFlow's default.
+        chief: whether this process is the one that writes.
+    """
+
+    strategy: "tf.distribute.Strategy | None" = None
+    chief: bool = True
+
+    @property
+    def replicas(self) -> int:
+        """Over how many devices, of all processes, a batch is divided."""
+        return 1 if self.strategy is None else self.strategy.num_replicas_in_sync
+
+    def scope(self) -> contextlib.AbstractContextManager:
+        """Returns what models must be made in."""
+        return contextlib.nullcontext() if self.strategy is None else self.strategy.scope()
+
+    def of_chief(self, value: Any) -> Any:
+        """Returns the chief's value, of what JSON can hold; waits for every process."""
+        return value if not self._several else json.loads(self._bytes(json.dumps(value).encode()))
+
+    def give(self, folder: Path, names: Sequence[str]) -> None:
+        """Writes the chief's files of these names, if it has them, into the others' folders."""
+        if not self._several:
+            return
+        for name in self.of_chief([name for name in names if (folder / name).exists()]):
+            content = self._bytes((folder / name).read_bytes() if self.chief else b"")
+            if not self.chief:
+                with written_whole(folder / name) as temporary:
+                    temporary.write_bytes(content)
+
+    def assign_of_chief(self, variables: "Sequence[tf.Variable]") -> None:
+        """Gives variables of any type the chief's values."""
+        for variable in variables if self._several else ():
+            value = variable.numpy()
+            variable.assign(self._array(value).astype(value.dtype))
+
+    @property
+    def _several(self):
+        from tfp_lcma.keras_model.replicas import several_workers
+
+        return self.strategy is not None and several_workers(self.strategy)
+
+    def _bytes(self, content):
+        size = int(self._array(np.array(len(content))))
+        own = np.frombuffer(content, np.uint8) if self.chief else np.zeros(size)
+        return self._array(own).astype(np.uint8).tobytes()
+
+    def _array(self, array):
+        from tfp_lcma.keras_model.replicas import of_chief
+
+        # Holds whole numbers too, and is a type that every device adds.
+        return of_chief(self.strategy, array.astype(np.float64))
+
+
+ALONE = Workers()
