@@ -1,16 +1,18 @@
 """`tfp-lcma compare`: ways to choose what is factored out, at one budget, over several seeds."""
 
+import contextlib
 import re
 from pathlib import Path
 
 import click
 
-from tfp_lcma.training.cli.given import command_given, given_dataset, in_flags
+from tfp_lcma.training.cli.given import cluster_of, command_given, given_dataset, in_flags
 from tfp_lcma.training.cli.options import (
     completion,
     data_options,
     recipe_options,
     settings_options,
+    strategy_options,
     threads_option,
 )
 from tfp_lcma.training.cli.paths import check_folder
@@ -74,6 +76,7 @@ from tfp_lcma.training.studies.compare.comparisons import COMPARISONS
     "[default: a classifier that is trained on the training images]",
 )
 @threads_option
+@strategy_options
 @click.option("--quiet", is_flag=True, help="Show the report's path only.")
 @click.pass_context
 def compare(
@@ -93,6 +96,8 @@ def compare(
     on_unreadable,
     extractor,
     threads,
+    strategy,
+    peer_timeout,
     quiet,
 ):
     """Train one flow in many ways, all at the same budget, and report which did best.
@@ -101,6 +106,7 @@ def compare(
     are, warm-up too. Interrupted, the same command carries on after the last finished run; called
     again with more arms or seeds it runs what is missing. The report is written after every call.
     """
+    cluster = None if report_only else cluster_of(strategy)
     folder = check_folder("--run-dir", run_dir or Path("runs") / "compare" / recipe.name)
     report = check_folder("--report-dir", report_dir or folder / "report")
     recipe = recipe.replaced(steps=steps)
@@ -116,40 +122,57 @@ def compare(
     from tfp_lcma.training.runs.threads import use_threads
 
     use_threads(threads)
-    where = {"data_dir": data_dir, "limit": limit, "on_unreadable": on_unreadable}
-    dataset = None if report_only else given_dataset(recipe, folder=folder, **where)
 
-    from tfp_lcma.training.runs.many_models import expect_many_models
-    from tfp_lcma.training.runs.progress import Progress
-    from tfp_lcma.training.studies.compare.finalists import read_test
-    from tfp_lcma.training.studies.compare.report import write_report
-    from tfp_lcma.training.studies.compare.study import Study
+    from tfp_lcma.training.runs.lost_peers import ends_at_once
+    from tfp_lcma.training.runs.mirror import local_folder
+    from tfp_lcma.training.runs.strategies import make_workers
 
-    expect_many_models()
-    try:
-        if dataset is not None:
-            study = Study(
-                comparison=about,
-                recipe=recipe,
-                dataset=dataset,
-                folder=folder,
-                command=command_given(context),
-                extractor_file=extractor,
-                progress=Progress(quiet=quiet),
-            )
-            study.run(names, chosen_seeds)
-            read_test(
-                folder,
-                dataset.test,
-                tested,
-                draws=recipe.draws,
-                command=study.command,
-                say=study.progress.say,
-            )
-        path = write_report(folder, report)
-    except (ValueError, OSError) as error:
-        raise click.ClickException(in_flags(error, recipe)) from error
-    click.echo(f"The report is {path}.")
+    own = folder
+    with ends_at_once() if cluster else contextlib.nullcontext():
+        try:
+            workers = make_workers("none" if report_only else strategy, cluster, peer_timeout)
+            with local_folder(folder, workers.chief) as (own, _):
+                where = {"data_dir": data_dir, "limit": limit, "on_unreadable": on_unreadable}
+                dataset = None if report_only else given_dataset(recipe, folder=own, **where)
+
+                from tfp_lcma.training.runs.many_models import expect_many_models
+                from tfp_lcma.training.runs.progress import Progress
+                from tfp_lcma.training.studies.compare.finalists import read_test
+                from tfp_lcma.training.studies.compare.report import write_report
+                from tfp_lcma.training.studies.compare.study import Study
+
+                expect_many_models()
+                progress = Progress(quiet=quiet or not workers.chief)
+                command = command_given(context)
+                if dataset is not None:
+                    study = Study(
+                        comparison=about,
+                        recipe=recipe,
+                        dataset=dataset,
+                        folder=own,
+                        command=command,
+                        extractor_file=extractor,
+                        progress=progress,
+                        workers=workers,
+                    )
+                    study.run(names, chosen_seeds)
+                if dataset is not None and workers.chief:
+                    read_test(
+                        own,
+                        dataset.test,
+                        tested,
+                        draws=recipe.draws,
+                        command=command,
+                        say=progress.say,
+                    )
+                path = write_report(own, report) if workers.chief else None
+                # Nobody ends before all is written.
+                workers.of_chief(None)
+        except (ValueError, OSError) as error:
+            said = in_flags(error, recipe).replace(str(own), str(folder))
+            raise click.ClickException(said) from error
+    if path is not None:
+        click.echo(f"The report is {path}.")
 
 
 def parse_seeds(text: str) -> list[int]:

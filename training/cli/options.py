@@ -9,7 +9,7 @@ import click
 from tfp_lcma.registry import FACTORIZATIONS
 from tfp_lcma.training.cli.given import DEFAULT_MODEL, checked_name, given_recipe, read_config
 from tfp_lcma.training.recipes.compose import data_names, model_names, paper_names
-from tfp_lcma.training.runs.strategies import STRATEGIES
+from tfp_lcma.training.runs.cluster import STRATEGIES
 
 
 def recipe_options(command: Callable) -> Callable:

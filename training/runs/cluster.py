@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+# Over one device, over those of this machine, or over several processes.
+STRATEGIES = ("none", "mirrored", "multi-worker")
 _EXAMPLE = (
     """TF_CONFIG='{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, """
     """"task": {"type": "worker", "index": 0}}'"""

@@ -15,7 +15,7 @@ from tfp_lcma.training.runs import evaluation, run_pictures, statistics
 from tfp_lcma.training.runs.callbacks import callbacks
 from tfp_lcma.training.runs.load_run import results_in, start_from
 from tfp_lcma.training.runs.run import Run, write_json
-from tfp_lcma.training.runs.save_model import save_model
+from tfp_lcma.training.runs.save_model import of_one_device, save_model
 from tfp_lcma.training.runs.trainer import Trainer, fresh_model
 from tfp_lcma.training.runs.training_failed import TrainingFailedError
 
@@ -50,10 +50,7 @@ def train(run: Run, dataset: Dataset, settings: dict[str, Any]) -> dict[str, Any
     model, training = _fit(run, "training", dataset, factorization, run.recipe.steps)
     if not run.workers.chief:
         return {}
-    save_model(model, run.folder / "model.keras")
-    if run.workers.replicas > 1:
-        # Of this process alone.
-        model = keras.saving.load_model(run.folder / "model.keras")
+    model = of_one_device(model, run.workers)
     with doing(f"evaluating {len(dataset.test):,} test images"):
         results = _evaluate(run, model, dataset)
     metrics = {
@@ -69,6 +66,7 @@ def train(run: Run, dataset: Dataset, settings: dict[str, Any]) -> dict[str, Any
     }
     with doing("drawing pictures"):
         _draw(run, model, dataset, metrics)
+    save_model(model, run.folder / "model.keras")
     if run.export is not None:
         with doing("exporting"):
             version = lcma.export_saved_model(
@@ -101,7 +99,7 @@ def _plan(run, dataset, settings):
         f"{recipe.steps:,} steps of {recipe.batch_size} images, in {run.place}"
     )
     if run.workers.strategy is not None:
-        yield _shares(recipe.batch_size, run.workers.replicas)
+        yield shares(recipe.batch_size, run.workers.replicas)
     short = with_short_warmup(recipe, recipe.steps).warmup_steps
     if short < recipe.warmup_steps:
         yield (
@@ -110,10 +108,10 @@ def _plan(run, dataset, settings):
         )
 
 
-def _shares(batch_size, replicas):
+def shares(batch_size: int, replicas: int) -> str:
     """Returns in words how a batch is divided."""
     if replicas == 1:
-        return "One replica takes every batch whole; --strategy finds no other device."
+        return "One replica takes every batch whole: there is no other device."
     share = -(-batch_size // replicas)
     most = "at most " if batch_size % replicas else ""
     return (

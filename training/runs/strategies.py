@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from tfp_lcma.training.runs.cluster import Cluster
 from tfp_lcma.training.runs.workers import ALONE, Workers
 
-STRATEGIES = ("none", "mirrored", "multi-worker")
 # At the start, peers may still have to be scheduled, and to load their programs.
 _LONGER_AT_START = 10
 _POLL = 0.2

@@ -40,11 +40,12 @@ class Workers:
         """Returns the chief's value, of what JSON can hold; waits for every process."""
         return value if not self._several else json.loads(self._bytes(json.dumps(value).encode()))
 
-    def give(self, folder: Path, names: Sequence[str]) -> None:
-        """Writes the chief's files of these names, if it has them, into the others' folders."""
+    def give(self, folder: Path, patterns: Sequence[str]) -> None:
+        """Writes the files of the chief's folder that match a pattern into the others' folders."""
         if not self._several:
             return
-        for name in self.of_chief([name for name in names if (folder / name).exists()]):
+        paths = sorted(path for pattern in patterns for path in folder.glob(pattern))
+        for name in self.of_chief([path.relative_to(folder).as_posix() for path in paths]):
             content = self._bytes((folder / name).read_bytes() if self.chief else b"")
             if not self.chief:
                 with written_whole(folder / name) as temporary:

@@ -76,6 +76,11 @@ def test_a_config_whose_images_are_elsewhere_says_where_they_were_sought(tmp_pat
             ("--data", "emoji", "--data-dir", "gs://bucket"),
             "--data-dir must be of this machine; got",
         ),
+        (
+            ("--data", "digits", "--strategy", "multi-worker"),
+            "--strategy multi-worker needs the environment variable TF_CONFIG",
+        ),
+        (("--data", "digits", "--strategy", "two"), "'none', 'mirrored', 'multi-worker'"),
         (("--data", "photos16", "--labels"), "--labels must be left out: photos16 has no classes"),
     ],
 )

@@ -14,9 +14,10 @@ from tfp_lcma.training.reports import pictures
 from tfp_lcma.training.runs import evaluation
 from tfp_lcma.training.runs.channel_log import to_json
 from tfp_lcma.training.runs.online_choices import ChoiceLog
-from tfp_lcma.training.runs.save_model import save_model
+from tfp_lcma.training.runs.save_model import of_one_device, save_model
 from tfp_lcma.training.runs.trainer import Trainer
 from tfp_lcma.training.runs.training_failed import TrainingFailedError
+from tfp_lcma.training.runs.workers import ALONE, Workers
 from tfp_lcma.training.studies.compare.splits import pair_counts
 from tfp_lcma.training.studies.quality import FeatureExtractor, sample_quality
 
@@ -36,9 +37,12 @@ def measure(
     name: str,
     extractor: FeatureExtractor | None = None,
     follow_channels: bool = False,
+    workers: Workers = ALONE,
     **options,
 ) -> dict:
     """Trains a flow for `steps` steps and returns its numbers, from validation images only.
+
+    Only the chief of several workers measures; the others have none.
 
     Args:
         recipe: flow and optimisation.
@@ -51,22 +55,26 @@ def measure(
         name: of these files.
         extractor: what FID and KID look through; None: they are left out.
         follow_channels: whether to look, in training, at what the splits do to channels.
+        workers: that train it together.
         **options: of the recipe's model, beyond the recipe's.
 
     Raises:
         TrainingFailedError: the loss or the evaluation is not a number.
     """
     began = time.perf_counter()
-    trainer = Trainer(recipe, dataset, factorization, seed, steps=steps, **options)
+    trainer = Trainer(recipe, dataset, factorization, seed, steps=steps, workers=workers, **options)
     model = trainer.model
     channels = lcma.ChannelWatch(dataset.validation.images[:_FOLLOWED_IMAGES], seed=seed)
-    callbacks = [channels] if follow_channels else []
+    callbacks = [channels] if follow_channels and workers.chief else []
     if variable_orders(model.flow):
         log = ChoiceLog(folder / "choices" / f"{name}.json")
         every = max(model.flow.factorization.decide_at[-1] // _WATCHES, 1)
         callbacks.append(lcma.OnlineSplit(watch_every=every, on_watch=log.add))
     trainer.fit(callbacks)
     seconds = time.perf_counter() - began
+    if not workers.chief:
+        return {}
+    model = of_one_device(model, workers)
     validation = evaluation.test_bits(model, dataset.validation, recipe.draws, seed)
     if not np.isfinite(validation["bits_per_dimension"]):
         raise TrainingFailedError("bits per dimension of the validation images are not finite")

@@ -14,6 +14,7 @@ from tfp_lcma.training.recipes.recipe import Recipe
 from tfp_lcma.training.runs.statistics import measured_rows
 from tfp_lcma.training.runs.trainer import Trainer
 from tfp_lcma.training.runs.training_failed import TrainingFailedError
+from tfp_lcma.training.runs.workers import ALONE, Workers
 from tfp_lcma.training.studies.compare.arms import PRETRAININGS
 
 
@@ -26,12 +27,14 @@ class Pretraining:
         dataset: trained on; its training images give the statistics.
         folder: where statistics and costs are kept.
         say: called with every line of progress.
+        workers: that train it together.
     """
 
     recipe: Recipe
     dataset: Dataset
     folder: Path
     say: Callable[[str], None]
+    workers: Workers = ALONE
 
     def statistics(self, name: str, seed: int) -> LogDetStatistics:
         """Returns the statistics of one of `PRETRAININGS`, pre-training if need be.
@@ -65,7 +68,15 @@ class Pretraining:
         pretrained = PRETRAININGS[name]
         steps = self.recipe.pretrain_steps if pretrained.trained else 0
         self.say(f"seed {seed}, pre-training ({name}): {steps} steps")
-        trainer = Trainer(self.recipe, self.dataset, None, seed, steps=steps, **pretrained.options)
+        trainer = Trainer(
+            self.recipe,
+            self.dataset,
+            None,
+            seed,
+            steps=steps,
+            workers=self.workers,
+            **pretrained.options,
+        )
         try:
             trainer.fit(validate=False)
         except TrainingFailedError as error:

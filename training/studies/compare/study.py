@@ -13,6 +13,7 @@ from tfp_lcma.training.runs.progress import Progress
 from tfp_lcma.training.runs.run_lock import run_lock
 from tfp_lcma.training.runs.settings import keep_settings
 from tfp_lcma.training.runs.training_failed import TrainingFailedError
+from tfp_lcma.training.runs.workers import ALONE, Workers
 from tfp_lcma.training.studies.compare.arms import ARMS
 from tfp_lcma.training.studies.compare.comparisons import COMPARISONS
 from tfp_lcma.training.studies.compare.exchange import Exchange
@@ -21,6 +22,9 @@ from tfp_lcma.training.studies.compare.pretraining import Pretraining
 from tfp_lcma.training.studies.compare.splits import same_splits, split_bijectors
 from tfp_lcma.training.studies.quality import FeatureExtractor, load_extractor, load_or_train
 from tfp_lcma.training.studies.results import ResultsFile, find
+
+# What a study goes by.
+_STATE = ("config.json", "results.jsonl", "statistics/*", "exchange*.json")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Study:
         extractor_file: network for FID and KID; None: a classifier in `folder`, if there are
             classes.
         progress: what a person sees of it.
+        workers: that train together. Only the chief's `folder` counts; the others' is a scratch.
     """
 
     comparison: str
@@ -45,6 +50,7 @@ class Study:
     command: str
     extractor_file: Path | None = None
     progress: Progress = dataclasses.field(default_factory=Progress)
+    workers: Workers = ALONE
 
     def run(self, arms: Sequence[str], seeds: Sequence[int]) -> None:
         """Trains every arm with every seed that has no result yet.
@@ -60,7 +66,11 @@ class Study:
         """
         level_shapes(self.dataset.event_shape, self.recipe.levels, None)
         with run_lock(self.folder):
+            if not self.workers.chief:
+                self.workers.give(self.folder, _STATE)
             keep_settings(self.folder, self._settings())
+            if self.workers.chief:
+                self.workers.give(self.folder, _STATE)
             if self.dataset.files is not None:
                 self.dataset.files.write(self.folder / FILES)
             self._run(arms, seeds)
@@ -76,7 +86,7 @@ class Study:
                 f"The learning rate rises over {self.recipe.warmup_steps:,} steps, as set, of "
                 f"{self.recipe.steps:,}; --set training.warmup_steps=... changes that."
             )
-        extractor = self._extractor()
+        extractor = self._extractor() if self.workers.chief else None
         for seed, names in missing:
             done = {row["arm"]: row for row in rows if row["seed"] == seed}
             splits: dict[str, list[FlowBijector]] = {}
@@ -87,13 +97,16 @@ class Study:
                     row |= self._result(name, seed, done, splits, extractor)
                 except TrainingFailedError as error:
                     row |= {"failed": str(error)}
+                row = self.workers.of_chief(row)
                 results.append(row)
                 done[name] = row
                 self.progress.say(f"    {_outcome(row)}")
 
     @property
     def _pretraining(self):
-        return Pretraining(self.recipe, self.dataset, self.folder / "statistics", self.progress.say)
+        return Pretraining(
+            self.recipe, self.dataset, self.folder / "statistics", self.progress.say, self.workers
+        )
 
     def _result(self, name, seed, done, splits, extractor):
         """Returns the numbers of one run; an arm that splits as an earlier one shares its run."""
@@ -110,11 +123,12 @@ class Study:
                 self.dataset,
                 factorization,
                 seed,
-                steps=self._steps(name),
+                steps=self.workers.of_chief(self._steps(name) if self.workers.chief else None),
                 folder=self.folder,
                 name=f"{name}-{seed}",
                 extractor=extractor,
                 follow_channels=COMPARISONS[self.comparison].follows_channels,
+                workers=self.workers,
                 **arm.options,
             )
         return run | {"pretraining": self._pretraining_cost(arm, seed)}
