@@ -8,7 +8,9 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.training.tiny import make_small, tiny_dataset, tiny_run
+import keras
+
+from tests.training.tiny import make_eager, make_small, tiny_dataset, tiny_run
 from tfp_lcma import models
 from tfp_lcma.training.recipes import Recipe
 from tfp_lcma.training.runs import statistics
@@ -19,6 +21,7 @@ from tfp_lcma.training.runs.mirror import local_folder
 from tfp_lcma.training.runs.strategies import make_workers
 from tfp_lcma.training.runs.threads import use_threads
 
+STEPS = {"pretrain_steps": 3, "steps": 6}
 MOMENTS = ("pretraining", "split", "training", "checkpoint")
 
 
@@ -29,18 +32,26 @@ def small_real_nvp(self, event_shape, factorization, **options):
     )
 
 
+def momentum(self, steps):
+    """Stands for `Recipe.build_optimizer`; Adam's first steps follow gradients' last digits."""
+    return keras.optimizers.SGD(1e-4, momentum=0.9)
+
+
 def killed_run(folder, **arguments):
     """Returns the run, whose batches two replicas cannot halve."""
-    return tiny_run(folder, changes={"batch_size": 9}, checkpoint_every=1, **arguments)
+    changes = {**STEPS, "batch_size": 9, "validate_every": 3}
+    return tiny_run(folder, changes=changes, checkpoint_every=1, **arguments)
 
 
 def make_lcma(patch):
     make_small(patch)
+    make_eager(patch)
     patch(Recipe, "build_flow", small_real_nvp)
+    patch(Recipe, "build_optimizer", momentum)
 
 
 class Kills:
-    """Kills this process at a moment, a number of times, each a step later than the one before."""
+    """Kills this process at a moment, a number of times, a step later each time if there is one."""
 
     def __init__(self, log: Path, moment: str, times: int):
         self._log, self._moment, self._times = log, moment, times
@@ -61,12 +72,13 @@ class Kills:
 
             statistics.collect = interrupted
             return
-        phase = "training" if self._moment == "checkpoint" else self._moment
+        phase = "pretraining" if self._moment == "pretraining" else "training"
+        last = STEPS["pretrain_steps" if phase == "pretraining" else "steps"] - 1
         name = "save" if self._moment == "checkpoint" else "on_train_batch_begin"
         method = getattr(Course, name)
 
         def reached(course, *arguments, **logs):
-            if course._phase == phase and course.step == min(self._done + 1, 9):
+            if course._phase == phase and course.step == min(self._done + 1, last):
                 if self._moment == "checkpoint" and course._manager is not None:
                     self._half_written(course)
                 self._kill()

@@ -13,11 +13,11 @@ import pytest
 
 from tests.keras_model.test_workers import free_addresses
 from tests.training.killed import MOMENTS, killed_run, make_lcma
-from tests.training.tiny import make_eager, tiny_dataset
+from tests.training.tiny import tiny_dataset
 
 ROOT = Path(__file__).parents[3]
 CHIEF, OTHER = 0, 1
-PEER_TIMEOUT = 5
+PEER_TIMEOUT = 4
 
 
 class Pair:
@@ -80,7 +80,6 @@ def undisturbed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("undisturbed")
     with pytest.MonkeyPatch.context() as patch:
         make_lcma(patch.setattr)
-        make_eager(patch.setattr)
         killed_run(folder).execute(tiny_dataset())
     return folder
 
@@ -89,7 +88,7 @@ def test_a_run_whose_worker_is_killed_ends_with_a_sentence_and_carries_on_when_s
     tmp_path, undisturbed
 ):
     pair = Pair(tmp_path / "run")
-    chief, other = pair.start(CHIEF), pair.start(OTHER, "training", 1)
+    chief, other = pair.start(CHIEF), pair.start(OTHER, "split", 1)
     assert other.wait(300) == -9, pair.said()
     assert chief.wait(20 * PEER_TIMEOUT) == 1, pair.said()
     assert "Another worker was lost" in pair.said()
