@@ -59,9 +59,11 @@ class Workers:
 
     @property
     def _several(self):
+        if self.strategy is None:
+            return False
         from tfp_lcma.keras_model.replicas import several_workers
 
-        return self.strategy is not None and several_workers(self.strategy)
+        return several_workers(self.strategy)
 
     def _bytes(self, content):
         size = int(self._array(np.array(len(content))))
