@@ -216,6 +216,33 @@ def test_a_searched_flow_keeps_its_input_and_searches_nothing():
     assert np.any(tape.gradient(loss, x))
 
 
+def test_a_step_in_a_row_is_recomputed_when_the_gradient_has_come_to_it():
+    """All at once would keep what all steps need."""
+    steps, convolutions = 3, 3
+    flow = lcma.models.glow(
+        SHAPE, levels=1, steps=steps, width=4, coupling="mixture_logistic", unroll=True,
+        memory="invert", exit_prior=lcma.priors.StandardNormal(),
+    )  # fmt: skip
+
+    @tf.function
+    def gradient(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            loss = tf.reduce_sum(flow.inverse_and_log_det(x)[1])
+        return tape.gradient(loss, x)
+
+    specification = tf.TensorSpec((2, *SHAPE), tf.float32)
+    operations = gradient.get_concrete_function(specification).graph.get_operations()
+    waits = {}
+    for op in operations:
+        before = [*(tensor.op for tensor in op.inputs), *op.control_inputs]
+        gradients = [b for b in before if b.type == "Conv2DBackpropInput" or waits.get(b.name)]
+        waits[op.name] = bool(gradients)
+    at_once = [op for op in operations if op.type == "Conv2D" and not waits[op.name]]
+    # Of the pass itself, and of the last step.
+    assert len(at_once) == (steps + 1) * convolutions
+
+
 def test_layer_that_adds_a_loss_is_refused():
     flow = built("InvariantShuffle", "float64")
     x = data(flow, 2)

@@ -242,7 +242,9 @@ class FlowBijector(Copyable, OnePassBijector):
             memory: What `remember` returned.
         """
         if self._keeps_input:
-            x = memory
+            # All steps could be recomputed at once, and their activations be kept after all.
+            with tf.control_dependencies([dz]):
+                x = tf.identity(memory)
         else:
             with standing_in():
                 x = self.carry_forward(z, NoLogDet(), context)[0]
