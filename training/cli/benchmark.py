@@ -1,5 +1,6 @@
-"""`tfp-lcma benchmark`: times beside other libraries, against depth, or of this package's parts."""
+"""`tfp-lcma benchmark`: beside other libraries, against depth, of parts, of several processes."""
 
+import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from tfp_lcma.registry import check_name
-from tfp_lcma.training.cli.given import given_dataset, given_recipe
+from tfp_lcma.training.cli.given import command_given, given_dataset, given_recipe
 from tfp_lcma.training.cli.options import (
     complete_data,
     completion,
@@ -26,15 +27,15 @@ _DEPTHS = "4,8,16,32,64"
 _KINDS = {
     "cases": ("", "--overheads"),
     "implementations": ("", "--depth"),
-    "timeout": ("",),
+    "timeout": ("", "--scale"),
     "report_dir": ("",),
-    "rounds": ("", "--overheads"),
+    "rounds": ("", "--overheads", "--scale"),
     "repetitions": ("", "--depth"),
-    "run_dir": ("", "--depth"),
+    "run_dir": ("", "--depth", "--scale"),
     "report_only": ("", "--depth"),
     **dict.fromkeys(("depths", "batch", "width", "side"), ("--depth",)),
-    **dict.fromkeys(("data", "model", "assignments"), ("--overheads",)),
-    **dict.fromkeys(("limit", "data_dir", "on_unreadable"), ("--overheads",)),
+    **dict.fromkeys(("data", "model", "assignments"), ("--overheads", "--scale")),
+    **dict.fromkeys(("limit", "data_dir", "on_unreadable"), ("--overheads", "--scale")),
 }
 
 
@@ -43,6 +44,9 @@ _KINDS = {
 )
 @click.option("--overheads", is_flag=True, help="What parts of this package cost, as ratios.")
 @click.option("--depth", is_flag=True, help="Memory and start of a step, against depth.")
+@click.option(
+    "--scale", is_flag=True, help="Two processes with and without communication; speed of input."
+)
 @click.option(
     "--cases",
     help="Names, separated by commas: of flows, or of parts with --overheads.  [default: all]",
@@ -56,7 +60,7 @@ _KINDS = {
 @click.option(
     "--rounds",
     type=click.IntRange(1),
-    help="Processes of each; with --overheads, calls of each.  [default: 5; 60]",
+    help="Processes of each; with --overheads or --scale, calls of each.  [default: 5; 60; 10]",
 )
 @click.option(
     "--repetitions",
@@ -66,7 +70,7 @@ _KINDS = {
 @click.option(
     "--run-dir",
     type=click.Path(path_type=Path),
-    help="Where results go.  [default: runs/benchmark; runs/depth]",
+    help="Where results go.  [default: runs/benchmark; runs/depth; runs/scale]",
 )
 @click.option(
     "--report-dir",
@@ -84,13 +88,13 @@ _KINDS = {
 @click.option(
     "--data",
     metavar="NAME|FOLDER|FILE.npz",
-    help="With --overheads: the images.",
+    help="With --overheads or --scale: the images.",
     shell_complete=complete_data,
 )
 @click.option(
     "--model",
     metavar="NAME",
-    help="With --overheads: the flow.  [default: real_nvp]",
+    help="With --overheads or --scale: the flow.  [default: real_nvp]",
     shell_complete=completion(model_names),
 )
 @click.option(
@@ -98,7 +102,7 @@ _KINDS = {
     "assignments",
     metavar="KEY=VALUE",
     multiple=True,
-    help="With --overheads: overrides a setting, such as model.width=128; repeatable.",
+    help="With --overheads or --scale: overrides a setting, such as model.width=128; repeatable.",
 )
 @data_options
 @click.option(
@@ -110,20 +114,27 @@ _KINDS = {
 @threads_option
 @click.option("--quiet", is_flag=True, help="Show the result only.")
 @click.pass_context
-def benchmark(context, overheads, depth, threads, quiet, **options):
+def benchmark(context, overheads, depth, scale, threads, quiet, **options):
     """Time log_prob, sampling and training steps, beside other libraries and of single parts.
 
     `pip install "tfp_lcma[bench]"` brings the other libraries; what is missing is named in the
     report. Interrupted, the same command carries on; with more rounds or cases it runs what is
     missing. Let nothing else run meanwhile.
     """
-    if overheads and depth:
-        raise click.UsageError("Give --overheads or --depth, not both.")
-    kind = "--overheads" if overheads else "--depth" if depth else ""
+    kinds = {"--overheads": overheads, "--depth": depth, "--scale": scale}
+    given_kinds = [flag for flag, given in kinds.items() if given]
+    if len(given_kinds) > 1:
+        raise click.UsageError(f"Give one of {', '.join(kinds)}; got {' and '.join(given_kinds)}.")
+    kind = "".join(given_kinds)
     _check_options(context, kind)
     say = (lambda text: None) if quiet else click.echo
     timings: dict[str, Callable[..., None]]
-    timings = {"--overheads": _overheads, "--depth": _depth, "": _libraries}
+    timings = {
+        "--overheads": _overheads,
+        "--depth": _depth,
+        "--scale": functools.partial(_scale, command=command_given(context)),
+        "": _libraries,
+    }
     try:
         given = {name: value for name, value in options.items() if kind in _KINDS[name]}
         timings[kind](say, threads=threads, **given)
@@ -189,6 +200,25 @@ def _overheads(say, threads, cases, rounds, data, model, assignments, **where):
 
     expect_many_models()
     click.echo(overheads(recipe, dataset, chosen, rounds, say))
+
+
+def _scale(
+    say, command, threads, rounds, run_dir, timeout, data, model, assignments, **where
+):  # fmt: skip
+    if data is None:
+        raise click.UsageError("Give --data with --scale.")
+    folder = check_folder("--run-dir", run_dir or Path("runs") / "scale")
+    recipe = given_recipe(data, model, None, None, assignments)
+
+    from tfp_lcma.training.runs.threads import use_threads
+
+    use_threads(threads)
+    dataset = given_dataset(recipe, **where)
+
+    from tfp_lcma.training.studies.scale.study import measure_scale
+
+    path = measure_scale(folder, recipe, dataset, rounds or 10, timeout, command, say)
+    click.echo(f"The report is {path}.")
 
 
 def _check_options(context, kind):

@@ -26,9 +26,10 @@ def test_help_explains_every_option():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--overheads", "--depth"), "Give --overheads or --depth, not both"),
+        (("--overheads", "--depth"), "Give one of --overheads, --depth, --scale; got"),
+        (("--scale",), "Give --data with --scale"),
         (("--width", "8"), "--width goes with --depth"),
-        (("--data", "digits"), "--data goes with --overheads"),
+        (("--data", "digits"), "--data goes with --overheads or --scale"),
         (("--depth", "--cases", "glow"), "--cases goes with neither flag or --overheads"),
         (("--depth", "--depths", "4,x"), "--depths must be numbers"),
         (("--overheads",), "Give --data with --overheads"),

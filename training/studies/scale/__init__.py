@@ -1,0 +1,1 @@
+"""What several processes and their input cost: communication, and reading beside training."""
