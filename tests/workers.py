@@ -41,10 +41,10 @@ def trained(strategy, make, epochs, callbacks=(), jit_compile=False, **optimized
         model = FlowModel(make())
         optimizer = keras.optimizers.SGD(**{"learning_rate": 1e-3, "momentum": 0.9} | optimized)
         model.compile(optimizer=optimizer, jit_compile=jit_compile)
-    shape = model.event_shape
-    images, held_out = pictures(61, shape), pictures(19, shape, seed=1)
-    fixed = {"batch_size": 16, "verbose": 0, "callbacks": list(callbacks)}
-    history = model.fit(images, epochs=epochs, validation_data=(held_out,), **fixed)
+        shape = model.event_shape
+        images, held_out = pictures(61, shape), pictures(19, shape, seed=1)
+        fixed = {"batch_size": 16, "verbose": 0, "callbacks": list(callbacks)}
+        history = model.fit(images, epochs=epochs, validation_data=(held_out,), **fixed)
     return model, history.history
 
 
