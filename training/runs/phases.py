@@ -102,10 +102,8 @@ def _plan(run, dataset, settings):
         yield shares(recipe.batch_size, run.workers.replicas)
     short = with_short_warmup(recipe, recipe.steps).warmup_steps
     if short < recipe.warmup_steps:
-        yield (
-            f"The learning rate rises over {short:,} steps, a tenth of them, instead of "
-            f"{recipe.warmup_steps:,}."
-        )
+        rises = f"rises over {short:,} steps, a tenth of them," if short else "is full at once"
+        yield f"The learning rate {rises} instead of rising over {recipe.warmup_steps:,} steps."
 
 
 def shares(batch_size: int, replicas: int) -> str:
