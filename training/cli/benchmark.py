@@ -227,8 +227,10 @@ def _check_options(context, kind):
         kinds = _KINDS.get(option.name, (kind,))
         given = context.get_parameter_source(option.name) == ParameterSource.COMMANDLINE
         if given and kind not in kinds:
-            where = " or ".join(flag or "neither flag" for flag in kinds)
-            raise click.UsageError(f"{option.opts[0]} goes with {where}.")
+            flag, wanted = option.opts[0], [other for other in kinds if other]
+            if "" not in kinds:
+                raise click.UsageError(f"{flag} goes with {' or '.join(wanted)}.")
+            raise click.UsageError(f"{flag} does not go with {kind}.")
 
 
 def _names(flag, text, known, default):
