@@ -64,6 +64,7 @@ setup(
             "mypy>=1.13",
             "pytest>=8",
             "pytest-xdist>=3.6",
+            "PyYAML>=6",
             "ruff>=0.9",
             "selenium>=4.30",  # with Debian's chromium and chromium-driver, opens the page
         ],

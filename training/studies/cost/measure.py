@@ -75,7 +75,7 @@ def grow(recipe: Recipe, event_shape: tuple[int, ...], memory: str) -> dict[str,
 
     model = build_model(recipe, event_shape, Channel())
     images = np.random.default_rng(0).integers(0, 256, (recipe.batch_size, *event_shape), np.uint8)
-    model.initialize(images)
+    model.initialize(images[:1])  # of all, memory would be left over, for the steps to use
     step = tf.function(gradient(model, memory), autograph=False)
     step.get_concrete_function(tf.TensorSpec((None, *event_shape), tf.uint8))
     of_one = tf.constant(images[:1])
