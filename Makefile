@@ -37,7 +37,8 @@ test-fast: $(INSTALLED)
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow
 
-# Several replicas and several processes against one: minutes.
+# Several replicas and several processes against one, and processes killed ten times in every phase
+# of a run: an hour.
 test-scale: $(INSTALLED)
 	$(BIN)/python -m pytest -m scale
 

@@ -18,13 +18,14 @@ from tests.training.tiny import tiny_dataset
 ROOT = Path(__file__).parents[3]
 CHIEF, OTHER = 0, 1
 PEER_TIMEOUT = 4
+KILLED = {True: ("split", 1), False: ()}
 
 
 class Pair:
     """Two workers of one run, and what they say."""
 
-    def __init__(self, folder):
-        self.folder = folder
+    def __init__(self, folder, peer_timeout=PEER_TIMEOUT):
+        self.folder, self._peer_timeout = folder, peer_timeout
         self._addresses = free_addresses(2)
         self.logs = [folder.with_name(f"{folder.name}-{number}.log") for number in (CHIEF, OTHER)]
 
@@ -33,7 +34,7 @@ class Pair:
         config = json.dumps({"cluster": {"worker": self._addresses}, "task": task})
         environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CONFIG": config}
         command = [sys.executable, "-m", "tests.training.killed", str(self.folder)]
-        command += map(str, (PEER_TIMEOUT, *kills))
+        command += map(str, (self._peer_timeout, *kills))
         with self.logs[number].open("a") as log:
             return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
 
@@ -84,16 +85,26 @@ def undisturbed(tmp_path_factory):
     return folder
 
 
-def test_a_run_whose_worker_is_killed_ends_with_a_sentence_and_carries_on_when_started_again(
-    tmp_path, undisturbed
+@pytest.mark.parametrize("victim", [pytest.param(CHIEF, marks=pytest.mark.scale), OTHER])
+def test_a_run_that_loses_a_worker_ends_with_a_sentence_and_carries_on_when_started_again(
+    tmp_path, undisturbed, victim
 ):
-    pair = Pair(tmp_path / "run")
-    chief, other = pair.start(CHIEF), pair.start(OTHER, "split", 1)
-    assert other.wait(300) == -9, pair.said()
-    assert chief.wait(20 * PEER_TIMEOUT) == 1, pair.said()
-    assert "Another worker was lost" in pair.said()
+    pair, survivor = Pair(tmp_path / "run"), 1 - victim
+    processes = [pair.start(number, *KILLED[number == victim]) for number in (CHIEF, OTHER)]
+    assert processes[victim].wait(300) == -9, pair.said()
+    # Long after the deadline, for a machine that has much to do.
+    assert processes[survivor].wait(20 * PEER_TIMEOUT) == 1, pair.said()
+    assert "Another worker was lost" in pair.logs[survivor].read_text()
     assert pair.supervised() == [0, 0], pair.said()
     assert_ends_as(pair.folder, undisturbed)
+
+
+@pytest.mark.scale
+def test_a_worker_whose_chief_does_not_come_names_it_and_ends(tmp_path):
+    pair = Pair(tmp_path / "run", peer_timeout=1)
+    code = pair.start(OTHER).wait(300)
+    said = pair.logs[OTHER].read_text()
+    assert code == 1 and "within 10 s of each other" in said, said
 
 
 @pytest.mark.scale
