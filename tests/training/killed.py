@@ -1,6 +1,6 @@
 """A run of RealNVP with LCMA, as one worker of those in TF_CONFIG, that kills itself: a script.
 
-`python -m tests.training.killed FOLDER PEER_TIMEOUT [MOMENT TIMES]`
+`python -m tests.training.killed FOLDER STEPS PEER_TIMEOUT [MOMENT TIMES]`
 """
 
 import os
@@ -21,7 +21,7 @@ from tfp_lcma.training.runs.mirror import local_folder
 from tfp_lcma.training.runs.strategies import make_workers
 from tfp_lcma.training.runs.threads import use_threads
 
-STEPS = {"pretrain_steps": 3, "steps": 6}
+PRETRAIN_STEPS = 3
 MOMENTS = ("pretraining", "split", "training", "checkpoint")
 
 
@@ -37,9 +37,10 @@ def momentum(self, steps):
     return keras.optimizers.SGD(1e-4, momentum=0.9)
 
 
-def killed_run(folder, **arguments):
+def killed_run(folder, steps, **arguments):
     """Returns the run, whose batches two replicas cannot halve."""
-    changes = {**STEPS, "batch_size": 9, "validate_every": 3}
+    changes = {"pretrain_steps": PRETRAIN_STEPS, "steps": steps}
+    changes |= {"batch_size": 9, "validate_every": 3}
     return tiny_run(folder, changes=changes, checkpoint_every=1, **arguments)
 
 
@@ -53,8 +54,8 @@ def make_lcma(patch):
 class Kills:
     """Kills this process at a moment, a number of times, a step later each time if there is one."""
 
-    def __init__(self, log: Path, moment: str, times: int):
-        self._log, self._moment, self._times = log, moment, times
+    def __init__(self, log: Path, steps: int, moment: str, times: int):
+        self._log, self._steps, self._moment, self._times = log, steps, moment, times
         self._done = len(log.read_text()) if log.exists() else 0
 
     def arrange(self):
@@ -73,7 +74,7 @@ class Kills:
             statistics.collect = interrupted
             return
         phase = "pretraining" if self._moment == "pretraining" else "training"
-        last = STEPS["pretrain_steps" if phase == "pretraining" else "steps"] - 1
+        last = (PRETRAIN_STEPS if phase == "pretraining" else self._steps) - 1
         name = "save" if self._moment == "checkpoint" else "on_train_batch_begin"
         method = getattr(Course, name)
 
@@ -96,16 +97,18 @@ class Kills:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main(folder, peer_timeout, moment=None, times=0):
+def main(folder, steps, peer_timeout, moment=None, times=0):
     make_lcma(setattr)
     if moment:
         # A file for every process; a scratch folder would not outlive the first kill.
-        Kills(folder.with_name(f"{folder.name}-kills"), moment, int(times)).arrange()
+        log = folder.with_name(f"{folder.name}-kills")
+        Kills(log, int(steps), moment, int(times)).arrange()
     use_threads(1)
     with ends_at_once():
         workers = make_workers("multi-worker", given_cluster(), float(peer_timeout))
         with local_folder(folder, workers.chief) as (own, mirror):
-            killed_run(own, mirror=mirror, workers=workers).execute(tiny_dataset())
+            run = killed_run(own, int(steps), mirror=mirror, workers=workers)
+            run.execute(tiny_dataset())
 
 
 if __name__ == "__main__":

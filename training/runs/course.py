@@ -54,7 +54,7 @@ class Course(keras.callbacks.Callback):
         super().__init__()
         self._trained, self._phase, self._steps = model, phase, steps
         self._patience, self._every, self._workers = patience, every, workers
-        self.step = 0
+        self.step = self._saved = 0
         self.history: list[dict[str, float]] = []
         self.failed_step: int | None = None
         self.best: float | None = None
@@ -90,6 +90,9 @@ class Course(keras.callbacks.Callback):
         self._clock = time.monotonic()
 
     def on_train_batch_begin(self, batch, logs=None):
+        # Not right after the step: a look at it, which a checkpoint must hold, may follow.
+        if self.step % self._every == 0 and self.step > self._saved:
+            self.save()
         self._began = time.perf_counter()
 
     def on_train_batch_end(self, batch, logs=None):
@@ -99,8 +102,6 @@ class Course(keras.callbacks.Callback):
         self.step += 1
         if not finite:
             self._fail()
-        elif self.step % self._every == 0:
-            self.save()
 
     def on_epoch_end(self, epoch, logs=None):
         if self.failed_step is not None:
@@ -130,6 +131,7 @@ class Course(keras.callbacks.Callback):
         }
         self._state.assign(json.dumps(state))
         self._manager.save(checkpoint_number=self.step)
+        self._saved = self.step
 
     def _look(self, bits):
         """Counts a look, unless the split is still being drawn: that flow is not to be kept."""
@@ -186,7 +188,8 @@ class Course(keras.callbacks.Callback):
         if state is None:
             return
         self._workers.assign_of_chief([*self._variables, *self._best_weights])
-        self.step, self.history = state["step"], state["history"]
+        self.step = self._saved = state["step"]
+        self.history = state["history"]
         self.best, self.seconds = state["best"], state["seconds"]
         # A phase that was given more steps has patience again.
         self._wait = state["wait"] if state["steps"] == self._steps else 0

@@ -65,6 +65,16 @@ def test_a_loss_that_is_not_a_number_ends_it_and_is_not_saved(tmp_path):
     assert Course(tiny_model(), "training", 10, patience=3, checkpoints=tmp_path).step == 1
 
 
+def test_no_checkpoint_stands_between_a_step_and_the_look_at_it(tmp_path):
+    course = Course(tiny_model(), "training", 10, patience=3, checkpoints=tmp_path, every=1)
+    looked(course, [2.0])
+    course.on_train_batch_begin(0)
+    course.on_train_batch_end(0, {"loss": 1.0})
+    assert Course(tiny_model(), "training", 10, patience=3, checkpoints=tmp_path).step == 1
+    course.on_train_batch_begin(0)
+    assert Course(tiny_model(), "training", 10, patience=3, checkpoints=tmp_path).step == 2
+
+
 def test_a_checkpoint_of_another_phase_is_refused(tmp_path):
     looked(Course(tiny_model(), "pretraining", 10, patience=3, checkpoints=tmp_path), [2.0])
     with pytest.raises(ValueError, match="of phase 'pretraining', not 'training'"):
