@@ -1,7 +1,7 @@
 """Trains the same flow as one worker of several, as several replicas, or alone: a script.
 
 `python -m tests.workers FLOW DTYPE REPLICAS FILE`; `TF_CONFIG` makes it a worker of several. With
-`differing` as the flow, workers that differ write what they were told.
+`refused` as the flow, workers write what they were told.
 """
 
 import os
@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from tests.toys import SHAPE, pictures, tiny_model
 from tfp_lcma import FlowModel, LogDetCollector, models
+from tfp_lcma.bijectors import BatchNorm
 from tfp_lcma.factorizations import EntropyInformed, OnlineLikelihoodContribution, Random
 
 
@@ -121,8 +122,8 @@ def run(flow, strategy, dtype):
     )
 
 
-def differing(strategy):
-    """Returns what a worker is told whose split, or whose weights, are not the other's."""
+def refused(strategy):
+    """Returns what a worker is told whose split, whose weights or whose flow does not go."""
     number, told = number_of(strategy), []
     for split, moved in ((Random(number), False), (Random(0), True)):
         with strategy.scope():
@@ -131,17 +132,25 @@ def differing(strategy):
             model.initialize(pictures(32))
             weight = model.trainable_variables[0]
             weight.assign(weight.numpy() + number)
-        try:
-            model.fit(pictures(32), verbose=0)
-        except ValueError as error:
-            told.append(str(error))
-    return told
+        told.append(refusal(model))
+    with strategy.scope():
+        model = tiny_model(norm=BatchNorm)
+        model.compile(optimizer="sgd", jit_compile=True)
+    return [*told, refusal(model)]
+
+
+def refusal(model):
+    try:
+        model.fit(pictures(32), verbose=0)
+    except ValueError as error:
+        return str(error)
+    return "nothing"
 
 
 def main(flow, dtype, replicas, path):
     strategy = strategy_of(int(replicas))
-    if flow == "differing":
-        np.savez(path, told=differing(strategy))
+    if flow == "refused":
+        np.savez(path, told=refused(strategy))
         return
     model, history = run(flow, strategy, dtype)
     weights = [np.ravel(weight) for weight in model.get_weights()]

@@ -102,8 +102,9 @@ def test_replicas_and_workers_in_bfloat16_stay_near_one_process(tmp_path):
 
 
 @pytest.mark.scale
-def test_workers_of_another_split_or_other_weights_stop_with_a_sentence(tmp_path):
-    for worker in of_workers(tmp_path, "differing", "float32"):
-        split, weights = worker["told"]
+def test_workers_that_differ_or_cannot_be_compiled_stop_with_a_sentence(tmp_path):
+    for worker in of_workers(tmp_path, "refused", "float32"):
+        split, weights, compiled = worker["told"]
         assert re.match(r"the model's shapes, its split.* on worker 0, \w+ on worker 1\.", split)
+        assert compiled.startswith("jit_compile must be False on several replicas for a flow with")
         assert re.match(r"the weights of the model.* on worker 0, \w+ on worker 1\.", weights)
