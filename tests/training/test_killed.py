@@ -46,6 +46,8 @@ def flat(value):
     return [x for item in value for x in flat(item)] if isinstance(value, list) else [value]
 
 
+# Of `make test`, runs/test_kills.py kills a run of two workers.
+@pytest.mark.scale
 def test_killed_and_started_again_both_end_as_undisturbed_ones(tmp_path, monkeypatch):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     # In the middle of the run.
