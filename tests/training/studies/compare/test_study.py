@@ -134,7 +134,7 @@ def made_up_trainings(monkeypatch):
     class Trainer:
         step_seconds = 0.5
 
-        def __init__(self, recipe, dataset, factorization, seed, *, steps, **options):
+        def __init__(self, recipe, dataset, factorization, seed, *, steps, workers, **options):
             calls.append({"steps": steps} | options)
             self.model, self.course = self, self
             self.failing = recipe.learning_rate > 1
