@@ -147,6 +147,7 @@ def test_a_nan_loss_stops_training_and_keeps_the_last_good_checkpoint(tmp_path, 
     assert all(np.isfinite(w.numpy()).all() for w in model.weights)
 
 
+@pytest.mark.scale
 def test_a_run_killed_while_it_measures_an_online_split_ends_as_an_undisturbed_one(
     tmp_path, dataset, monkeypatch
 ):
