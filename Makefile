@@ -19,9 +19,8 @@ test: $(INSTALLED)
 types: $(INSTALLED)
 	$(BIN)/mypy
 
-# Three processes on two cores: a tenth of the time is waiting, for peers, servers and a browser.
 suite: $(INSTALLED)
-	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not slow and not scale"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not scale"
 
 # What one changes all day: parts and how they fit together, without training and serving.
 FAST := bijectors factorizations multi_scale networks priors
