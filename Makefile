@@ -38,7 +38,7 @@ test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow
 
 # Several replicas and several processes against one, and processes killed ten times in every phase
-# of a run: an hour.
+# of a run: an hour or more, by estimate.
 test-scale: $(INSTALLED)
 	$(BIN)/python -m pytest -m scale
 

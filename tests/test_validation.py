@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.toys import pictures, tiny_flow, tiny_model, trained
+from tests.toys import Batches, pictures, tiny_flow, tiny_model, trained
 from tfp_lcma import FlowModel
 from tfp_lcma.bijectors import ActNorm, LogitPreprocessing
 from tfp_lcma.models import real_nvp
@@ -133,21 +133,9 @@ def test_data_sets_that_hold_no_batches_of_images_are_refused(data, message):
 NO_INTENSITIES = {"strings": GOOD.astype(str), "booleans": GOOD > 100}
 BATCHED = {
     "dataset": lambda *batches: tf.data.Dataset.from_tensor_slices(np.stack(batches)),
-    "PyDataset": lambda *batches: Batches(*batches),
+    "PyDataset": lambda *batches: Batches(*((batch, np.zeros(4)) for batch in batches)),
     "generator": lambda *batches: iter(batches),
 }
-
-
-class Batches(keras.utils.PyDataset):
-    def __init__(self, *batches):
-        super().__init__()
-        self.batches = batches
-
-    def __len__(self):
-        return len(self.batches)
-
-    def __getitem__(self, index):
-        return self.batches[index], np.zeros(4)
 
 
 @pytest.mark.parametrize("images", NO_INTENSITIES.values(), ids=NO_INTENSITIES)

@@ -60,6 +60,20 @@ def tiny_model(bins=256, optimizer=None, run_eagerly=False, **flow):
     return model
 
 
+class Batches(keras.utils.PyDataset):
+    """Batches, one after the other."""
+
+    def __init__(self, *batches):
+        super().__init__()
+        self.batches = batches
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __getitem__(self, index):
+        return self.batches[index]
+
+
 def fitted(model, images=None, epochs=2, **kwargs):
     """Trains in a fixed order of batches; returns the history."""
     images = pictures(128) if images is None else images

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.toys import SHAPE, pictures
+from tests.toys import SHAPE, Batches, pictures
 from tfp_lcma import FlowModel
 from tfp_lcma.bijectors import BatchNorm, Coupling, FlowChain, checkerboard_mask
 from tfp_lcma.networks.condition import ConditionBias
@@ -268,18 +268,6 @@ def test_nothing_is_said_about_intensities_and_black_images(raising, ask):
 
 
 # --- rows of other numbers, and images of another rank ---
-
-
-class Batches(keras.utils.PyDataset):
-    def __init__(self, *batches):
-        super().__init__()
-        self.batches = batches
-
-    def __len__(self):
-        return len(self.batches)
-
-    def __getitem__(self, index):
-        return self.batches[index]
 
 
 @pytest.mark.parametrize("count", [1, 3])
