@@ -1,6 +1,6 @@
 """A run of RealNVP with LCMA, as one worker of those in TF_CONFIG, that kills itself: a script.
 
-`python -m tests.training.killed FOLDER STEPS PEER_TIMEOUT [MOMENT TIMES]`
+`python -m tests.training.killed FOLDER STEPS PEER_TIMEOUT eager|graphs [MOMENT TIMES]`
 """
 
 import os
@@ -27,9 +27,8 @@ MOMENTS = ("pretraining", "split", "training", "checkpoint")
 
 def small_real_nvp(self, event_shape, factorization, **options):
     """Stands for `Recipe.build_flow`."""
-    return models.real_nvp(
-        tuple(event_shape), levels=2, width=4, blocks=1, factorization=factorization
-    )
+    size = {"levels": 2, "width": 4, "blocks": 1}
+    return models.real_nvp(tuple(event_shape), factorization=factorization, dtype="float64", **size)
 
 
 def momentum(self, steps):
@@ -46,7 +45,6 @@ def killed_run(folder, steps, **arguments):
 
 def make_lcma(patch):
     make_small(patch)
-    make_eager(patch)
     patch(Recipe, "build_flow", small_real_nvp)
     patch(Recipe, "build_optimizer", momentum)
 
@@ -97,8 +95,10 @@ class Kills:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main(folder, steps, peer_timeout, moment=None, times=0):
+def main(folder, steps, peer_timeout, how, moment=None, times=0):
     make_lcma(setattr)
+    if how == "eager":
+        make_eager(setattr)
     if moment:
         # A file for every process; a scratch folder would not outlive the first kill.
         log = folder.with_name(f"{folder.name}-kills")

@@ -177,10 +177,9 @@ class Recipe:
         """Returns the flow as a model of images of so many intensities, not yet compiled."""
         import tfp_lcma as lcma
 
-        preprocessing = registry.load(registry.PREPROCESSING[self.preprocessing])
-        return lcma.FlowModel(
-            flow, preprocessing=preprocessing(flow.event_shape, bins=bins), seed=seed
-        )
+        part = registry.load(registry.PREPROCESSING[self.preprocessing])
+        preprocessing = part(flow.event_shape, bins=bins, dtype=flow.dtype)
+        return lcma.FlowModel(flow, preprocessing=preprocessing, seed=seed)
 
     def build_optimizer(self, steps: int) -> "keras.optimizers.Optimizer":
         """Returns the optimiser with the recipe's schedule for a phase of `steps` steps."""
