@@ -3,7 +3,6 @@
 import gc
 
 import pytest
-from keras.src.utils import naming
 
 
 def pytest_collection_finish():
@@ -23,4 +22,6 @@ def names_from_the_start():
     TensorFlow makes and keeps a kernel for every name of a variable: half of the time that a new
     variable takes. Of a name that was there before it has one.
     """
+    from keras.src.utils import naming  # not imported by the process that hands out the tests
+
     naming.reset_uids()

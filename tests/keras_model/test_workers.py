@@ -78,11 +78,7 @@ def check_replicas_and_workers(folder, flow, dtype):
     check_alike(of_workers(folder, flow, dtype), alone)
 
 
-def test_two_workers_train_real_nvp_with_lcma_as_one_process_does(tmp_path):
-    (alone,) = results(tmp_path, "lcma", "float64", 1, [{}])
-    check_alike(of_workers(tmp_path, "lcma", "float64"), alone)
-
-
+# Of `make test`, training/runs/test_kills.py trains RealNVP with LCMA on two workers.
 @pytest.mark.scale
 @pytest.mark.parametrize("flow", ["lcma", *CASES])
 def test_two_replicas_and_two_workers_train_as_one_process_does(flow, tmp_path):
