@@ -121,6 +121,20 @@ def test_validation_split_keeps_its_images_from_training_altogether():
     assert model.bits_per_dimension(images[:SPLIT_AT]).mean() < 7.2
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"validation_split": 2}, "validation_split must be a share of the images < 1; got 2"),
+        ({"validation_split": -0.1}, "validation_split must be a share of the images < 1; got -0"),
+        ({"batch_size": 0}, "batch_size must be a whole number >= 1; got 0"),
+        ({"batch_size": 2.5}, "batch_size must be a whole number >= 1; got 2.5"),
+    ],
+)
+def test_shares_and_sizes_that_make_no_sense_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        tiny_model().fit(pictures(8), verbose=0, **arguments)
+
+
 def test_training_rows_are_there_only_while_fit_runs(reference):
     model, _ = reference
     with pytest.raises(ValueError, match=r"only while fit\(\) runs"):

@@ -10,7 +10,7 @@ from tfp_lcma.keras_model.elements import Parts, parts_of
 from tfp_lcma.keras_model.image_sources import ArraySource, image_source
 from tfp_lcma.keras_model.online_split import with_online_split
 from tfp_lcma.keras_model.preparation import Preparation
-from tfp_lcma.validation import check_training_images
+from tfp_lcma.validation import check_count, check_training_images
 
 
 class Fitting(Preparation, CheckedSteps):
@@ -32,6 +32,7 @@ class Fitting(Preparation, CheckedSteps):
         """
         given = _bound(super().fit, x, y, *args, **kwargs)
         source = self._taken(given, class_weight=given.pop("class_weight", None))
+        _check_validation_split(given.get("validation_split"))
         training = source.trained_on(given.get("validation_split"))
         first = training.first_batch(given.get("batch_size") or 32, self.seed)
         check_training_images(first.images, self.bins, "x")
@@ -110,6 +111,8 @@ class Fitting(Preparation, CheckedSteps):
 
     def _taken(self, given, class_weight=None):
         """Replaces the data among the arguments of Keras by its standard form, and returns it."""
+        if given.get("batch_size") is not None:
+            check_count(given["batch_size"], "batch_size")
         names = ("x", "y", "sample_weight")
         source = image_source(Parts(*map(given.get, names)), self._expected, class_weight)
         given.update(zip(names, source.for_keras, strict=True))
@@ -120,6 +123,11 @@ class Fitting(Preparation, CheckedSteps):
         expected = self._expected._replace(labels=labels)
         parts = parts_of(tuple(given), expected, class_weight)
         return ArraySource.of(parts, expected, class_weight)
+
+
+def _check_validation_split(share):
+    if share and not 0 < share < 1:
+        raise ValueError(f"validation_split must be a share of the images < 1; got {share!r}.")
 
 
 def _bound(method, *args, **kwargs) -> dict:
