@@ -15,6 +15,7 @@ from tfp_lcma.bijectors import (
     Context,
     Coupling,
     FlowChain,
+    LogitPreprocessing,
     Mask,
     Permutation,
     Repeated,
@@ -196,6 +197,11 @@ def test_number_of_steps_is_checked(times):
 def test_step_that_reshapes_is_refused():
     with pytest.raises(ValueError, match=r"step must keep the shape .*\(4, 4, 2\) to \(2, 2, 8\)"):
         Repeated(lambda: Squeeze(SHAPE), 2)
+
+
+def test_step_of_bounded_numbers_is_refused():
+    with pytest.raises(ValueError, match=r"step must take all numbers; .* takes bounded ones"):
+        Repeated(lambda: LogitPreprocessing((4, 4, 2), bins=256), 2)
 
 
 def test_step_that_is_no_flow_is_refused():

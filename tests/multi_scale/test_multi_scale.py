@@ -17,7 +17,15 @@ from tests.registry import (
     multi_scale,
     random_scores,
 )
-from tfp_lcma.bijectors import ActNorm, BatchNorm, Context, FlowChain, Identity, Squeeze
+from tfp_lcma.bijectors import (
+    ActNorm,
+    BatchNorm,
+    Context,
+    FlowChain,
+    Identity,
+    LogitPreprocessing,
+    Squeeze,
+)
 from tfp_lcma.factorizations import Channel, Checkerboard, LikelihoodContribution, Random
 from tfp_lcma.multi_scale import MultiScale, level_shapes
 from tfp_lcma.networks.residual_network import UNROLLED_BLOCKS
@@ -242,6 +250,13 @@ def test_level_may_end_in_its_view():
     records = squeezed.inverse_by_level(x)[2]
     assert [record.activation.shape[1:] for record in records] == shapes
     assert squeezed.split(x)[1].shape == (2, 2, 2, 8)
+
+
+def test_level_of_bounded_numbers_is_refused_below_the_first():
+    levels = [LogitPreprocessing((4, 4, 1), bins=2), LogitPreprocessing((2, 2, 4), bins=2)]
+    assert not MultiScale(levels[:1]).defined_everywhere
+    with pytest.raises(ValueError, match=r"flows\[1\] must take all numbers; .* bounded ones"):
+        MultiScale(levels)
 
 
 def test_level_that_ends_in_another_shape_is_refused():

@@ -85,6 +85,15 @@ def common_conditions(bijectors: Sequence[FlowBijector]) -> int | tuple[int] | N
     return conditions.pop() if conditions else None
 
 
+def check_takes_all_numbers(flow: FlowBijector, argument: str) -> None:
+    """Raises a ValueError for a flow of bounded data where only the first of all can be one."""
+    if not flow.defined_everywhere:
+        raise ValueError(
+            f"{argument} must take all numbers; {flow.name} takes bounded ones: such a part comes "
+            "before all others, FlowChain([part, flow])."
+        )
+
+
 def flow_dtype(dtype) -> tf.DType | None:
     """Returns the type of activations and log-dets, or raises a ValueError."""
     if dtype is None:

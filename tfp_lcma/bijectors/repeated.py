@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfp_lcma.batch_statistics import batch_is_shared
 from tfp_lcma.bijectors.alike import check_alike, constant_keys, differing_constants, made
+from tfp_lcma.bijectors.checks import check_takes_all_numbers
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
 from tfp_lcma.bijectors.names import check_variables_held, named_variables
 from tfp_lcma.bijectors.outline import Row
@@ -75,8 +76,8 @@ class Repeated(FlowBijector):
             name: Name of the bijector.
 
         Raises:
-            ValueError: If the steps are no flows, reshape, or differ in more than
-                their constant arrays.
+            ValueError: If the steps are no flows, reshape, take bounded numbers only, or differ
+                in more than their constant arrays.
         """
         self.times, self.unroll = check_count(times, "times"), unroll
         steps = [made(step) for _ in range(self.times)]
@@ -86,6 +87,7 @@ class Repeated(FlowBijector):
                 f"step must keep the shape of its input to be repeated; got {shape} to "
                 f"{template.latent_shape}."
             )
+        check_takes_all_numbers(template, "step")
         variables = [named_variables(one) for one in steps]
         for others in variables[1:]:
             check_alike(_shapes(variables[0]), _shapes(others), "variables")

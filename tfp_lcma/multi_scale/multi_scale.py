@@ -24,7 +24,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_lcma.bijectors.chain import FlowChain
-from tfp_lcma.bijectors.checks import common_conditions, common_dtype, image_shape
+from tfp_lcma.bijectors.checks import (
+    check_takes_all_numbers,
+    common_conditions,
+    common_dtype,
+    image_shape,
+)
 from tfp_lcma.bijectors.context import Context
 from tfp_lcma.bijectors.flow_bijector import (
     FlowBijector,
@@ -101,8 +106,8 @@ class MultiScale(FlowBijector):
             name: Name of the bijector.
 
         Raises:
-            ValueError: If the flows' shapes do not follow from each other, or the
-                parts differ in their type of numbers.
+            ValueError: If the flows' shapes do not follow from each other, the parts differ in
+                their type of numbers, or a flow below the first takes bounded numbers only.
         """
         flows = list(flows)
         if not flows:
@@ -114,6 +119,8 @@ class MultiScale(FlowBijector):
         got = [flow.event_shape for flow in flows]
         if got != shapes:
             raise ValueError(f"flows must have the event shapes {shapes}; got {got}.")
+        for level, flow in enumerate(flows[1:], 1):
+            check_takes_all_numbers(flow, f"flows[{level}]")
         if not isinstance(exit_prior, ExitPrior | None):
             raise ValueError(
                 "exit_prior must be an ExitPrior, such as priors.ConditionalGaussian(), or None; "
