@@ -36,9 +36,24 @@ def own_share(rows: tf.Tensor) -> Share:
     # A sum, since it has a shape that XLA knows, and numbers that accelerators add.
     mine = tf.one_hot(replica, replicas) * tf.cast(rows, tf.float32)
     counts = context.all_reduce(tf.distribute.ReduceOp.SUM, mine)
-    before = tf.cast(tf.range(replicas) < replica, tf.float32)
+    turns = tf.constant(turns_of(replicas, len(context.strategy.extended.worker_devices)))
+    before = tf.cast(turns < tf.gather(turns, replica), tf.float32)
     first, total = tf.reduce_sum(counts * before), tf.reduce_sum(counts)
     return Share(tf.cast(first, tf.int32), tf.cast(total, tf.int32))
+
+
+def turns_of(replicas: int, own: int) -> np.ndarray:
+    """Returns which part of a batch each replica gets, int32 `[replicas]`.
+
+    TensorFlow divides a batch into as many parts as there are replicas, and deals them out to
+    the workers in turn; each hands its own parts to its replicas in order.
+
+    Args:
+        replicas: Of all workers together; those of a worker follow each other.
+        own: Of each worker.
+    """
+    worker, place = np.divmod(np.arange(replicas), own)
+    return (place * (replicas // own) + worker).astype(np.int32)
 
 
 def mean_over_replicas(value: tf.Tensor) -> tf.Tensor:
