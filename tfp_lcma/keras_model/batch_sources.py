@@ -1,4 +1,4 @@
-"""Batches of images from a `tf.data.Dataset`, a `keras.utils.PyDataset` or a generator."""
+"""Batches of images from `tf.data`, also already dealt out, a `PyDataset` or a generator."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -131,6 +131,45 @@ class DatasetSource(BatchSource):
     def _class_weights(self, labels):
         weights = tf.numpy_function(super()._class_weights, [labels], tf.float32, stateful=False)
         return tf.ensure_shape(weights, (None,))
+
+
+class DistributedSource(BatchSource):
+    """A dataset that a strategy has dealt out: this process sees the rows of its own replicas."""
+
+    def __init__(
+        self, data: tf.distribute.DistributedDataset, expected: Expected, class_weight=None
+    ):
+        """Wraps such a dataset, whose elements Keras must take as they are.
+
+        Raises:
+            ValueError: If they are more than images, and the condition of a model that has one.
+        """
+        super().__init__(data, expected, class_weight)
+        wanted = "images" if expected.conditions is None else "(images, condition)"
+        spec = data.element_spec
+        if class_weight is not None or _count(spec) != _count(wanted.split(",")):
+            raise ValueError(
+                f"{expected.argument}, distributed already, must hold batches of {wanted}, and no "
+                f"class_weight can go with it; got {spec}."
+            )
+
+    @property
+    def batches(self):
+        return self._data
+
+    @property
+    def elements(self):
+        for element in self._data:
+            yield tf.nest.map_structure(_own, element)
+
+
+def _count(element):
+    return len(element) if isinstance(element, list | tuple) else 1
+
+
+def _own(value):
+    """The rows of all replicas of this process."""
+    return tf.concat(getattr(value, "values", (value,)), axis=0)
 
 
 class _MadeInPython(BatchSource):

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfp_lcma.keras_model.batch_sources import (
     BatchSource,
     DatasetSource,
+    DistributedSource,
     GeneratorSource,
     PyDatasetSource,
 )
@@ -24,6 +25,7 @@ from tfp_lcma.keras_model.elements import (
 
 _KINDS: dict[type, type[BatchSource]] = {
     tf.data.Dataset: DatasetSource,
+    tf.distribute.DistributedDataset: DistributedSource,
     keras.utils.PyDataset: PyDatasetSource,
     Iterator: GeneratorSource,
 }

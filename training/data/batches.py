@@ -1,7 +1,7 @@
 """Training batches as a function of (seed, step), so that a resumed run sees what it would have."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -23,6 +23,7 @@ def batches(
     stop: int,
     flip: bool = False,
     labels: np.ndarray | None = None,
+    parts: Sequence[slice] | None = None,
 ) -> tf.data.Dataset:
     """Returns the batches of steps `start` to `stop - 1`.
 
@@ -39,10 +40,15 @@ def batches(
         stop: The step after the last.
         flip: Whether to flip images left to right at random.
         labels: int [n], the class of every image, to go with it; None: images alone.
+        parts: The rows of a batch that are wanted, an element of the dataset for each of these
+            parts; nothing else is read. None: all, as one element.
 
     Returns:
         A dataset of uint8 [batch_size, H, W, C], or of pairs with int32 [batch_size].
     """
+    parts = [slice(batch_size)] if parts is None else parts
+    sizes = {len(range(*part.indices(batch_size))) for part in parts}
+    size = sizes.pop() if len(sizes) == 1 else None
     in_files = isinstance(images, Records)
     shuffled = in_blocks if in_files else _permutation
 
@@ -50,54 +56,60 @@ def batches(
     def order(epoch: int) -> np.ndarray:
         return shuffled(len(images), np.random.default_rng([seed, epoch]))
 
-    def rows(step: np.int64) -> list[int]:
-        positions = step * batch_size + np.arange(batch_size)
+    def place(number: np.int64) -> tuple[int, slice]:
+        step, part = divmod(int(number), len(parts))
+        return step, parts[part]
+
+    def rows(number: np.int64) -> list[int]:
+        step, part = place(number)
+        positions = step * batch_size + np.arange(batch_size)[part]
         return [order(int(p) // len(images))[int(p) % len(images)] for p in positions]
 
-    def flipped(step: np.int64, chosen: np.ndarray) -> np.ndarray:
-        turned = np.random.default_rng([seed, int(step), 1]).random(batch_size) < 0.5
+    def flipped(number: np.int64, chosen: np.ndarray) -> np.ndarray:
+        step, part = place(number)
+        turned = np.random.default_rng([seed, step, 1]).random(batch_size)[part] < 0.5
         return np.where(turned[:, None, None, None], chosen[:, :, ::-1], chosen)
 
-    def load(step: tf.Tensor) -> tf.Tensor | tuple[tf.Tensor, tf.Tensor]:
+    def load(number: tf.Tensor) -> tf.Tensor | tuple[tf.Tensor, tf.Tensor]:
         if isinstance(images, Records):
-            loaded = _decoded(images, rows, step, batch_size)
+            loaded = _decoded(images, rows, number, size)
         else:
-            loaded = tf.numpy_function(lambda step: images[rows(step)], [step], tf.uint8)
+            loaded = tf.numpy_function(lambda number: images[rows(number)], [number], tf.uint8)
         if flip:
-            loaded = tf.numpy_function(flipped, [step, loaded], tf.uint8)
-        loaded = tf.ensure_shape(loaded, (batch_size, *images.shape[1:]))
+            loaded = tf.numpy_function(flipped, [number, loaded], tf.uint8)
+        loaded = tf.ensure_shape(loaded, (size, *images.shape[1:]))
         if labels is None:
             return loaded
         classes = tf.numpy_function(
-            lambda step: labels[rows(step)].astype(np.int32), [step], tf.int32
+            lambda number: labels[rows(number)].astype(np.int32), [number], tf.int32
         )
-        return loaded, tf.ensure_shape(classes, (batch_size,))
+        return loaded, tf.ensure_shape(classes, (size,))
 
-    steps = tf.data.Dataset.range(start, stop)
+    numbers = tf.data.Dataset.range(start * len(parts), stop * len(parts))
     parallel = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True} if in_files else {}
-    return steps.map(load, **parallel).prefetch(_PREFETCHED)
+    return numbers.map(load, **parallel).prefetch(_PREFETCHED)
 
 
 def _decoded(
-    records: Records, rows: Callable[[np.int64], list[int]], step: tf.Tensor, batch_size: int
+    records: Records, rows: Callable[[np.int64], list[int]], number: tf.Tensor, size: int | None
 ) -> tf.Tensor:
-    """Returns a step's images by TensorFlow's readers, which take no lock of Python's.
+    """Returns an element's images by TensorFlow's readers, which take no lock of Python's.
 
     What those would read otherwise than `read_pixels`, that one reads.
     """
 
-    def read(step):
-        return np.array([records.content(row) for row in rows(step)], np.object_)
+    def read(number):
+        return np.array([records.content(row) for row in rows(number)], np.object_)
 
-    def completed(step, contents, pixels, readable):
+    def completed(number, contents, pixels, readable):
         pixels = pixels.copy()
         for at in np.flatnonzero(~readable):
-            pixels[at] = records.pixels(rows(step)[at], contents[at])
+            pixels[at] = records.pixels(rows(number)[at], contents[at])
         return pixels
 
-    contents = tf.ensure_shape(tf.numpy_function(read, [step], tf.string), (batch_size,))
+    contents = tf.ensure_shape(tf.numpy_function(read, [number], tf.string), (size,))
     pixels = decode_images(contents, FilePixels(**records.settings.to_config()))
-    return tf.numpy_function(completed, [step, contents, *pixels], tf.uint8)
+    return tf.numpy_function(completed, [number, contents, *pixels], tf.uint8)
 
 
 def in_blocks(count: int, random: np.random.Generator) -> np.ndarray:

@@ -1,5 +1,6 @@
 """The trainer behind `train`, `demo` and `compare`: the same arguments give the same model."""
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,7 @@ class Trainer:
             ValueError: a checkpoint is damaged or of another model.
         """
         self._recipe, self._dataset, self._seed = recipe, dataset, seed
-        self._steps, self._phase, self._labels = steps, phase, labels
+        self._steps, self._phase, self._labels, self._workers = steps, phase, labels, workers
         # Names and graphs of earlier models in this process must not pile up.
         keras.utils.clear_session()
         with workers.scope():
@@ -107,7 +108,11 @@ class Trainer:
         Raises:
             TrainingFailedError: the loss became NaN; the last good checkpoint is kept.
         """
-        recipe, course, train = self._recipe, self.course, self._dataset.train
+        recipe, course = self._recipe, self.course
+        if self._workers.several and not self.model.flow.is_initialized:
+            # `fit` would start each process from its own share of the first batch.
+            (first,) = self._whole_batches(course.step, course.step + 1)
+            self.model.initialize(*(first if self._labels else (first,)))
         steps = Steps(progress or Progress(quiet=True), self._phase, course, self._steps)
         looks = self._looks() if validate else None
         with steps.shown() as shown:
@@ -118,15 +123,7 @@ class Trainer:
                 whole = piece == recipe.validate_every
                 count = (self._steps - course.step) // recipe.validate_every if whole else 1
                 self.model.fit(
-                    batches(
-                        train.images,
-                        batch_size=recipe.batch_size,
-                        seed=self._seed,
-                        start=course.step,
-                        stop=course.step + count * piece,
-                        flip=recipe.flip,
-                        labels=train.labels if self._labels else None,
-                    ),
+                    self._batches(course.step, course.step + count * piece),
                     initial_epoch=epoch,
                     epochs=epoch + count,
                     steps_per_epoch=piece,
@@ -138,6 +135,24 @@ class Trainer:
         if course.failed_step is not None:
             raise TrainingFailedError(f"loss became NaN or infinite at step {course.failed_step}")
         course.restore_best()
+
+    def _batches(self, start, stop):
+        return self._workers.shared_out(
+            self._recipe.batch_size, functools.partial(self._whole_batches, start, stop)
+        )
+
+    def _whole_batches(self, start, stop, parts=None):
+        train = self._dataset.train
+        return batches(
+            train.images,
+            batch_size=self._recipe.batch_size,
+            seed=self._seed,
+            start=start,
+            stop=stop,
+            flip=self._recipe.flip,
+            labels=train.labels if self._labels else None,
+            parts=parts,
+        )
 
     def _looks(self) -> tf.data.Dataset:
         first = self._dataset.validation.first(_VALIDATION_IMAGES)

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,11 +38,11 @@ class Workers:
 
     def of_chief(self, value: Any) -> Any:
         """Returns the chief's value, of what JSON can hold; waits for every process."""
-        return value if not self._several else json.loads(self._bytes(json.dumps(value).encode()))
+        return value if not self.several else json.loads(self._bytes(json.dumps(value).encode()))
 
     def give(self, folder: Path, patterns: Sequence[str]) -> None:
         """Writes the files of the chief's folder that match a pattern into the others' folders."""
-        if not self._several:
+        if not self.several:
             return
         paths = sorted(path for pattern in patterns for path in folder.glob(pattern))
         for name in self.of_chief([path.relative_to(folder).as_posix() for path in paths]):
@@ -53,12 +53,36 @@ class Workers:
 
     def assign_of_chief(self, variables: "Sequence[tf.Variable]") -> None:
         """Gives variables of any type the chief's values."""
-        for variable in variables if self._several else ():
+        for variable in variables if self.several else ():
             value = variable.numpy()
             variable.assign(self._array(value).astype(value.dtype))
 
+    def shared_out(
+        self, batch_size: int, batches: "Callable[[Sequence[slice] | None], tf.data.Dataset]"
+    ) -> "tf.data.Dataset | tf.distribute.DistributedDataset":
+        """Returns batches of which every process reads what its own replicas train on.
+
+        Args:
+            batch_size: images in a batch of all replicas.
+            batches: gives of every batch the parts that it is asked for, or with None all of it.
+        """
+        strategy = self.strategy
+        if strategy is None or not self.several:
+            return batches(None)
+        from tfp_lcma.keras_model.replicas import turns_of
+
+        def own(context):
+            replicas = context.num_replicas_in_sync
+            own = replicas // context.num_input_pipelines
+            first = own * context.input_pipeline_id
+            turns = turns_of(replicas, own)[first : first + own]
+            return batches(parts(batch_size, replicas, turns))
+
+        return strategy.distribute_datasets_from_function(own)
+
     @property
-    def _several(self):
+    def several(self) -> bool:
+        """Whether there are other processes."""
         if self.strategy is None:
             return False
         from tfp_lcma.keras_model.replicas import several_workers
@@ -75,6 +99,20 @@ class Workers:
 
         # Holds whole numbers too, and is a type that every device adds.
         return of_chief(self.strategy, array.astype(np.float64))
+
+
+def parts(batch_size: int, replicas: int, turns: Iterable[int]) -> list[slice]:
+    """Returns some of the parts of a batch that is divided among replicas, as equal as may be.
+
+    Args:
+        batch_size: rows of the whole.
+        replicas: number of parts.
+        turns: which of them.
+    """
+    return [
+        slice(-(-turn * batch_size // replicas), -(-(turn + 1) * batch_size // replicas))
+        for turn in map(int, turns)
+    ]
 
 
 ALONE = Workers()

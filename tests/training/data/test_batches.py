@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tfp_lcma.training.data.batches import batches
+from tfp_lcma.training.runs.workers import parts
 
 IMAGES = np.arange(10, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 1), np.uint8)
 
@@ -55,3 +56,36 @@ def test_labels_go_with_their_images():
     for images, classes in batches(IMAGES, batch_size=4, seed=1, start=0, stop=5, labels=labels):
         assert classes.dtype == "int32"
         np.testing.assert_array_equal(images[:, 0, 0, 0] + 100, classes)
+
+
+def test_parts_of_batches_are_those_rows_and_no_others_are_read():
+    class Watched(np.ndarray):
+        def __getitem__(self, rows):
+            read.extend(rows)
+            return np.asarray(super().__getitem__(rows))
+
+    read = []
+    given = {
+        "batch_size": 5,
+        "seed": 1,
+        "start": 1,
+        "stop": 3,
+        "flip": True,
+        "labels": np.arange(10),
+    }
+    whole = list(batches(IMAGES, **given))
+    wanted = [slice(3, 5), slice(1, 2)]
+    found = list(batches(IMAGES.view(Watched), parts=wanted, **given))
+    assert len(read) == 2 * 3
+    expected = [(images[part], classes[part]) for images, classes in whole for part in wanted]
+    for mine, theirs in zip(found, expected, strict=True):
+        for one, other in zip(mine, theirs, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(("size", "replicas"), [(9, 4), (8, 4), (3, 4), (64, 1)])
+def test_a_batch_is_divided_as_equally_as_may_be(size, replicas):
+    found = parts(size, replicas, range(replicas))
+    assert [row for part in found for row in range(size)[part]] == list(range(size))
+    sizes = [len(range(size)[part]) for part in found]
+    assert max(sizes) - min(sizes) <= 1

@@ -112,6 +112,11 @@ def test_batches_pass_over_all_images_and_a_run_that_is_resumed_sees_the_same(tm
     for batch, numbers in whole:
         for image, number in zip(batch.numpy(), numbers, strict=True):
             assert any(np.array_equal(image, x) for x in (train[number], train[number][:, ::-1]))
+    halves = batches(images, start=7, stop=12, parts=[slice(1, 3), slice(3)], **given)
+    for number, (a, b) in enumerate(halves):
+        rows = slice(3) if number % 2 else slice(1, 3)
+        np.testing.assert_array_equal(a, later[number // 2][0][rows])
+        np.testing.assert_array_equal(b, later[number // 2][1][rows])
 
 
 def test_neighbours_are_used_at_about_one_time_and_every_image_once():
