@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.toys import SHAPE, Batches, pictures
+from tests.toys import SHAPE, Batches, model_of_classes, pictures
 from tfp_lcma import FlowModel
-from tfp_lcma.bijectors import BatchNorm, Coupling, FlowChain, checkerboard_mask
-from tfp_lcma.networks.condition import ConditionBias
+from tfp_lcma.bijectors import BatchNorm, FlowChain
 
 BATCH, COUNT = 4, 12
 IMAGES = pictures(COUNT).astype(np.float32)
@@ -29,44 +28,19 @@ bad_values = pytest.mark.parametrize(("value", "label"), BAD.values(), ids=BAD)
 PLACES = [(0, 0), (3, 15), (5, 7), (11, 2)]  # row and number of the pixel
 
 
-class ByClass(keras.layers.Layer):
-    """Parameters from the pixels that are kept and the class."""
-
-    conditions = 2
-
-    def __init__(self, outputs, **kwargs):
-        super().__init__(**kwargs)
-        self.convolution = keras.layers.Conv2D(outputs, 1)
-        self.bias = ConditionBias(outputs, self.conditions)
-
-    def build(self, input_shape):
-        self.convolution.build(input_shape)
-        self.built = True
-
-    def compute_output_shape(self, input_shape):
-        return self.convolution.compute_output_shape(input_shape)
-
-    def call(self, kept, condition, training=False):
-        return self.convolution(kept) + self.bias(condition)
-
-
-def made(**compiled):
-    coupling = Coupling(checkerboard_mask(SHAPE, 0), ByClass)
-    model = FlowModel(FlowChain([BatchNorm(SHAPE), coupling]))
-    model.compile(optimizer=keras.optimizers.Adam(0.01), **compiled)
-    return model
-
-
 @pytest.fixture(scope="module")
 def raising():
     """Models that can raise: run eagerly, and traced."""
-    return {"eager": made(run_eagerly=True), "traced": made(jit_compile=False)}
+    return {
+        "eager": model_of_classes(BatchNorm, run_eagerly=True),
+        "traced": model_of_classes(BatchNorm, jit_compile=False),
+    }
 
 
 @pytest.fixture(scope="module")
 def compiled():
     """A model whose every step XLA compiles."""
-    return made(jit_compile=True)
+    return model_of_classes(BatchNorm, jit_compile=True)
 
 
 def spoilt(row, pixel, value, label):

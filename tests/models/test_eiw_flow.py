@@ -76,10 +76,9 @@ def test_any_factorization_and_prior_will_do(factorization):
 
 
 def test_training_learns_and_samples_are_images():
-    images = pictures(128)
     model = lcma.FlowModel(tiny())
-    model.compile(optimizer=keras.optimizers.Adam(0.02))
-    history = fitted(model, images, epochs=4)["bits_per_dimension"]
+    model.compile(optimizer=keras.optimizers.Adam(0.02), run_eagerly=True)
+    history = fitted(model, pictures(128), epochs=3)["bits_per_dimension"]
     assert history[-1] < history[0] - 0.05
     (shuffle,) = model.flow.splits
     assert np.any(shuffle.layers[0].offset.numpy() != 0)
@@ -107,9 +106,8 @@ def test_xla_compiles_densities_and_samples_to_the_same_numbers():
     distribution, x = lcma.FlowDistribution(flow), data(flow, 6)
     z = tf.random.stateless_normal((6, *SHAPE), (1, 2), dtype=tf.float64)
     for function, value in ((distribution.event_log_prob, x), (distribution.decode, z)):
-        plain = tf.function(function)(value)
-        compiled = tf.function(function, jit_compile=True)(value)
-        close(compiled, plain, 1e-9, "compiled")
+        compiled = tf.function(function, jit_compile=True, autograph=False)(value)
+        close(compiled, function(value), 1e-9, "compiled")
 
 
 def test_arguments_out_of_range_are_refused_by_name():

@@ -37,15 +37,21 @@ def variables(flow):
 
 def learning(**changes):
     """A model trained for a few steps, and its history."""
-    model = lcma.FlowModel(tiny(**changes))
-    model.compile(optimizer=keras.optimizers.Adam(0.02), jit_compile=False)
-    history = model.fit(IMAGES, epochs=4, batch_size=32, shuffle=False, verbose=0).history
+    model = lcma.FlowModel(tiny(factorization=Checkerboard(), **changes))
+    # Six steps cost less than a trace.
+    model.compile(optimizer=keras.optimizers.Adam(0.02), run_eagerly=True)
+    history = model.fit(IMAGES, epochs=2, batch_size=32, shuffle=False, verbose=0).history
     return model, history["bits_per_dimension"]
 
 
 @pytest.fixture(scope="module")
-def trained():
-    return learning(factorization=Checkerboard())[0]
+def roulette():
+    return learning()
+
+
+@pytest.fixture(scope="module")
+def trained(roulette):
+    return roulette[0]
 
 
 def test_levels_are_steps_of_actnorm_and_residual_block_with_probes_of_their_own():
@@ -101,11 +107,11 @@ def test_everything_is_computed_as_precisely_as_variables_are_held(dtype):
 
 
 @pytest.mark.parametrize("log_det", ["roulette", "truncated"])
-def test_training_learns(log_det):
-    model, history = learning(log_det=log_det)
-    assert history[-1] < history[0] - 0.05
+def test_training_learns(log_det, roulette):
+    model, history = roulette if log_det == "roulette" else learning(log_det=log_det)
+    assert history[-1] < history[0] - 0.02
     counters = [v.numpy() for v in variables(model.flow) if v.name.endswith("passes")]
-    assert np.array_equal(counters, [[12], [12]])
+    assert np.array_equal(counters, [[6], [6]])
 
 
 def test_trained_flow_is_close_to_its_exact_likelihood_over_seeds(trained):
