@@ -235,32 +235,38 @@ def test_run_carried_on_from_a_checkpoint_ends_as_an_undisturbed_one(tmp_path):
             variables=[v.value for v in (*model.weights, *model.optimizer.variables)]
         )
 
-    straight = fit(online_model(), 7, [lcma.OnlineSplit(IMAGES)])
+    def begun():
+        return online_model(decide_at=(1, 3))
+
+    straight = fit(begun(), 4, [lcma.OnlineSplit(IMAGES)])
     # One level decided, the other still drawn.
-    first = fit(online_model(), 4, [lcma.OnlineSplit(IMAGES)])
+    first = fit(begun(), 2, [lcma.OnlineSplit(IMAGES)])
+    assert [order.decided for order in variable_orders(first.flow)] == [True, False]
     path = checkpoint(first).write(tmp_path / "checkpoint")
-    second = online_model()
+    second = begun()
     checkpoint(second).read(path).assert_consumed()
-    fit(second, 3, [lcma.OnlineSplit(IMAGES)])
+    fit(second, 2, [lcma.OnlineSplit(IMAGES)])
     for mine, theirs in zip(second.weights, straight.weights, strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-5)
 
 
-def test_decided_model_saves_and_exports_alike_twice(trained, tmp_path):
-    model = trained[0]
+def test_decided_model_saves_and_exports_alike_twice(tmp_path):
+    images = pictures(96)
+    model = tiny_model(factorization=Online((1,)), run_eagerly=True)
+    fit(model, 2, images=images)
     model.save(tmp_path / "model.keras")
     copy = keras.saving.load_model(tmp_path / "model.keras")
     assert np.array_equal(copy.flow.exit_map, model.flow.exit_map)
     assert all(order.decided for order in variable_orders(copy.flow))
-    np.testing.assert_allclose(copy.log_prob(IMAGES[:8]), model.log_prob(IMAGES[:8]), rtol=1e-6)
+    np.testing.assert_allclose(copy.log_prob(images[:8]), model.log_prob(images[:8]), rtol=1e-6)
     outputs = []
     for _ in range(2):
         loaded = tf.saved_model.load(str(lcma.export_saved_model(model, tmp_path / "served")))
         outputs.append(
-            loaded.signatures["log_prob"](images=tf.constant(IMAGES[:8]))["log_prob"].numpy()
+            loaded.signatures["log_prob"](images=tf.constant(images[:8]))["log_prob"].numpy()
         )
     assert np.array_equal(*outputs)
-    np.testing.assert_allclose(outputs[0], model.log_prob(IMAGES[:8]), rtol=1e-5)
+    np.testing.assert_allclose(outputs[0], model.log_prob(images[:8]), rtol=1e-5)
 
 
 def test_model_that_is_still_measuring_is_not_exported(tmp_path):
@@ -271,7 +277,7 @@ def test_model_that_is_still_measuring_is_not_exported(tmp_path):
 
 def test_step_compiled_by_xla_draws_and_decides():
     model, images = tiny_model(factorization=Online((2,))), pictures(96)
-    model.compile(optimizer=keras.optimizers.Adam(0.02), jit_compile=True)
+    model.compile(optimizer=keras.optimizers.SGD(1e-4), jit_compile=True)
     recorder = Recorder()
     fit(model, 4, [recorder], images)
     assert [decided for (decided,) in recorder.decided] == [False, False, True, True]

@@ -14,11 +14,9 @@ from tfp_lcma.bijectors import (
     FlowBijector,
     FlowChain,
     Repeated,
-    Squeeze,
     checkerboard,
 )
-from tfp_lcma.factorizations import Checkerboard
-from tfp_lcma.multi_scale import MultiScale, level_shapes
+from tfp_lcma.multi_scale import MultiScale
 
 SHAPE = (4, 4, 1)
 register = keras.saving.register_keras_serializable(package="tfp_lcma_tests")
@@ -95,17 +93,13 @@ class Conditioned(TwoConvolutions):
 
 
 def bent_flow(memory):
-    """Levels of looped steps of a coupling and the user's flow."""
+    """A level of looped steps of a coupling and the user's flow."""
 
-    def step(shape):
-        coupling = Coupling(checkerboard(shape, 0), TwoConvolutions)
-        return FlowChain([ActNorm(shape), Bend(shape), coupling])
+    def step():
+        coupling = Coupling(checkerboard(SHAPE, 0), TwoConvolutions)
+        return FlowChain([ActNorm(SHAPE), Bend(SHAPE), coupling])
 
-    split = Checkerboard()
-    shapes = level_shapes(SHAPE, 2, split)
-    flows = [Repeated(lambda shape=shape: step(shape), 3, unroll=False) for shape in shapes]
-    flows[0] = FlowChain([flows[0], Squeeze(SHAPE)])
-    return MultiScale(flows, split, memory=memory)
+    return MultiScale([Repeated(step, 2, unroll=False)], memory=memory)
 
 
 def trained(flow, labels=None):

@@ -1,5 +1,6 @@
 """RealNVP: the published sizes, its arguments, and a density that integrates to one."""
 
+import functools
 import importlib
 
 import keras
@@ -96,12 +97,12 @@ def test_number_of_parameters_is_the_published_one(
 
 def test_number_of_parameters_is_the_same_for_every_factorization():
     counts = {
-        parameters(real_nvp(SHAPE, levels=3, width=4, blocks=1, factorization=factorization))
+        parameters(real_nvp(SHAPE, levels=2, width=2, blocks=1, factorization=factorization))
         for factorization in (
             Checkerboard(),
             Random(),
-            LikelihoodContribution(random_scores(3, SHAPE)),
-            ExitPrice([np.ones((4, 4, 1, 6)), np.ones((2, 2, 2, 6))]),
+            LikelihoodContribution(random_scores(1, SHAPE)),
+            ExitPrice([np.ones((4, 4, 1, 6))]),
             Haar(),
         )
     }
@@ -167,6 +168,11 @@ def test_exchanged_halves_are_explicit_halves_in_turn(first_parity):
             close(got, expected, 1e-12, method)
 
 
+@pytest.fixture(scope="module")
+def affine():
+    return real_nvp(SHAPE, width=2, blocks=1)
+
+
 @pytest.mark.parametrize(
     ("coupling", "transform", "bounds"),
     [
@@ -176,11 +182,12 @@ def test_exchanged_halves_are_explicit_halves_in_turn(first_parity):
         ("rational_quadratic", RationalQuadratic, 0),
     ],
 )
-def test_couplings_of_another_kind_keep_partitions_and_networks(coupling, transform, bounds):
+def test_couplings_of_another_kind_keep_partitions_and_networks(
+    coupling, transform, bounds, affine
+):
     flow = real_nvp(
         SHAPE, levels=2, width=2, blocks=1, coupling=coupling, regularizer="l2", dtype="float64"
     )
-    affine = real_nvp(SHAPE, width=2, blocks=1)
     assert number(flow) == number(affine) == 10
     for part, expected in zip(couplings(flow), couplings(affine), strict=True):
         assert isinstance(part.transform, transform)
@@ -371,10 +378,11 @@ def test_event_shape_that_is_no_image_is_refused_by_name():
 
 
 def test_scores_of_another_shape_or_of_fewer_levels_are_refused():
+    small = functools.partial(real_nvp, SHAPE, width=2, blocks=1)
     with pytest.raises(ValueError, match=r"image \(16, 8, 1\) do not fit level 0"):
-        real_nvp(SHAPE, factorization=LikelihoodContribution(random_scores(2, (16, 8, 1))))
+        small(factorization=LikelihoodContribution(random_scores(2, (16, 8, 1))))
     with pytest.raises(ValueError, match=r"image \(8, 8, 1\) do not fit level 1"):
-        real_nvp(SHAPE, levels=3, factorization=LikelihoodContribution(random_scores(1, SHAPE)))
+        small(levels=3, factorization=LikelihoodContribution(random_scores(1, SHAPE)))
 
 
 @pytest.mark.parametrize("shape", [(1, 2, 1), (2, 1, 1)])
@@ -382,8 +390,8 @@ def test_density_of_two_pixels_integrates_to_one(shape):
     seed_initializers(0)
     flow = real_nvp(shape, levels=1, width=4, blocks=1, dtype="float64")
     move_weights(flow, 0.3, seed=2)
-    axis = np.linspace(-15, 15, 401)
+    axis = np.linspace(-15, 15, 301)
     grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), -1).reshape(-1, *shape)
-    density = np.exp(tf.function(distribution(flow).log_prob)(grid))
+    density = np.exp(distribution(flow).log_prob(grid))
     assert density.max() > 2 * density[density > 1e-6].mean()  # it is no constant
     assert density.sum() * (axis[1] - axis[0]) ** 2 == pytest.approx(1, abs=1e-3)
