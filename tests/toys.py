@@ -82,10 +82,14 @@ class ByClass(keras.layers.Layer):
         return self.convolution(kept) + self.bias(condition)
 
 
+def flow_of_classes(norm=ActNorm, network=ByClass):
+    """One coupling given one of two classes: what is quickest to call and to trace."""
+    return FlowChain([norm(SHAPE), Coupling(checkerboard_mask(SHAPE, 0), network)])
+
+
 def model_of_classes(norm=ActNorm, optimizer=None, **compiled):
-    """A model of one coupling given one of two classes: what is quickest to call and to trace."""
-    coupling = Coupling(checkerboard_mask(SHAPE, 0), ByClass)
-    model = FlowModel(FlowChain([norm(SHAPE), coupling]))
+    """A compiled model of that flow."""
+    model = FlowModel(flow_of_classes(norm))
     model.compile(optimizer=optimizer or keras.optimizers.Adam(0.01), **compiled)
     return model
 
@@ -115,11 +119,15 @@ def fitted(model, images=None, epochs=2, **kwargs):
 
 
 @functools.cache
-def trained():
-    """A trained model without a split; tests must not change it."""
+def training():
+    """A trained model without a split, and its history; tests must not change it."""
     model = tiny_model()
-    fitted(model, pictures(256), epochs=12)
-    return model
+    return model, fitted(model, pictures(256), epochs=6)
+
+
+def trained():
+    """That model alone."""
+    return training()[0]
 
 
 @functools.cache

@@ -5,18 +5,22 @@ import pytest
 import tensorflow as tf
 
 from tests.registry import move_weights
-from tests.toys import SHAPE
-from tfp_lcma import FlowDistribution, models
+from tests.toys import SHAPE, ByClass, flow_of_classes
+from tfp_lcma import FlowDistribution
 
 X = np.random.default_rng(0).normal(size=(3, *SHAPE))
 CLASSES, VECTORS = np.array([1, 0, 1]), np.eye(2, dtype=np.float32)[[1, 0, 1]]
 
 
-def distribution(conditions):
-    flow = models.real_nvp(SHAPE, levels=1, width=2, blocks=1, conditions=conditions)
+class ByVector(ByClass):
+    conditions = (2,)
+
+
+def distribution(network):
+    flow = flow_of_classes(network=network)
     move_weights(flow, 0.1, seed=1)
     made = FlowDistribution(flow)
-    first, other = (0, 1) if conditions == 2 else VECTORS[:2]
+    first, other = (0, 1) if network is ByClass else VECTORS[:2]
     assert (
         np.abs(made.log_prob(X, condition=first) - made.log_prob(X, condition=other)).max() > 1e-3
     )
@@ -25,12 +29,12 @@ def distribution(conditions):
 
 @pytest.fixture(scope="module")
 def by_class():
-    return distribution(2)
+    return distribution(ByClass)
 
 
 @pytest.fixture(scope="module")
 def by_vector():
-    return distribution((2,))
+    return distribution(ByVector)
 
 
 METHODS = {
@@ -53,8 +57,9 @@ def test_data_of_every_type_of_numbers_mean_the_same(method, by_class):
     whole = np.arange(48).reshape(X.shape) % 7
     expected = method(by_class, whole.astype(np.float32), CLASSES)
     for x in (whole, whole.astype(np.float64), tf.constant(whole, tf.float64), tf.constant(whole)):
-        np.testing.assert_allclose(method(by_class, x, CLASSES), expected, rtol=1e-5)
-        assert method(by_class, x, CLASSES).dtype == tf.float32
+        found = method(by_class, x, CLASSES)
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+        assert found.dtype == tf.float32
     listed = method(by_class, whole.tolist(), CLASSES)
     np.testing.assert_allclose(listed, expected, rtol=1e-5)
 

@@ -13,9 +13,12 @@ tfb, tfd = tfp.bijectors, tfp.distributions
 SHAPE, DIMENSIONS = (4, 4, 1), 16
 
 
-@pytest.fixture(params=[trained, trained_split], ids=["whole", "split"])
+FLOWS = {"whole": trained, "split": trained_split}
+
+
+@pytest.fixture(params=FLOWS)
 def flow(request):
-    return request.param().flow
+    return FLOWS[request.param]().flow
 
 
 def noise():
@@ -26,16 +29,27 @@ def data(flow, count=5):
     return FlowDistribution(flow).sample(count, seed=(1, 2))
 
 
-@pytest.fixture(params=[lambda f: f, tf.function], ids=["eager", "traced"])
+RUNS = {"eager": lambda function: function, "traced": tf.function}
+
+
+@pytest.fixture(params=RUNS)
 def run(request):
-    return request.param
+    return RUNS[request.param]
+
+
+@pytest.fixture(params=["whole-eager", "split-eager", "split-traced"])
+def flow_and_run(request):
+    """A flow, and how it is run; the larger of them is traced."""
+    flow, run = request.param.split("-")
+    return FLOWS[flow]().flow, RUNS[run]
 
 
 def close(actual, expected, rtol=1e-4, atol=1e-4):
     np.testing.assert_allclose(actual, expected, rtol=rtol, atol=atol)
 
 
-def test_a_plain_transformed_distribution_over_a_flow(flow, run):
+def test_a_plain_transformed_distribution_over_a_flow(flow_and_run):
+    flow, run = flow_and_run
     x = data(flow)
     plain = tfd.TransformedDistribution(noise(), flow)
     assert plain.event_shape == SHAPE and plain.batch_shape == ()
@@ -45,7 +59,8 @@ def test_a_plain_transformed_distribution_over_a_flow(flow, run):
     close(log_prob, plain.log_prob(tf.identity(sample)))
 
 
-def test_a_flow_inside_a_chain(flow, run):
+def test_a_flow_inside_a_chain(flow_and_run):
+    flow, run = flow_and_run
     x = data(flow)
     chain = tfb.Chain([tfb.Scale(2.0), flow])
     composed = tfd.TransformedDistribution(noise(), chain)
@@ -55,7 +70,8 @@ def test_a_flow_inside_a_chain(flow, run):
     close(chain.forward(chain.inverse(tf.identity(x))), x)
 
 
-def test_an_inverted_flow_takes_data_to_noise(flow, run):
+def test_an_inverted_flow_takes_data_to_noise(flow_and_run):
+    flow, run = flow_and_run
     x = data(flow)
     inverted = tfb.Invert(flow)
     z, log_det = flow.inverse_and_event_log_det(x)
@@ -69,7 +85,8 @@ def test_an_inverted_flow_takes_data_to_noise(flow, run):
     close(run(twice.log_prob)(x), FlowDistribution(flow).log_prob(x))
 
 
-def test_a_joint_distribution_holding_a_flow(flow, run):
+def test_a_joint_distribution_holding_a_flow(flow_and_run):
+    flow, run = flow_and_run
     joint = tfd.JointDistributionSequential(
         [FlowDistribution(flow), lambda x: tfd.Normal(tf.reduce_mean(x, axis=(-3, -2, -1)), 0.1)]
     )

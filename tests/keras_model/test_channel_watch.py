@@ -22,7 +22,7 @@ def untrained(factorization):
     seed_initializers(0)
     flow = lcma.models.glow(SHAPE, levels=2, steps=1, width=4, factorization=factorization)
     model = lcma.FlowModel(flow, seed=0)
-    model.compile(optimizer=keras.optimizers.Adam(0.01))
+    model.compile(optimizer=keras.optimizers.Adam(0.01), run_eagerly=True)
     return model
 
 

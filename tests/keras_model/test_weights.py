@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tests.toys import pictures, tiny_model
 
-COUNT, BATCH = 24, 10
+COUNT, BATCH = 16, 10
 IMAGES, LABELS = pictures(COUNT), np.arange(COUNT) % 3
 WEIGHT = np.linspace(0, 2, COUNT).astype(np.float32)
 SHAPES = {
@@ -166,9 +166,9 @@ def test_weights_of_classes_weigh_the_loss(model, training_log_prob, make):
 @pytest.mark.parametrize(
     ("weight", "message"),
     [
-        (np.ones(1), r"sample_weight must have shape \[24\] or \[24, 1\]; got \[1\]"),
-        (np.ones((1, COUNT)), r"sample_weight must have shape .* got \[1, 24\]"),
-        (np.ones((COUNT, 2)), r"sample_weight must have shape .* got \[24, 2\]"),
+        (np.ones(1), r"sample_weight must have shape \[16\] or \[16, 1\]; got \[1\]"),
+        (np.ones((1, COUNT)), r"sample_weight must have shape .* got \[1, 16\]"),
+        (np.ones((COUNT, 2)), r"sample_weight must have shape .* got \[16, 2\]"),
         (1.0, r"sample_weight must have shape .* got \[\]"),
         (WEIGHT * np.nan, "sample_weight must hold finite numbers; got NaN or infinity"),
         (np.full(COUNT, "1"), "sample_weight must hold finite numbers; got dtype <U1"),
@@ -240,5 +240,5 @@ def test_weights_and_labels_beside_batches_are_refused(model):
 
 
 def test_labels_of_another_number_than_the_images_are_refused(model):
-    with pytest.raises(ValueError, match="y must hold a label for each of 24 images; got 23"):
+    with pytest.raises(ValueError, match="y must hold a label for each of 16 images; got 15"):
         model.fit(IMAGES, LABELS[1:], verbose=0)
