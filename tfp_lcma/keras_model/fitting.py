@@ -23,6 +23,8 @@ class Fitting(Preparation, CheckedSteps):
         `keras.utils.PyDataset` or a generator: `(images, labels, sample_weight)` of which the
         last may be missing, or dictionaries with "image" and "label". Labels are what a model
         with conditions is conditioned on; else they are ignored. Weights are `[n]` or `[n, 1]`.
+        What `strategy.distribute_datasets_from_function` returns holds images alone, or pairs of
+        images and condition.
 
         The first batch initialises the flow's actnorms if nothing has before. A split that is
         chosen while training is (`OnlineLikelihoodContribution`).
