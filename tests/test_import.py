@@ -63,38 +63,40 @@ def saved(tmp_path_factory):
     return path, model.bits_per_dimension(images, seed=0).tolist()
 
 
-@pytest.mark.parametrize(
-    "imports",
-    ["import tfp_lcma\nimport keras", "import keras\nimport tfp_lcma"],
-    ids=["keras later", "keras before"],
-)
-def test_keras_loads_a_model_after_the_import_alone(saved, imports):
-    path, bits = saved
-    code = f"""
+LOAD = """
 import json, sys
 import numpy as np
-{imports}
+{first}
 late = "tensorflow_probability" not in sys.modules
 model = keras.saving.load_model(sys.argv[1])
 images = np.arange(32, dtype=np.uint8).reshape(2, 4, 4, 1)
-print(json.dumps([late, type(model).__name__, model.bits_per_dimension(images, seed=0).tolist()]))
+bits = model.bits_per_dimension(images, seed=0).tolist()
+print(json.dumps([late, type(model).__name__, bits, {told}]))
 """
-    late, kind, again = fresh(code, str(path))
+
+
+def assert_loaded(saved, late, kind, again, told):
     assert late
     assert kind == "FlowModel"
-    np.testing.assert_allclose(again, bits, rtol=1e-6)
+    np.testing.assert_allclose(again, saved[1], rtol=1e-6)
+    return told
 
 
-def test_without_the_import_keras_names_the_package(saved):
-    code = """
-import json, sys
+def test_keras_imported_later_loads_a_model_after_the_import_alone(saved):
+    code = LOAD.format(first="import tfp_lcma\nimport keras", told=None)
+    assert_loaded(saved, *fresh(code, str(saved[0])))
+
+
+def test_keras_imported_before_names_the_package_and_loads_a_model_after_its_import(saved):
+    first = """
 import keras
 try:
     keras.saving.load_model(sys.argv[1])
 except TypeError as error:
-    print(json.dumps(str(error)))
+    told = str(error)
+import tfp_lcma
 """
-    told = fresh(code, str(saved[0]))
+    told = assert_loaded(saved, *fresh(LOAD.format(first=first, told="told"), str(saved[0])))
     assert "Could not locate class 'FlowModel'" in told
     assert "'module': 'tfp_lcma." in told
 

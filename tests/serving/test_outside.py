@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.eager import eagerly
 from tests.processor import BFLOAT16, computes_in_bfloat16
 from tests.serving.examples import (
     NAMES,
@@ -21,45 +22,36 @@ from tests.serving.examples import (
 )
 from tfp_lcma import export_saved_model
 
-# Other forms of two families; one of them is exported in no other.
+# Other forms.
 VARIANTS = {
-    "bfloat16": ("real_nvp_with_vectors", {"network_dtype": "bfloat16"} if BFLOAT16 else {}),
+    "bfloat16": ("toy", {"network_dtype": "bfloat16"} if BFLOAT16 else {}),
     "compiled": ("toy", {"jit_compile": True}),
 }
-PLAIN = [name for name in NAMES if name != "real_nvp_with_vectors"]
+# Without conditions, with them, and by iteration; then the other families.
+PLAIN = ["toy", "glow_with_classes", "residual_flow"]
+OTHERS = [name for name in NAMES if name not in (*PLAIN, "real_nvp_with_vectors")]
 
-# All signatures of models without conditions and with them; of the others, as many as it takes to
-# ask each of the four passes, and of what XLA compiles for every number of rows.
+# All signatures of one; of the others, as many as it takes to ask each of the four passes, and of
+# what XLA compiles for every number of rows.
 PASSES = (
     "event_log_prob_encoded", "interpolate", "log_prob_with_seed", "sample_with_temperature",
 )  # fmt: skip
 ASKED = {
     "toy": SIGNATURES,
-    "glow_with_classes": SIGNATURES,
     "compiled": ("log_prob_encoded",),
 }
 # Bytes, whole numbers with seeds, floats: all that saved_model_cli reads from files.
 BY_COMMAND_LINE = ("event_log_prob_encoded", "log_prob_with_seed", "sample_with_temperature")
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """The folder of every exported model, by name."""
-    folder = tmp_path_factory.mktemp("saved_models")
-    forms = {name: (name, {}) for name in PLAIN} | VARIANTS
-    return {
-        form: export_saved_model(example(name), folder / form, **options)
-        for form, (name, options) in forms.items()
-    }
-
-
-@pytest.fixture(scope="module")
-def outside(exported, tmp_path_factory):
-    """The folder in which the other process left its answers."""
-    folder = tmp_path_factory.mktemp("outside")
-    (folder / "models.json").write_text(json.dumps({k: str(v) for k, v in exported.items()}))
-    for form in exported:
-        model = example(VARIANTS.get(form, (form,))[0])
+def exported_and_asked(forms, tmp_path_factory):
+    """Exports models; returns the folder in which another process left its answers."""
+    versions, folder = tmp_path_factory.mktemp("saved_models"), tmp_path_factory.mktemp("outside")
+    exported = {}
+    for form in forms:
+        name, options = VARIANTS.get(form, (form, {}))
+        model = example(name)
+        exported[form] = str(export_saved_model(model, versions / form, **options))
         flat = {
             f"{name}/{given}": value
             for name, request in requests(model).items()
@@ -67,6 +59,7 @@ def outside(exported, tmp_path_factory):
             if name in ASKED.get(form, PASSES)
         }
         np.savez(folder / f"{form}.npz", **flat)
+    (folder / "models.json").write_text(json.dumps(exported))
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     script = Path(__file__).parent / "outside.py"
     done = subprocess.run(
@@ -80,6 +73,11 @@ def outside(exported, tmp_path_factory):
     )
     assert done.returncode == 0, done.stderr[-5000:]
     return folder
+
+
+@pytest.fixture(scope="module")
+def outside(tmp_path_factory):
+    return exported_and_asked([*PLAIN, *VARIANTS], tmp_path_factory)
 
 
 def answers(folder, form, how):
@@ -96,21 +94,38 @@ def test_serving_needs_tensorflow_alone(outside):
     assert json.loads((outside / "foreign.json").read_text()) == []
 
 
-@pytest.mark.parametrize("name", PLAIN)
-def test_signatures_answer_as_the_python_model(name, outside):
+def assert_answers_are_the_models(name, outside):
     model = example(name)
     got = answers(outside, name, "together")
     assert sorted(got) == sorted(ASKED.get(name, PASSES))
-    for signature, answer in got.items():
-        request = requests(model)[signature]
-        assert_alike(answer, python_answer(model, signature, request))
+    with eagerly():
+        for signature, answer in got.items():
+            request = requests(model)[signature]
+            assert_alike(answer, python_answer(model, signature, request))
+
+
+def assert_rows_are_answered_alone(form, outside):
+    alone = answers(outside, form, "alone")
+    for signature, expected in answers(outside, form, "together").items():
+        assert_alike(alone[signature], expected)
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_signatures_answer_as_the_python_model(name, outside):
+    assert_answers_are_the_models(name, outside)
 
 
 @pytest.mark.parametrize("form", [*PLAIN, *VARIANTS])
 def test_one_request_of_many_rows_is_many_requests_of_one(form, outside):
-    alone = answers(outside, form, "alone")
-    for signature, expected in answers(outside, form, "together").items():
-        assert_alike(alone[signature], expected)
+    assert_rows_are_answered_alone(form, outside)
+
+
+@pytest.mark.slow
+def test_other_families_answer_as_in_python_row_by_row(tmp_path_factory):
+    outside = exported_and_asked(OTHERS, tmp_path_factory)
+    for name in OTHERS:
+        assert_answers_are_the_models(name, outside)
+        assert_rows_are_answered_alone(name, outside)
 
 
 def test_compiled_signatures_answer_as_plain_ones(outside):
@@ -122,7 +137,7 @@ def test_compiled_signatures_answer_as_plain_ones(outside):
 
 @computes_in_bfloat16
 def test_networks_in_bfloat16_are_close_but_not_the_same(outside):
-    model = example("real_nvp_with_vectors")
+    model = example("toy")
     for signature, got in answers(outside, "bfloat16", "together").items():
         expected = python_answer(model, signature, requests(model)[signature])
         assert_alike(got, expected, relative=2e-2)

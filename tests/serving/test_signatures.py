@@ -5,14 +5,15 @@ import pytest
 import tensorflow as tf
 
 import tfp_lcma as lcma
+from tests.eager import eagerly
 from tests.serving.examples import (
     BINS,
-    NAMES,
     SHAPE,
     SIGNATURES,
     assert_alike,
     example,
     files_of,
+    python_answer,
     requests,
 )
 from tests.toys import tiny_flow
@@ -22,6 +23,10 @@ from tfp_lcma.serving.signatures import build_signatures
 def built(model, **options):
     """The signatures of a model by their names."""
     return {s.name: s for s in build_signatures(model, files=files_of(model), **options)}
+
+
+# Without a condition, with one of each kind, and by iteration.
+NAMES = ("toy", "glow_with_classes", "real_nvp_with_vectors", "residual_flow")
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +58,29 @@ def test_table_says_what_is_taken_and_returned(name, signatures):
             assert field.meaning
 
 
+# Every kind of input once.
+KINDS = [
+    "decode", "encode", "event_log_prob_encoded", "interpolate", "log_prob_float",
+    "log_prob_int32", "log_prob_with_seed", "sample_with_temperature",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        ("glow_with_classes", KINDS),
+        ("real_nvp_with_vectors", ["log_prob", "sample", "encode"]),
+    ],
+)
+def test_signatures_answer_for_a_condition_as_the_python_model(name, asked, signatures):
+    model = example(name)
+    for signature in asked:
+        request = requests(model)[signature]
+        with eagerly():
+            expected = python_answer(model, signature, request)
+        assert_alike(ask(signatures[name][signature], **request), expected)
+
+
 def test_iterating_flows_say_what_converged_and_no_others(signatures):
     for name in NAMES:
         said = "converged" in signatures[name]["sample"].outputs
@@ -78,19 +106,20 @@ def test_signatures_share_four_passes(signatures):
 @pytest.mark.parametrize("value", [BINS, 300, -1, 256 * 256, 2**31 - 1, -(2**31)])
 @pytest.mark.parametrize("name", ["log_prob_int32", "event_log_prob_int32"])
 def test_whole_numbers_that_a_byte_would_wrap_are_nan_in_their_row_alone(name, value, signatures):
-    request = requests(example("eiw_flow"))[name]
-    expected = ask(signatures["eiw_flow"][name], **request)
+    signature = signatures["glow_with_classes"][name]
+    request = requests(example("glow_with_classes"))[name]
+    expected = ask(signature, **request)
     images = request["images"].copy()
     images[1, 2, 3, 0] = value
-    for output, got in ask(signatures["eiw_flow"][name], images=images).items():
+    for output, got in ask(signature, **(request | {"images": images})).items():
         assert np.isnan(got[1]).all()
         np.testing.assert_array_equal(got[[0, 2]], expected[output][[0, 2]])
 
 
 @pytest.mark.parametrize("name", ["log_prob", "log_prob_with_seed", "event_log_prob"])
 def test_intensities_that_do_not_exist_are_nan_in_their_row_alone(name, signatures):
-    signature = signatures["eiw_flow"][name]
-    request = requests(example("eiw_flow"))[name]
+    signature = signatures["glow_with_classes"][name]
+    request = requests(example("glow_with_classes"))[name]
     expected = ask(signature, **request)
     images = request["images"].copy()
     images[1, 2, 3, 0] = BINS
@@ -161,7 +190,8 @@ def test_conditions_that_do_not_exist_are_nan_in_their_row_alone(model, bad, nam
 
 def test_samples_stay_below_the_number_of_intensities(signatures):
     far = 50 * np.ones((2, *SHAPE), np.float32) * [[[[1]]], [[[-1]]]]
-    got = ask(signatures["eiw_flow"]["decode"], latents=far.astype(np.float32))["images"]
+    given = {"latents": far.astype(np.float32), "condition": np.zeros(2, np.int32)}
+    got = ask(signatures["glow_with_classes"]["decode"], **given)["images"]
     assert got.min() >= 0 and got.max() < BINS
 
 
@@ -194,28 +224,22 @@ def test_models_of_two_channels_take_no_files():
 # --- XLA ---
 
 
-@pytest.fixture(scope="module")
-def compiled():
-    return built(example("toy"), jit_compile=True)
-
-
-def test_every_numeric_signature_is_compiled(compiled):
-    for name, signature in compiled.items():
+def test_every_numeric_signature_is_compiled():
+    for name, signature in built(example("toy"), jit_compile=True).items():
         # Files are decoded outside of what is compiled.
         assert bool(signature.function._jit_compile) == (not name.endswith("_encoded")), name
 
 
-# These ask for three of the four passes, through all that is around them.
-@pytest.mark.parametrize("name", ["event_log_prob_int32", "interpolate"])
-def test_numeric_signatures_compiled_answer_alike(name, compiled, signatures):
-    request = requests(example("toy"))[name]
-    assert_alike(ask(compiled[name], **request), ask(signatures["toy"][name], **request))
-
-
-# With conditions and exits, and by iteration; others are compiled where they are tested.
-@pytest.mark.parametrize("model", ["glow_with_classes", "residual_flow"])
-def test_the_passes_of_a_flow_compile_and_answer_alike(model, signatures):
+# With conditions and exits, and by iteration, through all that is around the passes.
+@pytest.mark.parametrize(
+    ("model", "asked"),
+    [
+        ("glow_with_classes", ["event_log_prob_int32", "interpolate"]),
+        ("residual_flow", ["log_prob", "decode"]),
+    ],
+)
+def test_the_passes_of_a_flow_compile_and_answer_alike(model, asked, signatures):
     compiled = built(example(model), jit_compile=True)
-    for name in ("log_prob", "decode"):
+    for name in asked:
         request = requests(example(model))[name]
         assert_alike(ask(compiled[name], **request), ask(signatures[model][name], **request))

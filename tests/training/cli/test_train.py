@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from tests.eager import eagerly
 from tfp_lcma.factorizations import LogDetStatistics
 from tfp_lcma.files import copy_in
 from tfp_lcma.training.cli.train import train
@@ -122,6 +123,13 @@ def test_images_that_do_not_fit_the_levels_leave_no_folder_half_made(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.fixture
+def eager():
+    """For so few steps no graph is worth its while; the run on `messy` has all of them."""
+    with eagerly():
+        yield
+
+
 # One step a level and two channels.
 SMALL_GLOW = (
     "--data", "digits", "--model", "glow", "--set", "model.steps=1", "--set", "model.width=2",
@@ -129,7 +137,7 @@ SMALL_GLOW = (
 )  # fmt: skip
 
 
-def test_labels_condition_the_flow_from_training_to_pictures(tmp_path):
+def test_labels_condition_the_flow_from_training_to_pictures(tmp_path, eager):
     result = call(
         *SMALL_GLOW, "--factorization", "lcma", "--labels", "--run-dir", str(tmp_path / "run"),
         "--no-export", "--quiet",
@@ -147,7 +155,7 @@ def test_labels_condition_the_flow_from_training_to_pictures(tmp_path):
     assert load_run(tmp_path / "run").model.conditions == 10
 
 
-def test_a_split_chosen_from_the_images_needs_no_pre_training(tmp_path):
+def test_a_split_chosen_from_the_images_needs_no_pre_training(tmp_path, eager):
     result = call(
         *SMALL_GLOW, "--factorization", "karhunen-loeve-images",
         "--run-dir", str(tmp_path / "run"),

@@ -7,9 +7,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tests.eager import eagerly
 from tests.toys import pictures
 from tests.training.data.sides import noise, rows, sides
-from tests.training.tiny import make_eager, make_small, tiny_run
+from tests.training.tiny import make_small, tiny_run
 from tfp_lcma.training.data import cache, load
 from tfp_lcma.training.data.batches import batches, in_blocks
 from tfp_lcma.training.data.folder import load_folder
@@ -216,12 +217,12 @@ def test_classes_are_asked_for_only_where_every_record_has_one(tmp_path):
 
 def test_a_run_trains_validates_and_is_scored_on_images_in_files(tmp_path, monkeypatch):
     make_small(monkeypatch.setattr)
-    make_eager(monkeypatch.setattr)
     (tmp_path / "data").mkdir()
     for side, count in (("train", 40), ("val", 10), ("test", 7)):
         write(tmp_path / f"data/{side}.tfrecord", map(encoded, pictures(count, (4, 4, 3))))
-    run = tiny_run(tmp_path / "run", "checkerboard")
-    metrics = run.execute(load_records(tmp_path / "data", 4))
+    run = tiny_run(tmp_path / "run", "none", {"steps": 4, "validate_every": 2, "levels": 1})
+    with eagerly():
+        metrics = run.execute(load_records(tmp_path / "data", 4))
     assert metrics["test"]["images"] == 7
     first, *_, last = metrics["training"]["history"]
     assert last["val_bits_per_dimension"] < first["val_bits_per_dimension"] < 20

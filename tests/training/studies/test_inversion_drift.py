@@ -1,21 +1,20 @@
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import tfp_lcma as lcma
+from tests.eager import eagerly
 from tfp_lcma.training.studies.inversion_drift import inversion_drift
 
 
 @pytest.fixture(autouse=True)
 def eager():
     """For so few calls no graph is worth its while."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+    with eagerly():
+        yield
 
 
 def model(**arguments):
-    flow = lcma.models.glow((8, 8, 1), levels=2, steps=5, width=4, **arguments)
+    flow = lcma.models.glow((8, 8, 1), levels=2, steps=2, width=4, **arguments)
     built = lcma.FlowModel(flow)
     images = np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1)).astype("uint8")
     built.initialize(images, 0 if flow.conditions else None)

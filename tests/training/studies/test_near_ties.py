@@ -1,11 +1,12 @@
 """Images of which rounding decides which channels are factored out are found."""
 
-import keras
 import pytest
 import tensorflow as tf
 from click.testing import CliRunner
 
 import tfp_lcma as lcma
+from tests.eager import eagerly
+from tests.seeds import seed_initializers
 from tests.toys import pictures
 from tfp_lcma.factorizations.entropy_shuffles import InvariantShuffle
 from tfp_lcma.training.studies.near_ties import main, near_ties
@@ -16,14 +17,13 @@ SHAPE = (8, 8, 1)
 @pytest.fixture(autouse=True)
 def eager():
     """For so few calls no graph is worth its while."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+    with eagerly():
+        yield
 
 
 @pytest.fixture(scope="module")
 def model():
-    keras.utils.set_random_seed(0)
+    seed_initializers(0)
     flow = lcma.models.eiw_flow(SHAPE, levels=2, steps=1, width=4)
     flow_model = lcma.FlowModel(
         flow, preprocessing=lcma.bijectors.LogitPreprocessing(SHAPE, bins=17)

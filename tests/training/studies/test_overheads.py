@@ -1,8 +1,8 @@
 """The table of what parts cost: every part can be measured, and the table says what was."""
 
 import pytest
-import tensorflow as tf
 
+from tests.eager import eagerly
 from tests.toys import tiny_flow
 from tests.training.tiny import tiny_dataset, tiny_recipe
 from tfp_lcma.registry import load
@@ -20,9 +20,8 @@ def eager(monkeypatch):
         return tiny_flow(event_shape, 2, factorization, exit_prior)
 
     monkeypatch.setattr(Recipe, "build_flow", build_flow)
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+    with eagerly():
+        yield
 
 
 def test_table_has_the_ratio_of_every_call_to_the_first_of_its_group(monkeypatch):
@@ -66,7 +65,7 @@ def test_exports_are_timed_beside_the_model(monkeypatch):
         return versions[0]
 
     monkeypatch.setattr(study.lcma, "export_saved_model", once)
-    monkeypatch.setattr(Recipe, "build_flow", lambda r, shape, split: tiny_flow(shape, 2, split))
+    monkeypatch.setattr(Recipe, "build_flow", lambda _, shape, split: tiny_flow(shape, 1))
     (calls,) = load(PARTS["serving"])(tiny_recipe(), tiny_dataset(16))
     score, *others = (call() for call in calls.values())
     for other in others:

@@ -122,4 +122,5 @@ def _by_rows(function, rows, dtype=tf.float32):
 
 def _concrete(method, specs):
     # A signature's inputs are named after the specs.
-    return tf.function(lambda *args: method(*args)).get_concrete_function(*specs)
+    function = tf.function(lambda *args: method(*args), autograph=False)
+    return function.get_concrete_function(*specs)

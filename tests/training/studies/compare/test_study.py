@@ -7,8 +7,9 @@ import keras
 import numpy as np
 import pytest
 
+from tests.eager import eagerly
 from tests.fields import statistics
-from tests.training.tiny import make_eager, make_small, tiny_dataset, tiny_study
+from tests.training.tiny import make_small, tiny_dataset, tiny_study
 from tfp_lcma.training.runs.evaluation import test_bits as bits_of
 from tfp_lcma.training.runs.online_choices import ChoiceLog
 from tfp_lcma.training.runs.training_failed import TrainingFailedError
@@ -27,7 +28,8 @@ SPLITS = COMPARISONS["splits"]
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     make_small(monkeypatch.setattr)
-    make_eager(monkeypatch.setattr)
+    with eagerly():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +45,8 @@ def rows(folder, name="results.jsonl"):
 def finished(tmp_path_factory, dataset):
     """The folder of a study of two arms, each really trained."""
     folder = tmp_path_factory.mktemp("study")
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, eagerly():
         make_small(patch.setattr)
-        make_eager(patch.setattr)
         arms = SPLITS.choose(["online-lcma"], "--arms")
         tiny_study(folder, dataset).run(arms, [0])
     return folder

@@ -11,7 +11,9 @@ SIZE = 400
 
 
 def peak(function, *specifications):
-    return peak_bytes(tf.function(function).get_concrete_function(*specifications).graph)
+    return peak_bytes(
+        tf.function(function, autograph=False).get_concrete_function(*specifications).graph
+    )
 
 
 def test_results_live_until_their_last_use():

@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
+from tests.eager import eagerly
 from tfp_lcma.training.data import Dataset, Split, load
 from tfp_lcma.training.studies.quality import (
     classifier,
@@ -25,16 +25,18 @@ def digits():
 
 @pytest.fixture(scope="module")
 def extractor(digits, tmp_path_factory):
-    return load_or_train(tmp_path_factory.mktemp("quality") / "classifier.keras", digits)
+    """A third of the usual training is enough for digits."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(classifier, "_STEPS", 300)
+        return load_or_train(tmp_path_factory.mktemp("quality") / "classifier.keras", digits)
 
 
 @pytest.fixture
 def short_training(monkeypatch):
     """Two steps, for which no graph is worth its while."""
     monkeypatch.setattr(classifier, "_STEPS", 2)
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+    with eagerly():
+        yield
 
 
 def toy_dataset(shape=(8, 8, 1), bins=256, **classes):
