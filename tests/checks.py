@@ -7,6 +7,7 @@ flows that they must reject.
 import contextlib
 import functools
 import json
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -79,6 +80,37 @@ def unwrapped(flow, rows):
     return flow, Context()
 
 
+def kept(function):
+    """Keeps what a function of a flow returned last: the next check asks it of the same flow."""
+    last = []
+
+    @functools.wraps(function)
+    def answer(flow):
+        if not last or last[0] is not flow:
+            last[:] = flow, function(flow)
+        return last[1]
+
+    return answer
+
+
+class Pass(NamedTuple):
+    """What one direction of a flow makes of a batch."""
+
+    value: tf.Tensor
+    out: tf.Tensor
+    log_det: tf.Tensor
+
+
+@kept
+def both_ways(flow):
+    """A pass of each direction, over three rows."""
+    x, z = data(flow, 3), latents(flow, 3)
+    return (
+        Pass(x, *flow.inverse_and_event_log_det(x)),
+        Pass(z, *flow.forward_and_event_log_det(z)),
+    )
+
+
 # --- the map and its log-det ---
 
 
@@ -88,13 +120,13 @@ def check_round_trips(flow):
     tolerance = 2e-4 if single else 1e-8
     x, z = data(flow, 3), latents(flow, 3)
     there, log_det = flow.inverse_and_event_log_det(x)
-    back, log_det_back = flow.forward_and_event_log_det(tf.identity(there))
-    close(back, x, tolerance, "x -> z -> x")
-    close(-total(log_det_back), total(log_det), 5 * tolerance, "log-det of x -> z -> x")
-    there, log_det = flow.forward_and_event_log_det(z)
-    back, log_det_back = flow.inverse_and_event_log_det(tf.identity(there))
+    # The way back of the one is the way there of the other.
+    images, log_dets = flow.forward_and_event_log_det(tf.concat([there, z], axis=0))
+    close(images[:3], x, tolerance, "x -> z -> x")
+    close(-total(log_dets[:3]), total(log_det), 5 * tolerance, "log-det of x -> z -> x")
+    back, log_det_back = flow.inverse_and_event_log_det(images[3:])
     close(back, z, tolerance, "z -> x -> z")
-    close(-total(log_det_back), total(log_det), 5 * tolerance, "log-det of z -> x -> z")
+    close(-total(log_det_back), total(log_dets[3:]), 5 * tolerance, "log-det of z -> x -> z")
 
 
 def jacobian(function, value):
@@ -113,34 +145,65 @@ def jacobian(function, value):
     return tf.reshape(gradient, (size, size)).numpy()
 
 
+class Derivative(NamedTuple):
+    """One direction of a flow at one event, and how it changes there.
+
+    `matrix` is d out / d in by automatic differentiation. Of that, `difference` is a difference
+    of values along `direction`.
+    """
+
+    name: str
+    value: tf.Tensor
+    out: tf.Tensor
+    log_det: tf.Tensor
+    matrix: np.ndarray
+    direction: np.ndarray
+    difference: tf.Tensor
+
+
+@kept
+def derivatives(flow):
+    """The derivatives of both directions."""
+    return [
+        derivative(flow.inverse_and_event_log_det, data(flow, 1)),
+        derivative(flow.forward_and_event_log_det, latents(flow, 1)),
+    ]
+
+
+def derivative(method, value):
+    """A direction's derivative, all of it from one pass over copies of the event."""
+    direction = np.random.default_rng(5).normal(size=value.shape)
+    passes = []
+
+    def one_pass(copies):
+        ends = [value + 1e-6 * direction, value - 1e-6 * direction]
+        passes[:] = method(tf.concat([copies, *ends], axis=0))
+        return passes[0][:-2]
+
+    matrix = jacobian(one_pass, value)
+    out, log_det = passes
+    difference = (out[-2] - out[-1]) / 2e-6
+    return Derivative(
+        method.__name__, value, out[:1], log_det[:1], matrix, direction, tf.reshape(difference, -1)
+    )
+
+
 def check_log_det(flow):
     """The event log-det has the output's shape and sums to log|det| of the Jacobian."""
-    for method, value in (
-        (flow.inverse_and_event_log_det, data(flow, 1)),
-        (flow.forward_and_event_log_det, latents(flow, 1)),
-    ):
-        out, log_det = method(value)
-        assert log_det.shape == out.shape, f"{method.__name__}: log-det of shape {log_det.shape}"
-        assert log_det.dtype == out.dtype == value.dtype
-        matrix = jacobian(lambda copies, method=method: method(copies)[0], value)
-        expected = np.linalg.slogdet(matrix)[1]
-        close(total(log_det)[0], expected, 1e-8, f"{method.__name__}: log-det against autodiff")
+    for at in derivatives(flow):
+        shape, dtype = at.log_det.shape, at.log_det.dtype
+        assert shape == at.out.shape, f"{at.name}: log-det of shape {shape}"
+        assert dtype == at.out.dtype == at.value.dtype
+        expected = np.linalg.slogdet(at.matrix)[1]
+        close(total(at.log_det)[0], expected, 1e-8, f"{at.name}: log-det against autodiff")
         # Autodiff believes custom gradients; a difference of values does not.
-        direction = np.random.default_rng(5).normal(size=value.shape)
-        step = 1e-6 * direction
-        difference = (method(value + step)[0] - method(value - step)[0]) / 2e-6
-        close(
-            matrix @ direction.ravel(),
-            tf.reshape(difference, -1),
-            1e-5,
-            f"{method.__name__}: autodiff against differences",
-        )
+        slope = at.matrix @ at.direction.ravel()
+        close(slope, at.difference, 1e-5, f"{at.name}: autodiff against differences")
 
 
 def check_tfp_methods(flow):
     """TFP's methods, the event methods and the density agree with the one pass."""
-    x, z = data(flow, 3), latents(flow, 3)
-    there, log_det = flow.inverse_and_event_log_det(x)
+    (x, there, log_det), (z, image, log_det_of_image) = both_ways(flow)
     close(flow.inverse(x), there, 1e-12, "inverse")
     close(flow.inverse_event_log_det_jacobian(x), log_det, 1e-12, "event log-det")
     for ildj in (
@@ -152,7 +215,7 @@ def check_tfp_methods(flow):
     density = flow.log_density(x, SummedLogDet(tf.ones((3,), x.dtype)), Context())
     expected = tfd.Normal(tf.zeros((), x.dtype), tf.ones((), x.dtype)).log_prob(there) + log_det
     close(density, 1 + total(expected), 1e-12, "log_density")
-    image, log_det = flow.forward_and_event_log_det(z)
+    log_det = log_det_of_image
     close(flow.forward(z), image, 1e-12, "forward")
     found, converged = flow.forward_with_convergence(z)
     close(found, image, 1e-12, "forward_with_convergence")
@@ -171,20 +234,27 @@ def check_tfp_methods(flow):
     assert tuple(flow.forward_event_shape_tensor(there.shape[1:])) == tuple(flow.event_shape)
 
 
-def check_batches(flow):
-    """An image's latents do not depend on its batch, and log-dets are [batch] at any size."""
+def batch_sizes(flow):
+    """One, and those that could be taken for another dimension's size, the largest first."""
     sizes = {flow.event_shape[-1], flow.latent_shape[-1], flow.event_shape[0], 1}
-    x = data(flow, max(sizes))
+    return sorted(sizes, reverse=True)
+
+
+def check_batches(flow):
+    """An image's latents and log-det do not depend on its batch, of any size."""
+    most, *sizes = batch_sizes(flow)
+    x = data(flow, most)
     everyone, everyones = flow.inverse_and_event_log_det(x)
     for size in sizes:
         z, log_det = flow.inverse_and_event_log_det(x[:size])
         close(z, everyone[:size], 1e-10, f"latents in a batch of {size}")
         close(total(log_det), total(everyones)[:size], 1e-10, f"log-det in a batch of {size}")
-        assert distribution(flow).log_prob(x[:size]).shape == (size,)
 
 
 def check_batch_shapes(flow):
-    """TFP's methods take one image, several batch dimensions, and dimensions unknown as yet."""
+    """TFP's methods take any batch, one image, several dimensions of a batch, and unknown ones."""
+    for size in batch_sizes(flow):
+        assert distribution(flow).log_prob(data(flow, size)).shape == (size,)
     x, z = data(flow, 6), latents(flow, 6)
     for method, log_det_of, value in (
         (flow.inverse, flow.inverse_log_det_jacobian, x),
@@ -206,25 +276,16 @@ def check_batch_shapes(flow):
     close(graph(grid), tf.reshape(z, (2, 3, *z.shape[1:])), 1e-10, "a batch unknown as yet")
 
 
-_TRACED = {}
-
-
+@kept
 def traced_distribution(flow):
-    """A plain distribution's log_prob of data and sample with its log_prob, eager and traced.
+    """A plain distribution's log_prob of data and sample with its log_prob, eager and traced."""
+    wrapped = distribution(flow)
 
-    The last one is kept: two checks look at it.
-    """
-    if _TRACED.get("flow") is not flow:
-        wrapped = distribution(flow)
+    def both(x, seed):
+        sample = wrapped.experimental_sample_and_log_prob(3, seed=seed)
+        return wrapped.log_prob(x), *sample
 
-        def both(x, seed):
-            sample = wrapped.experimental_sample_and_log_prob(3, seed=seed)
-            return wrapped.log_prob(x), *sample
-
-        graph = tf.function(both, autograph=False)
-        arguments = data(flow, 3), tf.constant([1, 2])
-        _TRACED.update(flow=flow, both=both, graph=graph, arguments=arguments)
-    return _TRACED["both"], _TRACED["graph"], _TRACED["arguments"]
+    return both, tf.function(both, autograph=False), (data(flow, 3), tf.constant([1, 2]))
 
 
 def check_eager_equals_graph(flow):
@@ -247,18 +308,17 @@ def check_finite(flow):
 
 def check_conditions(flow):
     """A conditional flow goes by its condition and asks for one; others take any."""
-    x = data(flow, 3)
+    x, expected_z, expected = both_ways(flow)[0]
     if not isinstance(flow, Given):
-        context = Context(condition=tf.constant([7, 8, 9]))
-        got, expected = flow.inverse_and_log_det(x, context=context), flow.inverse_and_log_det(x)
-        close(got[1], expected[1], 1e-12, "log-det, a condition beside")
-        close(got[0], expected[0], 1e-12, "latents, a condition beside")
+        z, log_det = flow.inverse_and_log_det(x, context=Context(tf.constant([7, 8, 9])))
+        close(log_det, total(expected), 1e-12, "log-det, a condition beside")
+        close(z, expected_z, 1e-12, "latents, a condition beside")
         return
     inner, condition = flow.flow, flow.rows(x)
     other = tf.concat([condition[:1], condition[1:] + 1 - 2 * (condition[1:] // 2)], axis=0)
     assert inner.conditions is not None
     z, log_det = inner.inverse_and_event_log_det(x, condition)
-    close(flow.inverse_and_event_log_det(x)[0], z, 1e-12, "the condition that was given")
+    close(expected_z, z, 1e-12, "the condition that was given")
     changed = np.abs(inner.inverse(x, condition=other) - z).max(axis=(1, 2, 3))
     changed_back = np.abs(inner.forward(tf.identity(z), condition=other) - x).max(axis=(1, 2, 3))
     for change in (changed, changed_back):
@@ -295,33 +355,30 @@ def check_moves(flow):
     In terms of matrices: a move is doubly stochastic, and a share travels from
     one dimension to another only where the second depends on the first.
     """
-    x, z = data(flow, 1), latents(flow, 1)
-    for name, move, method, value in (
-        ("move_inverse", flow.move_inverse, flow.inverse_and_event_log_det, x),
-        ("move_forward", flow.move_forward, flow.forward_and_event_log_det, z),
-    ):
-        t = tf.cast(np.random.default_rng(6).normal(size=value.shape), value.dtype)
-        out = method(value)[0]
-        moved_t = move(t, value)
-        assert moved_t.shape == out.shape, f"{name}: shape {moved_t.shape} for {out.shape}"
-        matrix = move_matrix(move, value)
+    for move, at in zip((flow.move_inverse, flow.move_forward), derivatives(flow), strict=True):
+        name = move.__name__
+        t = tf.cast(np.random.default_rng(6).normal(size=at.value.shape), at.value.dtype)
+        moved_t = move(t, at.value)
+        assert moved_t.shape == at.out.shape, f"{name}: shape {moved_t.shape} for {at.out.shape}"
+        matrix = move_matrix(move, at.value)
         close(matrix.sum(0), np.ones(len(matrix)), 1e-8, f"{name}: where a share goes")
         close(matrix.sum(1), np.ones(len(matrix)), 1e-8, f"{name}: where a share comes from")
         assert matrix.min() > -1e-8, f"{name}: a share turned negative"
-        depends = jacobian(lambda copies, method=method: method(copies)[0], value)
-        assert not np.any((matrix > 1e-8) & (np.abs(depends) < 1e-12)), (
+        assert not np.any((matrix > 1e-8) & (np.abs(at.matrix) < 1e-12)), (
             f"{name}: a share travels between dimensions that have nothing to do with each other"
         )
 
 
 def check_carry(flow):
     """`carry` is the map, and the moved tensor plus the event log-det, for every accumulator."""
-    for carry, move, method, value in (
-        (flow.carry_inverse, flow.move_inverse, flow.inverse_and_event_log_det, data(flow, 2)),
-        (flow.carry_forward, flow.move_forward, flow.forward_and_event_log_det, latents(flow, 2)),
+    for carry, move, (value, expected, log_det) in zip(
+        (flow.carry_inverse, flow.carry_forward),
+        (flow.move_inverse, flow.move_forward),
+        both_ways(flow),
+        strict=True,
     ):
         t = tf.cast(np.random.default_rng(7).normal(size=value.shape), value.dtype)
-        (out, carried), (expected, log_det) = carry(value, EventLogDet(t), Context()), method(value)
+        out, carried = carry(value, EventLogDet(t), Context())
         close(out, expected, 1e-10, f"{carry.__name__}: the value")
         moved_t = move(t, value)
         assert moved_t.shape == log_det.shape, f"{carry.__name__}: the move lost the shape"
@@ -451,6 +508,16 @@ def check_one_pass(flow):
     _, graph, arguments = traced_distribution(flow)
     count, most = convolutions(graph, *arguments), inverse + forward
     assert count == most, f"log_prob and a sample have {count} convolutions for {most}"
+
+
+def check_one_pass_in_a_chain(flow):
+    """A log_prob of a chain of TFP's evaluates every network of a flow once."""
+    if flow.iterates and len(flow.parts) > 1:
+        return
+    if flow.iterates:
+        inverse = convolutions(flow.inverse_and_event_log_det, data(flow, 2))
+    else:
+        inverse = kernels(flow)
     chain = distribution(flow, tfb.Chain([flow]))
     count = convolutions(chain.log_prob, data(flow, 2))
     assert count == inverse, f"log_prob in a chain has {count} convolutions for {inverse}"
@@ -551,19 +618,26 @@ def check_gradient_by_inversion(flow):
 
 
 def check_traced_gradient_by_inversion(flow):
-    """In a graph a gradient by inversion is the plain one too, under both kinds of log-det."""
+    """In a graph a gradient by inversion is the plain one too, under the sum of the log-det.
+
+    In loops, which do not carry the sum along, also under a log-det per dimension: eagerly it is
+    that of all flows.
+    """
     x = data(flow, 3)
     flow, context = in_training(flow, x)
+    loops = any(isinstance(part, Repeated) for part in flow.parts)
+    kinds = (SummedLogDet, EventLogDet) if loops else (SummedLogDet,)
 
     @tf.function(autograph=False)
     def graph(x, tensors):
-        return by_inversion(flow, x, context.replace(**tensors))
+        return by_inversion(flow, x, context.replace(**tensors), kinds=kinds)
 
     def traced(flow, x, context):
         return graph(x, context.tensors())
 
     got = step_and_state(traced, flow, x, context)
-    check_same_step(got, step_and_state(plainly, flow, x, context))
+    plain = functools.partial(plainly, kinds=kinds)
+    check_same_step(got, step_and_state(plain, flow, x, context))
 
 
 def check_no_second_derivative(flow, carry=carry_inverse_by_inversion):
@@ -602,14 +676,11 @@ def check_configuration(flow):
     for source, target in zip(flow.layers, copy.layers, strict=True):
         target.set_weights(source.get_weights())
     assert np.array_equal(copy.exit_map, flow.exit_map)
-    for name, value in (
-        ("inverse_and_event_log_det", data(flow, 2)),
-        ("forward_and_event_log_det", latents(flow, 2)),
+    for name, (value, *expected) in zip(
+        ("inverse_and_event_log_det", "forward_and_event_log_det"), both_ways(flow), strict=True
     ):
-        for got, expected in zip(
-            getattr(copy, name)(value), getattr(flow, name)(value), strict=True
-        ):
-            close(got, expected, 1e-12, f"{name} of the copy")
+        for got, of_the_flow in zip(getattr(copy, name)(value), expected, strict=True):
+            close(got, of_the_flow, 1e-12, f"{name} of the copy")
 
 
 # --- repeated steps ---
@@ -708,6 +779,7 @@ CHECKS = {
         check_variables,
         check_never_stale,
         check_one_pass,
+        check_one_pass_in_a_chain,
         check_gradient_by_inversion,
         check_traced_gradient_by_inversion,
         check_no_second_derivative,
@@ -721,6 +793,7 @@ DERIVED = (
     "tfp_methods",
     "batch_shapes",
     "never_stale",
+    "one_pass_in_a_chain",
     "no_second_derivative",
     "traced_gradient_by_inversion",
 )
