@@ -143,7 +143,13 @@ def check_statistics(flow, names, case):
     close(np.concatenate(updated), VALUES[f"{case}/training_statistics"], "statistics")
 
 
-@pytest.mark.parametrize("case", list(VALUES["cases"]))
+CASES = [
+    pytest.param(case, marks=pytest.mark.slow if case in cases.REACHED_BY_OTHERS else ())
+    for case in VALUES["cases"]
+]
+
+
+@pytest.mark.parametrize("case", CASES)
 def test_flow_computes_what_it_always_did(case):
     flow = cases.CASES[case]()
     names = assign(flow, PATHS[case])

