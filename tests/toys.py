@@ -90,7 +90,8 @@ def flow_of_classes(norm=ActNorm, network=ByClass):
 def model_of_classes(norm=ActNorm, optimizer=None, **compiled):
     """A compiled model of that flow."""
     model = FlowModel(flow_of_classes(norm))
-    model.compile(optimizer=optimizer or keras.optimizers.Adam(0.01), **compiled)
+    optimizer = optimizer or keras.optimizers.SGD(1e-3, momentum=0.9)
+    model.compile(optimizer=optimizer, **compiled)
     return model
 
 

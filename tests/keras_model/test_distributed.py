@@ -45,7 +45,7 @@ alone, _, alone_history = train(tf.distribute.get_strategy().scope(), run_eagerl
 alone.set_weights(model.get_weights())
 expected = LogDetCollector(images=128).collect(alone, images)
 with strategy.scope():
-    online = tiny_model(factorization=OnlineLikelihoodContribution((2,)))
+    online = tiny_model(factorization=OnlineLikelihoodContribution((2,)), run_eagerly=True)
 fitted(online, images, epochs=1)
 (order,) = variable_orders(online.flow)
 held = strategy.experimental_local_results(order.layers[0].indices.value)

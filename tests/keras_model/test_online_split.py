@@ -250,7 +250,7 @@ def test_run_carried_on_from_a_checkpoint_ends_as_an_undisturbed_one(tmp_path):
         np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-5)
 
 
-def test_decided_model_saves_and_exports_alike_twice(tmp_path):
+def test_decided_model_saves_and_exports_alike(tmp_path):
     images = pictures(96)
     model = tiny_model(factorization=Online((1,)), run_eagerly=True)
     fit(model, 2, images=images)
@@ -259,14 +259,9 @@ def test_decided_model_saves_and_exports_alike_twice(tmp_path):
     assert np.array_equal(copy.flow.exit_map, model.flow.exit_map)
     assert all(order.decided for order in variable_orders(copy.flow))
     np.testing.assert_allclose(copy.log_prob(images[:8]), model.log_prob(images[:8]), rtol=1e-6)
-    outputs = []
-    for _ in range(2):
-        loaded = tf.saved_model.load(str(lcma.export_saved_model(model, tmp_path / "served")))
-        outputs.append(
-            loaded.signatures["log_prob"](images=tf.constant(images[:8]))["log_prob"].numpy()
-        )
-    assert np.array_equal(*outputs)
-    np.testing.assert_allclose(outputs[0], model.log_prob(images[:8]), rtol=1e-5)
+    loaded = tf.saved_model.load(str(lcma.export_saved_model(model, tmp_path / "served")))
+    served = loaded.signatures["log_prob"](images=tf.constant(images[:8]))["log_prob"]
+    np.testing.assert_allclose(served, model.log_prob(images[:8]), rtol=1e-5)
 
 
 def test_model_that_is_still_measuring_is_not_exported(tmp_path):

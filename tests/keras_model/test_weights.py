@@ -5,12 +5,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.toys import pictures, tiny_model
+from tests.toys import SHAPE, pictures
+from tfp_lcma import FlowModel
+from tfp_lcma.bijectors import ActNorm
 
 COUNT, BATCH = 16, 10
 IMAGES, LABELS = pictures(COUNT), np.arange(COUNT) % 3
 WEIGHT = np.linspace(0, 2, COUNT).astype(np.float32)
-SHAPES = {
+FORMS = {
     "[n]": lambda w: w,
     "[n, 1]": lambda w: w[:, None],
     "float64": lambda w: w.astype(np.float64),
@@ -51,7 +53,8 @@ SOURCES = {
 
 @pytest.fixture(scope="module")
 def model():
-    model = tiny_model(levels=1, optimizer=keras.optimizers.SGD(0.0), run_eagerly=True)
+    model = FlowModel(ActNorm(SHAPE))
+    model.compile(optimizer=keras.optimizers.SGD(0.0), run_eagerly=True)
     model.initialize(IMAGES)
     return model
 
@@ -85,7 +88,7 @@ def assert_weighted(model, training_log_prob, found, weight):
 
 
 @pytest.mark.parametrize("labels", [None, LABELS], ids=["no labels", "labels"])
-@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize("shape", FORMS.values(), ids=FORMS)
 def test_weights_of_arrays_weigh_the_loss_and_the_bits(model, training_log_prob, shape, labels):
     weight = shape(WEIGHT)
     found = losses(model, lambda: (IMAGES, labels), sample_weight=weight, batch_size=BATCH)
@@ -96,7 +99,7 @@ def test_weights_of_arrays_weigh_the_loss_and_the_bits(model, training_log_prob,
 @pytest.mark.parametrize("shape", ["[n]", "[n, 1]"])
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
 def test_weights_of_batches_weigh_alike(model, training_log_prob, source, shape, labels):
-    weight = SHAPES[shape](WEIGHT)
+    weight = FORMS[shape](WEIGHT)
     found = losses(model, lambda: (source(IMAGES, labels, weight),))
     assert_weighted(model, training_log_prob, found, weight)
 
