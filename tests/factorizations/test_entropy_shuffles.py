@@ -79,11 +79,11 @@ def preimages(flow, x):
     return counts
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("kind", SOUND)
 def test_every_output_has_exactly_one_preimage_among_all_orders(kind, seed):
     flow = shuffle(kind, (2, 3, 4), seed)
-    x = inputs(1000, (2, 3, 4))
+    x = inputs(500, (2, 3, 4))
     assert (preimages(flow, x) == 1).all()
     assert kind is FrozenShuffle or len(np.unique(orders(flow, x), axis=0)) > 1
 
@@ -108,7 +108,7 @@ def test_sorting_by_content_does_not_go_back():
 
 def mass(flow):
     """The integral of the density of two channels under a map that treats the slots apart."""
-    grid = np.linspace(-9, 9, 1201)
+    grid = np.linspace(-9, 9, 601)
     x = np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 1, 1, 2)
     z = flow.inverse_and_event_log_det(x)[0].numpy()[:, 0, 0]
     mean, scale = np.array([1.0, -1.0]), np.array([0.7, 1.2])
@@ -116,7 +116,7 @@ def mass(flow):
     return np.exp(log_density.sum(axis=1)).sum() * (grid[1] - grid[0]) ** 2
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("kind", [InvariantShuffle, FrozenShuffle])
 def test_a_density_with_a_slotwise_map_integrates_to_one(kind, seed):
     assert mass(shuffle(kind, (1, 1, 2), seed)) == pytest.approx(1, abs=1e-3)

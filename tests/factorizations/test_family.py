@@ -122,6 +122,12 @@ def made(name, seed=0):
 
 
 @functools.cache
+def twin(name):
+    """Another one, of the same arguments."""
+    return FAMILY[name](0)
+
+
+@functools.cache
 def levels():
     """The levels of a RealNVP, their numbers moved away from their start."""
     seed_initializers(0)
@@ -251,7 +257,7 @@ def test_same_arguments_give_the_same_order_and_another_seed_another(name):
         return [matrix(factorization, level) for level in range(LEVELS - 1)]
 
     first = matrices(made(name))
-    for one, other in zip(first, matrices(FAMILY[name](0)), strict=True):
+    for one, other in zip(first, matrices(twin(name)), strict=True):
         np.testing.assert_array_equal(one, other)
     changed = [
         not np.array_equal(one, other)
@@ -262,7 +268,7 @@ def test_same_arguments_give_the_same_order_and_another_seed_another(name):
 
 @pytest.mark.parametrize("name", FAMILY)
 def test_factorization_equals_what_was_made_alike_and_nothing_else(name):
-    this = FAMILY[name](0)
+    this = twin(name)
     assert [other for other in FAMILY if made(other) == this] == [name]
     assert hash(this) == hash(made(name))
 
@@ -280,7 +286,7 @@ def test_factorization_comes_back_from_json(name):
 
 @pytest.mark.parametrize("name", FAMILY)
 def test_factorization_cannot_be_changed_through_its_arguments(name):
-    this = FAMILY[name](0)
+    this = twin(name)
     for array in arrays(list(this.get_config().values())):
         assert not array.flags.writeable
     for value in this.get_config().values():

@@ -8,10 +8,12 @@ import tfp_lcma as lcma
 from tests.checks import close
 from tests.registry import (
     FLOWS,
+    Ours,
     ShiftByKept,
     ShiftedExits,
     TopRow,
     built,
+    coupling,
     data,
     latents,
     multi_scale,
@@ -24,7 +26,9 @@ from tfp_lcma.bijectors import (
     FlowChain,
     Identity,
     LogitPreprocessing,
+    Repeated,
     Squeeze,
+    checkerboard,
 )
 from tfp_lcma.factorizations import Channel, Checkerboard, LikelihoodContribution, Random
 from tfp_lcma.multi_scale import MultiScale, level_shapes
@@ -308,17 +312,32 @@ def test_sampling_one_level_hotter_changes_only_what_is_factored_out_there():
     assert np.array_equal(changed, flow.exit_map == 1)
 
 
+def looped_steps(shape, levels):
+    """Two normalised couplings of one convolution a level, in a loop."""
+
+    def step(shape):
+        board = coupling(checkerboard(shape, 0), "float64", network=Ours)
+        return FlowChain([ActNorm(shape, dtype="float64"), board])
+
+    flows = [
+        Repeated(lambda shape=shape: step(shape), 2, unroll=False)
+        for shape in level_shapes(shape, levels, Checkerboard())
+    ]
+    return MultiScale(flows, Checkerboard())
+
+
 @pytest.mark.parametrize(
     "blocks",
     [None, pytest.param(UNROLLED_BLOCKS + 1, marks=pytest.mark.slow)],
     ids=["steps", "steps and blocks"],
 )
 def test_xla_compiles_the_gradient_of_loops_at_three_levels(blocks):
-    shape, options = (8, 8, 1), {"levels": 3, "width": 2, "unroll": False, "dtype": "float64"}
     if blocks is None:
-        flow = lcma.models.glow(shape, steps=2, **options)
+        flow = looped_steps((8, 8, 1), levels=3)
     else:
-        flow = lcma.models.real_nvp(shape, blocks=blocks, **options)
+        flow = lcma.models.real_nvp(
+            (8, 8, 1), levels=3, width=2, blocks=blocks, unroll=False, dtype="float64"
+        )
     x = data(flow, 2)
     flow.inverse_and_log_det(x, context=Context(starting=True))
     variables = [v.value for layer in flow.layers for v in layer.trainable_variables]

@@ -128,7 +128,7 @@ def test_network_computes_and_holds_its_weights_as_the_policy_says(policy, compu
 
 
 def test_xla_computes_what_eager_mode_does():
-    network, x = built_network(), images(2, 4, 4, 2)
+    network, x = built_network(blocks=1), images(2, 4, 4, 2)
     close(tf.function(network, jit_compile=True)(x), network(x), 1e-5, "under XLA")
 
 

@@ -74,9 +74,9 @@ def test_float32_keeps_both_tails(sign):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_quantiles_of_ten_thousand_mixtures_in_float32(kind):
-    mixture = mixtures(10_000, dtype="float32", **KINDS[kind])
-    logit = normal(10_000, 3.0, dtype="float32")
+def test_quantiles_of_thousands_of_mixtures_in_float32(kind):
+    mixture = mixtures(3_000, dtype="float32", **KINDS[kind])
+    logit = normal(3_000, 3.0, dtype="float32")
     x = quantile(logit, mixture)
     logit, exact = tf.cast(logit, tf.float64), cast(mixture, "float64")
     expected = find_quantile(logit, exact)
@@ -91,7 +91,7 @@ def test_quantiles_of_ten_thousand_mixtures_in_float32(kind):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_search_is_over_long_before_its_limit(kind, dtype):
-    mixture, logit = mixtures(2000, dtype=dtype, **KINDS[kind]), normal(2000, 5.0, dtype=dtype)
+    mixture, logit = mixtures(1000, dtype=dtype, **KINDS[kind]), normal(1000, 5.0, dtype=dtype)
     assert np.array_equal(find_quantile(logit, mixture, 30), find_quantile(logit, mixture))
 
 
