@@ -4,11 +4,12 @@ import collections
 import concurrent.futures
 
 import numpy as np
+import pytest
 
 from tests.training.tryout.clients import Grpc, Rest
 from tests.training.tryout.toy_export import BINS
 
-CLIENTS, REQUESTS = 8, 2000
+CLIENTS = 8
 
 
 def inputs(signature, random):
@@ -24,7 +25,8 @@ def inputs(signature, random):
     return made
 
 
-def test_two_thousand_mixed_requests_of_eight_clients_are_all_answered_rightly(server, session):
+@pytest.mark.parametrize("count", [400, pytest.param(2000, marks=pytest.mark.slow)])
+def test_mixed_requests_of_eight_clients_are_all_answered_rightly(count, server, session):
     signatures = [
         "log_prob", "event_log_prob", "log_prob_with_seed", "sample", "sample_with_temperature",
     ]  # fmt: skip
@@ -33,7 +35,7 @@ def test_two_thousand_mixed_requests_of_eight_clients_are_all_answered_rightly(s
         random = np.random.default_rng(client)
         rest, over_grpc = Rest(server.rest_address), Grpc(server.grpc_address)
         answers = []
-        for number in range(REQUESTS // CLIENTS):
+        for number in range(count // CLIENTS):
             signature = signatures[random.integers(len(signatures))]
             sent = inputs(signature, random)
             protocol = rest if (number + client) % 2 else over_grpc
@@ -43,8 +45,9 @@ def test_two_thousand_mixed_requests_of_eight_clients_are_all_answered_rightly(s
 
     with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
         answers = [answer for part in pool.map(ask, range(CLIENTS)) for answer in part]
-    assert len(answers) == REQUESTS
-    assert min(collections.Counter(signature for signature, *_ in answers).values()) > 300
+    assert len(answers) == count
+    asked = collections.Counter(signature for signature, *_ in answers)
+    assert min(asked.values()) > 0.15 * count
     for signature in signatures:
         # Rows are answered each by itself: the session is asked for all of a signature at once.
         sent, got = zip(*[pair for name, *pair in answers if name == signature], strict=True)
