@@ -159,9 +159,7 @@ def test_xla_compiles_a_loop_to_the_same_numbers():
 @pytest.mark.parametrize("memory", ["keep", "invert", "invert in invert"])
 @pytest.mark.parametrize("compiled", [False, True])
 def test_a_gradient_that_xla_compiles_for_a_cpu_has_no_loop_unless_asked(memory, compiled):
-    half = ChannelHalf((1, 1, 2))
-    steps = Repeated(lambda: coupling(half, "float32"), UNROLLED_STEPS + 1)
-    flow = steps
+    flow = small_steps(UNROLLED_STEPS + 1)
     for kept in memory.split(" in "):
         flow = lcma.multi_scale.MultiScale([flow], None, memory=kept)
 

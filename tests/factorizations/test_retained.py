@@ -177,6 +177,7 @@ MODELS = {
         levels=2,
         steps=1,
         width=4,
+        blocks=1,
         hidden=2,
         coupling="affine",
         factorization=factorization,
