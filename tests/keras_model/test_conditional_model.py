@@ -53,7 +53,7 @@ def trained_in_order():
     """A model that has seen a few images, in their order; tests must not change it."""
     made = model()
     made.initialize(IMAGES[:32], LABELS[:32])
-    made.fit(IMAGES[:96], LABELS[:96], batch_size=32, shuffle=False, verbose=0)
+    made.fit(IMAGES[:64], LABELS[:64], batch_size=32, shuffle=False, verbose=0)
     return made
 
 
@@ -72,7 +72,7 @@ def test_images_are_likelier_given_their_class():
 def test_labels_come_with_the_batches_of_a_data_set(kind):
     class Batches(keras.utils.PyDataset):
         def __len__(self):
-            return 3
+            return 2
 
         def __getitem__(self, index):
             rows = slice(32 * index, 32 * index + 32)
@@ -80,7 +80,7 @@ def test_labels_come_with_the_batches_of_a_data_set(kind):
 
     data = Batches()
     if kind == "dataset":
-        data = tf.data.Dataset.from_tensor_slices((IMAGES[:96], LABELS[:96])).batch(32)
+        data = tf.data.Dataset.from_tensor_slices((IMAGES[:64], LABELS[:64])).batch(32)
     made = model()
     made.fit(data, shuffle=False, verbose=0)
     expected = trained_in_order().log_prob(IMAGES[:8], LABELS[:8])
@@ -102,7 +102,7 @@ def test_validation_evaluate_and_predict_heed_the_labels():
 def test_batch_norms_statistics_are_those_of_images_with_their_labels():
     options = {"width": 4, "blocks": 1, "levels": 1, "normalization": "batch"}
     made = compiled(lcma.models.real_nvp(SHAPE, conditions=2, **options))
-    made.fit(IMAGES[:64], LABELS[:64], epochs=1, verbose=0)
+    made.fit(IMAGES[:32], LABELS[:32], epochs=1, verbose=0)
     assert np.isfinite(made.log_prob(IMAGES[:4], LABELS[:4])).all()
 
 

@@ -119,7 +119,7 @@ def test_a_model_of_what_users_wrote_is_saved(tmp_path):
 
 
 def test_a_saved_model_goes_on_training_where_it_stopped(tmp_path):
-    model = tiny_model()
+    model = tiny_model(levels=1)
     fitted(model, epochs=1)
     again = reloaded(model, tmp_path)
     assert int(again.optimizer.iterations) == int(model.optimizer.iterations) == 4
@@ -137,7 +137,7 @@ def test_weights_alone_carry_the_density_and_the_start(tmp_path, fresh):
 
 
 def test_a_float64_model_computes_and_is_saved_in_float64(tmp_path):
-    model = tiny_model(dtype="float64", run_eagerly=True)
+    model = tiny_model(levels=1, dtype="float64", run_eagerly=True)
     fitted(model, epochs=1)
     images = pictures(20, seed=1)
     log_prob = model.log_prob(images)

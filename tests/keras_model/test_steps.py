@@ -43,7 +43,7 @@ def test_no_loss_and_no_metrics_can_be_said_in_every_way():
 
 def test_the_loss_is_scaled_where_networks_compute_in_float16(tmp_path):
     model = small("mixed_float16")
-    model.compile(optimizer=keras.optimizers.SGD(1e-2), jit_compile=False)
+    model.compile(optimizer=keras.optimizers.SGD(1e-2), run_eagerly=True)
     assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
     history = fitted(model, IMAGES, epochs=3)
     assert history["loss"][-1] < history["loss"][0]
