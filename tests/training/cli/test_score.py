@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from tests.toys import trained
+from tests.serving.examples import example
 from tests.training.toy_density import ToyDensity, write_export, write_run
 from tfp_lcma.training.cli.score import score
 from tfp_lcma.training.data.pixels import PixelSettings, read_pixels
@@ -110,9 +110,9 @@ def test_maps_are_beside_their_images(run, images):
 
 
 def test_a_run_and_its_export_score_alike(here):
-    pixels = PixelSettings(4, 4, 1)
-    write_run(here / "run", trained(), pixels)
-    write_export(here / "export", trained(), pixels)
+    pixels, model = PixelSettings(4, 4, 1), example("toy")
+    write_run(here / "run", model, pixels)
+    write_export(here / "export", model, pixels)
     for number, colour in enumerate(((200, 30, 90), (10, 10, 10), (0, 99, 255))):
         Image.new("RGB", (30, 20), colour).save(here / f"{number}.png")
     one, other = (scored(kind, "0.png", "1.png", "2.png") for kind in ("run", "export"))
@@ -121,7 +121,7 @@ def test_a_run_and_its_export_score_alike(here):
         for name in ("bits_per_dimension", "complexity_corrected", "rank"):
             assert float(row[name]) == pytest.approx(float(other[file][name]), rel=1e-4)
     image = read_pixels(here / "0.png", pixels)[None]
-    bits = trained().bits_per_dimension(image, seed=0)
+    bits = model.bits_per_dimension(image, seed=0)
     assert float(one["0.png"]["bits_per_dimension"]) == pytest.approx(float(bits[0]), rel=1e-4)
 
 
