@@ -34,7 +34,7 @@ test-fast: $(INSTALLED)
 		$(LONGER:%=--ignore=tests/%) \
 		-k "not (keeps_the_contract or repeated_steps) or round_trips or log_det"
 
-# Paper-sized models: one real training step of each.
+# Paper-sized models: one real training step of each; and variants of what `make test` asks of one.
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow
 
