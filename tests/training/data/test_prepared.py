@@ -1,6 +1,7 @@
 """Data sets of tensorflow_datasets: tiny ones, written by tensorflow_datasets itself."""
 
 import io
+import shutil
 
 import numpy as np
 import pytest
@@ -77,10 +78,17 @@ def test_prepared_images_arrive_unchanged_and_once(source, name, shape, tmp_path
             assert side.labels.tolist() == [label_of(image) for image in side.images]
 
 
-def test_mnist_can_be_had_surrounded_with_black(tmp_path, monkeypatch):
-    monkeypatch.setattr(prepared, "_HELD_OUT", 1)
-    prepare("mnist", tmp_path, {"train": noise(3, 28, 28, 1), "test": noise(2, 28, 28, 1)})
-    plain, padded = (load(name, data_dir=tmp_path) for name in ("mnist", "mnist32"))
+@pytest.fixture(scope="module")
+def mnist(tmp_path_factory):
+    """A folder with a small MNIST; tests must not change it."""
+    folder = tmp_path_factory.mktemp("mnist")
+    prepare("mnist", folder, {"train": noise(9, 28, 28, 1), "test": noise(4, 28, 28, 1)})
+    return folder
+
+
+def test_mnist_can_be_had_surrounded_with_black(mnist, monkeypatch):
+    monkeypatch.setattr(prepared, "_HELD_OUT", 3)
+    plain, padded = (load(name, data_dir=mnist) for name in ("mnist", "mnist32"))
     assert padded.event_shape == (32, 32, 1)
     for bare, side in zip(sides(plain), sides(padded), strict=True):
         np.testing.assert_array_equal(side.images[:, 2:-2, 2:-2], bare.images)
@@ -103,14 +111,12 @@ def test_celeba_is_cropped_around_the_face_and_keeps_its_official_sides(tmp_path
 
 
 @pytest.fixture
-def on_disk(tmp_path, monkeypatch):
+def on_disk(mnist, tmp_path, monkeypatch):
     """A prepared data set of which every side counts as large."""
     monkeypatch.setattr(prepared, "_HELD_OUT", 3)
     monkeypatch.setattr(prepared, "_IN_MEMORY_BYTES", 0)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    data_dir = tmp_path / "data"
-    prepare("mnist", data_dir, {"train": noise(9, 28, 28, 1), "test": noise(4, 28, 28, 1)})
-    return data_dir
+    return shutil.copytree(mnist, tmp_path / "data")
 
 
 def test_large_sides_are_decoded_once_and_mapped_read_only(on_disk, monkeypatch):
