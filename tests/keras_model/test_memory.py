@@ -101,16 +101,16 @@ def test_fit_that_accumulates_gradients_trains_as_with_all_activations_kept():
     assert_same_training(glow, 1e-3, optimizer, levels=1)
 
 
-@pytest.mark.parametrize(("saved", "set_to"), [("keep", "invert"), ("invert", "keep")])
-def test_reloaded_model_can_be_set_to_the_other_memory(tmp_path, saved, set_to):
-    model = started(built(glow, saved, levels=1))
+def test_reloaded_model_can_be_set_to_the_other_memory(tmp_path):
+    # The other way round in the tests of the models' arguments.
+    model = started(built(glow, "keep", levels=1))
     # Two steps cost less than a trace, which is looked at above.
     model.compile(optimizer=keras.optimizers.SGD(1e-3, momentum=0.9), run_eagerly=True)
     model.save(tmp_path / "model.keras")
     losses = []
-    for memory in (saved, set_to):
+    for memory in ("keep", "invert"):
         again = keras.saving.load_model(tmp_path / "model.keras")
-        assert again.flow.memory == saved
+        assert again.flow.memory == "keep"
         np.testing.assert_allclose(again.log_prob(IMAGES), model.log_prob(IMAGES), rtol=1e-6)
         again.flow.memory = memory
         losses.append(fitted(again, IMAGES[:32])["loss"])
