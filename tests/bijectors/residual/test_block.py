@@ -174,9 +174,9 @@ def test_estimate_of_a_whole_flow_covers_what_its_blocks_draw():
     def flow(kind):
         return FlowChain(
             [
-                strong_block(log_det=kind, seed=0),
+                strong_block(log_det=kind, seed=0, inference_terms=4),
                 ActNorm(SHAPE, dtype="float64"),
-                strong_block(log_det=kind, seed=1),
+                strong_block(log_det=kind, seed=1, inference_terms=4),
             ]
         )
 
