@@ -71,7 +71,8 @@ class TryOutServer:
     def stop(self) -> None:
         """Refuses new requests, gives those under way time to end, and returns."""
         self._traffic.drain(_GRACE_SECONDS)
-        stopped = self._grpc.stop(1.0)
+        # What had come before, and waits for a thread, is told that the server ends.
+        stopped = self._grpc.stop(_GRACE_SECONDS)
         self._drained.set()
         self._thread.join()
         stopped.wait()
