@@ -19,9 +19,10 @@ test: $(INSTALLED)
 types: $(INSTALLED)
 	$(BIN)/mypy
 
-# In the order of their names: files of one test, some of which take a minute, do not come last.
+# Three processes on two cores: some tests wait. In the order of names: files of one test, some of
+# which take a minute, do not come last.
 suite: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not scale"
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not slow and not scale"
 
 # What one changes all day: parts and how they fit together, without training and serving.
 FAST := bijectors factorizations multi_scale networks priors

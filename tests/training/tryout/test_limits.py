@@ -4,7 +4,6 @@ import concurrent.futures
 import json
 import os
 import re
-import resource
 import signal
 import socket
 import subprocess
@@ -22,7 +21,12 @@ from tests.training.tryout.clients import Grpc, Rest
 IMAGE = np.zeros((8, 8, 1), int).tolist()
 GOOD = {"instances": [IMAGE]}
 PREDICT = "POST /v1/models/digits:predict HTTP/1.1\r\nHost: localhost\r\n"
-COMMAND = "from tfp_lcma.training.cli.serve import serve; serve()"
+COMMAND = """
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+from tfp_lcma.training.cli.serve import serve
+serve()
+"""
 OPTIONS = ["--rest-port", "0", "--grpc-port", "0", "--timeout", "2"]
 
 
@@ -33,7 +37,6 @@ class Process:
         with log.open("w") as errors:
             self.process = subprocess.Popen(
                 [sys.executable, "-X", "importtime", "-c", COMMAND, str(export), *OPTIONS],
-                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256)),
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
