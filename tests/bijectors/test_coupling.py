@@ -9,6 +9,7 @@ import tensorflow as tf
 
 import tfp_lcma as lcma
 from tests.checks import close
+from tests.processor import computes_in_bfloat16
 from tests.registry import SHAPE, Ours, built, coupling, data, latents
 from tfp_lcma.bijectors import ChannelHalf, Context, Coupling, Mask, checkerboard
 from tfp_lcma.networks import Convolutional, Residual
@@ -90,6 +91,7 @@ def test_starting_pass_starts_the_network():
     assert flow.is_initialized
 
 
+@computes_in_bfloat16
 def test_network_in_bfloat16_leaves_the_flow_in_float32():
     flow = Coupling(ChannelHalf(SHAPE), Residual(4, 1), network_dtype="mixed_bfloat16")
     flow.network.conv_out.gain.assign(tf.ones(2))

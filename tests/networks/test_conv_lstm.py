@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from tests.checks import close
+from tests.processor import computes_in_bfloat16
 from tests.seeds import seed_initializers
 from tfp_lcma.networks import ConvLSTM, ConvLSTMCell
 
@@ -94,6 +95,7 @@ def test_it_comes_back_from_its_configuration():
     close(copy(x, copy.start(x))[0], lstm(x, lstm.start(x))[0], 1e-12, "output of the copy")
 
 
+@computes_in_bfloat16
 def test_bfloat16_computes_in_it_and_learns_in_float32():
     coarse, fine = network(dtype="mixed_bfloat16"), network(dtype="float32")
     x = np.random.default_rng(5).normal(size=(1, 4, 4, 2)).astype(np.float32)

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tests.checks import close
+from tests.processor import computes_in_bfloat16
 from tests.seeds import seed_initializers
 from tfp_lcma.networks import ResidualNetwork, WeightNormConv
 from tfp_lcma.networks.residual_network import UNROLLED_BLOCKS
@@ -169,7 +170,7 @@ def test_signal_neither_vanishes_nor_explodes_through_many_blocks():
     [
         ("float32", "float32", "float32"),
         ("float64", "float64", "float64"),
-        ("mixed_bfloat16", "bfloat16", "float32"),
+        pytest.param("mixed_bfloat16", "bfloat16", "float32", marks=computes_in_bfloat16),
     ],
 )
 def test_network_computes_and_holds_its_weights_as_the_policy_says(policy, computed, held):
@@ -178,6 +179,7 @@ def test_network_computes_and_holds_its_weights_as_the_policy_says(policy, compu
     assert {w.dtype for w in network.weights} == {held}
 
 
+@computes_in_bfloat16
 def test_bfloat16_agrees_with_float32_to_its_precision():
     exact, coarse = built_network(), built_network(dtype="mixed_bfloat16")
     x = images(2, 4, 4, 2)

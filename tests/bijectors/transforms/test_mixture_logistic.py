@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tests.checks import close
+from tests.processor import computes_in_bfloat16
 from tests.registry import SHAPE, built, coupling, data, latents, move_weights
 from tfp_lcma.bijectors import ChannelHalf, Coupling, Mask, checkerboard_mask
 from tfp_lcma.bijectors.transforms import MixtureLogistic
@@ -123,6 +124,7 @@ def test_xla_computes_what_eager_mode_does():
             close(got, expected, 2e-5, method.__name__)
 
 
+@computes_in_bfloat16
 def test_network_in_bfloat16_leaves_the_flow_in_float32():
     network = Residual(4, 1, dtype="mixed_bfloat16")
     flow = Coupling(ChannelHalf(SHAPE, "second"), network, MixtureLogistic(4))
