@@ -28,6 +28,7 @@ from tfp_lcma.bijectors.names import named_variables
 from tfp_lcma.bijectors.repeated import UNROLLED_STEPS
 from tfp_lcma.multi_scale import MultiScale
 from tfp_lcma.networks.channel_router import ChannelRouter
+from tfp_lcma.networks.channel_weights import ChannelWeights
 
 tfb, tfd = tfp.bijectors, tfp.distributions
 
@@ -395,8 +396,14 @@ def check_carry(flow):
 
 def of_routers(flow):
     """The variables that decide on orders, which have no gradients."""
-    routers = [layer for layer in flow.layers if isinstance(layer, ChannelRouter)]
+    routers = [layer for layer in flow.layers if isinstance(layer, ChannelRouter | ChannelWeights)]
     return [v.value for layer in routers for v in layer.trainable_variables]
+
+
+def of_losses(flow):
+    """Those of them that a loss of training reads, and no pass of inference."""
+    weights = [layer for layer in flow.layers if isinstance(layer, ChannelWeights)]
+    return [kernel.value for layer in weights for kernel in (layer.squeeze, layer.excite)]
 
 
 def stacked_ids(flow):
@@ -439,7 +446,8 @@ def check_variables(flow):
         return sorted(map(id, variables))
 
     assert ids(flow.trainable_variables) == ids(keras_side), "TFP and Keras disagree"
-    assert ids(flow.trainable_variables) == ids(tape.watched_variables()), "a tape sees others"
+    watched = [*tape.watched_variables(), *of_losses(flow)]
+    assert ids(flow.trainable_variables) == ids(watched), "a tape sees others"
     assert ids(flow.variables) == ids(everything), "TFP and Keras disagree on fixed variables"
     assert ids(distribution(flow).trainable_variables) == ids(keras_side)
     assert ids(v.value for v in named_variables(flow).values()) == ids(everything), "names"

@@ -58,8 +58,16 @@ from tfp_lcma.factorizations.entropy_shuffles import (
     FrozenShuffle,
     InvariantShuffle,
 )
+from tfp_lcma.factorizations.published_shuffle import PublishedShuffle
 from tfp_lcma.multi_scale import MultiScale, level_shapes
-from tfp_lcma.networks import Convolutional, Gated, LipschitzNetwork, Residual, Transformer
+from tfp_lcma.networks import (
+    Convolutional,
+    DenseNet,
+    Gated,
+    LipschitzNetwork,
+    Residual,
+    Transformer,
+)
 from tfp_lcma.priors import ChannelAutoregressive, ConditionalGaussian, ExitPrior
 from tfp_lcma.priors.channel_autoregressive import ChannelAutoregressiveExit
 from tfp_lcma.priors.conditional_gaussian import GaussianExit
@@ -401,6 +409,9 @@ FLOWS = {
     "Coupling (transformer)": lambda dtype: coupling(
         ChannelHalf(SHAPE), dtype, network=Transformer(4, 1, heads=2, patch=2)
     ),
+    "Coupling (dense network)": lambda dtype: coupling(
+        ChannelHalf(SHAPE), dtype, network=DenseNet(4, depth=1)
+    ),
     "Coupling (a user's network)": lambda dtype: coupling(ChannelHalf(SHAPE), dtype, network=Ours),
     "Coupling (a user's network, of two numbers)": lambda dtype: Given(
         coupling(checkerboard(SHAPE, 0), dtype, network=OursGivenTwoNumbers, conditions=(2,)),
@@ -422,6 +433,7 @@ FLOWS = {
     ),
     "ResidualBlock": lambda dtype: residual_block(dtype),
     "VariablePermutation": lambda dtype: variable_permutation((2, 3, 4)),
+    "PublishedShuffle": lambda dtype: PublishedShuffle((2, 3, 4)),
     "InvariantShuffle": lambda dtype: InvariantShuffle((2, 3, 4)),
     "FrozenShuffle": lambda dtype: FrozenShuffle((2, 3, 4), steps=3),
     "CouplingShuffle": lambda dtype: CouplingShuffle((2, 3, 8), reverse=True),

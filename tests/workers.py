@@ -17,6 +17,7 @@ from tests.toys import SHAPE, pictures, tiny_model
 from tfp_lcma import FlowModel, LogDetCollector, models
 from tfp_lcma.bijectors import BatchNorm
 from tfp_lcma.factorizations import EntropyInformed, OnlineLikelihoodContribution, Random
+from tfp_lcma.networks import DenseNet
 
 
 def strategy_of(replicas):
@@ -81,7 +82,11 @@ SMALL = {"levels": 1, "steps": 2}
 CASES = {
     "glow": Case(models.glow, SMALL),
     "residual": Case(models.residual_flow, {"levels": 1, "steps": 1}),
-    "eiw": Case(models.eiw_flow, {"levels": 2, "steps": 1}),
+    "eiw": Case(models.eiw_flow, {"levels": 2, "steps": 1, "network": DenseNet(4, depth=1)}),
+    "eiw_invariant": Case(
+        models.eiw_flow,
+        {"levels": 2, "steps": 1, "factorization": EntropyInformed("invariant")},
+    ),
     "eiw_frozen": Case(
         models.eiw_flow,
         {"levels": 2, "steps": 1, "factorization": EntropyInformed("frozen", steps=12)},

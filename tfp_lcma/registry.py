@@ -30,6 +30,7 @@ NETWORKS = {
     "convolutional": "tfp_lcma.networks.convolutional_network:Convolutional",
     "gated": "tfp_lcma.networks.gated_network:Gated",
     "transformer": "tfp_lcma.networks.transformer_network:Transformer",
+    "densenet": "tfp_lcma.networks.dense_network:DenseNet",
 }
 EXIT_PRIORS = {
     "standard_normal": "tfp_lcma.priors.standard_normal:StandardNormal",
@@ -167,19 +168,25 @@ FACTORIZATIONS = {
         NOTHING, "LearnedConvolution", "1x1 convolution learned with the flow"
     ),
     "entropy-informed": _of(
-        NOTHING, "EntropyInformed", "most Gaussian channels of an image are factored out"
+        NOTHING, "EntropyInformed", "EIW-Flow's, channels of least learned weight are factored out"
+    ),
+    "entropy-informed-invariant": _of(
+        NOTHING,
+        "EntropyInformed",
+        "most Gaussian channels of an image are factored out",
+        router="invariant",
     ),
     "entropy-informed-frozen": _of(
         NOTHING,
         "EntropyInformed",
         "most Gaussian channels of all images are factored out",
-        shuffle="frozen",
+        router="frozen",
     ),
     "entropy-informed-coupling": _of(
         NOTHING,
         "EntropyInformed",
         "most Gaussian channels in either half of the channels are factored out",
-        shuffle="coupling",
+        router="coupling",
     ),
     "none": _of(NOTHING, None, "nothing is factored out before the end"),
 }

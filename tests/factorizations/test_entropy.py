@@ -75,7 +75,7 @@ def test_untrained_it_is_the_channel_split():
 
 
 def test_arguments_out_of_range_are_refused():
-    with pytest.raises(ValueError, match='shuffle must be "invariant" or'):
+    with pytest.raises(ValueError, match='router must be "published" or'):
         EntropyInformed("sorted")
     with pytest.raises(ValueError, match='entropy must be "negentropy" or'):
         EntropyInformed(entropy="high")

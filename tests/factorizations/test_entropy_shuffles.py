@@ -13,17 +13,17 @@ from tests.seeds import seed_initializers
 from tfp_lcma.bijectors import Context
 from tfp_lcma.factorizations.entropy_shuffles import (
     CouplingShuffle,
+    EntropyShuffle,
     FrozenShuffle,
     InvariantShuffle,
 )
-from tfp_lcma.factorizations.shuffle import Shuffle
 from tfp_lcma.networks.channel_router import channel_entropy, invariant_maps
 
 TRAINING = Context(training=True)
 PERMUTATIONS = np.array(list(itertools.permutations(range(4))))
 
 
-class NaiveSort(Shuffle):
+class NaiveSort(EntropyShuffle):
     """Sorts channels by what is in them: the counter-example."""
 
     def __init__(self, event_shape):

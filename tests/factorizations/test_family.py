@@ -103,7 +103,7 @@ FAMILY = {
     "Haar": lambda seed: Haar(),
     "Haar (other components)": lambda seed: Haar(("diagonal", "vertical")),
     "LearnedConvolution": lambda seed: LearnedConvolution("float64"),
-    "EntropyInformed": lambda seed: EntropyInformed(),
+    "EntropyInformed": lambda seed: EntropyInformed("invariant"),
     "EntropyInformed (frozen)": lambda seed: EntropyInformed("frozen", steps=7),
     "EntropyInformed (coupling, reversed)": lambda seed: EntropyInformed("coupling", reverse=True),
 }

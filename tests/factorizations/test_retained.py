@@ -50,7 +50,7 @@ KINDS = {
     "KarhunenLoeve": lambda **own: KarhunenLoeve(GATHERED, **own),
     "RotatedExitPrice": lambda **own: RotatedExitPrice(GATHERED, **own),
     "LearnedConvolution": lambda **own: LearnedConvolution("float64", **own),
-    "EntropyInformed (invariant)": EntropyInformed,
+    "EntropyInformed (invariant)": lambda **own: EntropyInformed("invariant", **own),
     "EntropyInformed (frozen)": lambda **own: EntropyInformed("frozen", **own),
     "EntropyInformed (coupling)": lambda **own: EntropyInformed("coupling", **own),
 }
@@ -77,6 +77,7 @@ def identities(factorization, shape=SHAPE, levels=3):
         (Haar(("mean",)), [2, 2]),
         (Haar(("mean", "horizontal", "vertical")), [6, 18]),
         (EntropyInformed("frozen", retained=0.75), [6, 18]),
+        (EntropyInformed(retained=0.75), [6, 18]),
     ],
     ids=repr,
 )

@@ -22,6 +22,7 @@ from tfp_lcma.models import eiw_flow, glow, mar_scf, real_nvp, residual_flow
 from tfp_lcma.networks import (
     Convolutional,
     ConvolutionalNetwork,
+    DenseNetwork,
     Gated,
     GatedNetwork,
     Residual,
@@ -72,6 +73,7 @@ NETWORKS = {
     "convolutional": ConvolutionalNetwork,
     "gated": GatedNetwork,
     "transformer": TransformerNetwork,
+    "densenet": DenseNetwork,
 }
 
 
@@ -122,7 +124,7 @@ def test_a_users_layer_class_may_be_conditioned(model):
 
 @pytest.mark.parametrize("model", COUPLED)
 def test_networks_that_are_none_are_refused(model):
-    names = "residual, convolutional, gated, transformer"
+    names = "densenet, residual, convolutional, gated, transformer"
     with pytest.raises(ValueError, match=f"network must be .* one of {names}; got 'dense'"):
         built(model, network="dense")
     with pytest.raises(ValueError, match="every coupling gets a layer of its own; got one layer"):

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfp_lcma.networks import (
     ConvolutionalNetwork,
+    DenseNetwork,
     GatedNetwork,
     ResidualNetwork,
     TransformerNetwork,
@@ -55,8 +56,9 @@ def test_other_conditions_are_refused(given):
         lambda **options: ResidualNetwork(2, 4, 1, **options),
         lambda **options: GatedNetwork(2, 4, 1, **options),
         lambda **options: TransformerNetwork(2, 4, 1, **options),
+        lambda **options: DenseNetwork(2, 4, 1, **options),
     ],
-    ids=["convolutional", "residual", "gated", "transformer"],
+    ids=["convolutional", "residual", "gated", "transformer", "densenet"],
 )
 def test_a_network_heeds_its_condition_and_survives_its_config(make):
     network = make(conditions=3)

@@ -37,6 +37,8 @@ class Context:
             first of the input; in training, probes are drawn by it.
         rows: How many rows of the input count in statistics of the batch, the first ones; None:
             all. A replica without an image is given a row that does not.
+        dimensions: How many dimensions the whole image has, at the levels of a multi-scale flow;
+            None elsewhere: as many as the input.
         probes: Seeds of the probes of estimated log-dets outside training; None: each flow's own.
         tolerates_lost_rows: Whether, in eager mode too, rows that an iteration does
             not find are NaN, rather than an error.
@@ -53,6 +55,7 @@ class Context:
     training: bool = False
     first_row: int | tf.Tensor = 0
     rows: tf.Tensor | None = None
+    dimensions: int | None = None
     probes: ProbeSeeds | None = None
     tolerates_lost_rows: bool = False
     starting: bool | Collection[int] = False

@@ -1,18 +1,61 @@
-"""Shuffles of channels that depend on the image and are bijections all the same. Log-det 0."""
+"""This package's own shuffles, by entropy: bijections even where they depend on the image."""
 
 from collections.abc import Sequence
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from tfp_lcma.bijectors.context import Context
 from tfp_lcma.factorizations.shuffle import Shuffle, check_shuffle, permute_channels
-from tfp_lcma.networks.channel_router import ChannelRouter, EntropyAverages, invariant_maps
+from tfp_lcma.networks.channel_router import (
+    ENTROPIES,
+    ChannelRouter,
+    EntropyAverages,
+    invariant_maps,
+)
 from tfp_lcma.serialization import register
 
 
+class EntropyShuffle(Shuffle):
+    """Factors out the channels of highest scores, which learn or average entropies.
+
+    Either part keeps its channels in their order, so that the scores decide nothing but
+    which part a channel is in. Scores are computed in float32 whatever the flow's type.
+    """
+
+    def __init__(
+        self,
+        event_shape: Sequence[int],
+        *,
+        staying: int | None = None,
+        entropy: str = "negentropy",
+        reverse: bool = False,
+        layers: Sequence[keras.layers.Layer] = (),
+        name: str | None = None,
+    ):
+        super().__init__(event_shape, staying=staying, reverse=reverse, layers=layers, name=name)
+        self._entropy = entropy
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "entropy": self._entropy}
+
+    def partition(self, scores: tf.Tensor, staying: int | None = None) -> tf.Tensor:
+        """Returns which channel each slot receives, int32 `[batch, slots]`.
+
+        Args:
+            scores: `[batch, channels]`; of equal ones the earlier channel stays.
+            staying: How many stay; None: as many as of the whole tensor.
+        """
+        staying = self.staying if staying is None else staying
+        ranked = tf.argsort(-scores if self._reverse else scores, axis=-1, stable=True)
+        stay = tf.sort(ranked[:, :staying], axis=-1)
+        leave = tf.sort(ranked[:, staying:], axis=-1)
+        return tf.concat([stay, leave], axis=-1)
+
+
 @register
-class InvariantShuffle(Shuffle):
+class InvariantShuffle(EntropyShuffle):
     """Scores channels by statistics that no permutation of the channels changes.
 
     ```none
@@ -47,7 +90,7 @@ class InvariantShuffle(Shuffle):
         Raises:
             ValueError: If an argument is none of these.
         """
-        channels = check_shuffle(event_shape, entropy, 2)
+        channels = check_channels(event_shape, entropy, 2)
         self._router = ChannelRouter(channels, 3, weight, entropy)
         super().__init__(
             event_shape,
@@ -76,7 +119,7 @@ class InvariantShuffle(Shuffle):
 
 
 @register
-class FrozenShuffle(Shuffle):
+class FrozenShuffle(EntropyShuffle):
     """Orders channels by moving averages of their entropies, which stand still after a while.
 
     The same order for every image; exact at any moment, since both directions
@@ -108,7 +151,7 @@ class FrozenShuffle(Shuffle):
         Raises:
             ValueError: If an argument is none of these.
         """
-        channels = check_shuffle(event_shape, entropy, 2)
+        channels = check_channels(event_shape, entropy, 2)
         self._averages = EntropyAverages(channels, steps, entropy)
         super().__init__(
             event_shape,
@@ -148,7 +191,7 @@ class FrozenShuffle(Shuffle):
 
 
 @register
-class CouplingShuffle(Shuffle):
+class CouplingShuffle(EntropyShuffle):
     """Orders one half of the channels by the other half, then that one by the first.
 
     ```none
@@ -182,7 +225,7 @@ class CouplingShuffle(Shuffle):
         Raises:
             ValueError: If an argument is none of these.
         """
-        half = check_shuffle(event_shape, entropy, 4) // 2
+        half = check_channels(event_shape, entropy, 4) // 2
         self._routers = [ChannelRouter(half, half, weight, entropy) for _ in range(2)]
         super().__init__(
             event_shape,
@@ -230,6 +273,14 @@ class CouplingShuffle(Shuffle):
         """Returns both halves' permutations as one of all channels."""
         order = tf.concat([order_a, order_b + order_b.shape[-1]], axis=-1)
         return tf.gather(order, self._slots, axis=-1)
+
+
+def check_channels(event_shape: Sequence[int], entropy: str, divisor: int) -> int:
+    """Returns the number of channels, or raises a ValueError that names what is wrong."""
+    channels = check_shuffle(event_shape, divisor)
+    if entropy not in ENTROPIES:
+        raise ValueError(f"entropy must be one of {', '.join(ENTROPIES)}; got {entropy!r}.")
+    return channels
 
 
 def check_half(staying: int, half: int) -> int:

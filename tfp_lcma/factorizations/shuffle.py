@@ -9,15 +9,12 @@ from tfp_lcma.bijectors.checks import image_shape
 from tfp_lcma.bijectors.context import Context
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
 from tfp_lcma.custom_gradient import with_gradient
-from tfp_lcma.networks.channel_router import ENTROPIES
 
 
 class Shuffle(FlowBijector):
     """Moves the channels that are factored out behind those that stay, image by image.
 
-    The highest scores are factored out, or under `reverse` the lowest. Either part
-    keeps its channels in their order, so that the scores decide nothing but
-    which part a channel is in. Scores are computed in float32 whatever the flow's type. A subclass
+    The highest scores are factored out, or under `reverse` the lowest. A subclass
     writes `scores`, `_order` and `_order_back`, the last two for every image which
     channel each slot receives, from what goes in and from what comes out.
     """
@@ -27,20 +24,18 @@ class Shuffle(FlowBijector):
         event_shape: Sequence[int],
         *,
         staying: int | None = None,
-        entropy: str = "negentropy",
         reverse: bool = False,
         layers: Sequence[keras.layers.Layer] = (),
         name: str | None = None,
     ):
         super().__init__(event_shape, dtype=None, layers=layers, name=name)
-        self._entropy, self._reverse = entropy, bool(reverse)
+        self._reverse = bool(reverse)
         self.staying = self.event_shape[-1] // 2 if staying is None else int(staying)
 
     def get_config(self) -> dict:
         return {
             "event_shape": self.event_shape,
             "staying": self.staying,
-            "entropy": self._entropy,
             "reverse": self._reverse,
         }
 
@@ -53,19 +48,6 @@ class Shuffle(FlowBijector):
 
     def _order_back(self, z: tf.Tensor) -> tf.Tensor:
         raise NotImplementedError(f"{type(self).__name__} lacks _order_back().")
-
-    def partition(self, scores: tf.Tensor, staying: int | None = None) -> tf.Tensor:
-        """Returns which channel each slot receives, int32 `[batch, slots]`.
-
-        Args:
-            scores: `[batch, channels]`; of equal ones the earlier channel stays.
-            staying: How many stay; None: as many as of the whole tensor.
-        """
-        staying = self.staying if staying is None else staying
-        ranked = tf.argsort(-scores if self._reverse else scores, axis=-1, stable=True)
-        stay = tf.sort(ranked[:, :staying], axis=-1)
-        leave = tf.sort(ranked[:, staying:], axis=-1)
-        return tf.concat([stay, leave], axis=-1)
 
     def carry_inverse(self, x, log_det, context):
         order = self._order(x, context)
@@ -105,13 +87,11 @@ def _permute_pixels(pixels, order, order_back):
     return with_gradient(gather, gradient, pixels, order, order_back)[0]
 
 
-def check_shuffle(event_shape: Sequence[int], entropy: str, divisor: int) -> int:
+def check_shuffle(event_shape: Sequence[int], divisor: int) -> int:
     """Returns the number of channels, or raises a ValueError that names what is wrong."""
     channels = image_shape(event_shape, "event_shape")[-1]
     if channels % divisor:
         raise ValueError(
             f"event_shape must have a number of channels divisible by {divisor}; got {event_shape}."
         )
-    if entropy not in ENTROPIES:
-        raise ValueError(f"entropy must be one of {', '.join(ENTROPIES)}; got {entropy!r}.")
     return channels

@@ -1,4 +1,4 @@
-"""EIW-Flow: the channels that are most like noise are factored out, as every image decides."""
+"""EIW-Flow: what is factored out of a level is a learned choice of its channels."""
 
 from collections.abc import Sequence
 
@@ -34,7 +34,7 @@ def eiw_flow(
 
     ```none
     level   squeeze -> steps x (actnorm -> 1x1 convolution -> coupling)
-            -> shuffle by entropy -> split: half of the channels are factored out
+            -> learned shuffle -> split: half of the channels are factored out
     last    the steps alone; everything is factored out
     ```
 
@@ -52,9 +52,9 @@ def eiw_flow(
             multiple of 4, the number of heads, for those with attention.
         coupling: "affine", "additive", "rational_quadratic" or "mixture_logistic", whose forward
             map is a search for roots; or a transform from `tfp_lcma.transforms`.
-        network: What computes couplings' parameters: "convolutional", "residual", "gated" or
-            "transformer"; a specification from `tfp_lcma.networks`; or the class of a Keras layer
-            of your own. None: "gated" for a mixture of logistics, else "convolutional".
+        network: What computes couplings' parameters: "convolutional", "residual", "gated",
+            "transformer" or "densenet"; a specification from `tfp_lcma.networks`; or the class of a
+            Keras layer of your own. None: "gated" for a mixture of logistics, else "convolutional".
         blocks: Blocks of a network that has blocks.
         factorization: The shuffle, or any other split; None: none before the end.
         exit_prior: The prior of dimensions that are factored out; None: `ConditionalGaussian()`.
@@ -71,16 +71,19 @@ def eiw_flow(
 
     Returns:
         The flow, fully built. Its actnorms start from the first batch of
-        `FlowModel.fit`; its shuffles start as Glow's split.
+        `FlowModel.fit`; its shuffles start at a random order, this package's own
+        routers as Glow's split.
 
     Raises:
         ValueError: If an argument is out of range or the image cannot be halved
             as often as the levels ask.
 
     References:
-        Entropy-Informed Weighting Channel Normalizing Flow, whose order of parts
-        this is. The shuffle and its regulariser are this package's, see
-        `EntropyInformed`; so is the choice of what stands in a step.
+        Entropy-Informed Weighting Channel Normalizing Flow. The shuffle and its
+        regulariser are those of its authors' code (`EntropyInformed`), and so is
+        `network="densenet"`. This package's own are what stands in a step, Glow's, without the
+        noise channels that make theirs a bound; the order of channels before they are squeezed
+        once more, where theirs orders them after; and the exits' prior, where theirs is N(0, I).
     """
     parts.check_sizes(width=width, blocks=blocks)
     transform = parts.transform(coupling)

@@ -56,7 +56,7 @@ def glow(
         coupling: "affine", "additive", "rational_quadratic" or "mixture_logistic", whose forward
             map is a search for roots; or a transform from `tfp_lcma.transforms`.
         network: What computes couplings' parameters: "convolutional", "residual",
-            "gated" or "transformer"; a specification from `tfp_lcma.networks`; or
+            "gated", "transformer" or "densenet"; a specification from `tfp_lcma.networks`; or
             the class of a Keras layer of your own.
         convolution: How the 1x1 convolutions hold their matrices, "lu" or "plain".
         factorization: Which dimensions are factored out at a level; None: none before the end.

@@ -59,9 +59,9 @@ def mar_scf(
             multiple of 4, the number of heads, for those with attention.
         coupling: "affine", "additive", "rational_quadratic" or "mixture_logistic", whose forward
             map is a search for roots; or a transform from `tfp_lcma.transforms`.
-        network: What computes couplings' parameters: "convolutional", "residual", "gated" or
-            "transformer"; a specification from `tfp_lcma.networks`; or the class of a Keras layer
-            of your own. None: "gated" for a mixture of logistics, else "convolutional".
+        network: What computes couplings' parameters: "convolutional", "residual", "gated",
+            "transformer" or "densenet"; a specification from `tfp_lcma.networks`; or the class of a
+            Keras layer of your own. None: "gated" for a mixture of logistics, else "convolutional".
         blocks: Blocks of a network that has blocks.
         hidden: Channels of the prior's LSTM; one number, or one for every level.
         kernel: Height and width of the prior's kernels; one, or one for every level.

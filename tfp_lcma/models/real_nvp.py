@@ -76,7 +76,7 @@ def real_nvp(
             "mixture_logistic", whose forward map is a search for roots; or a
             transform from `tfp_lcma.transforms`.
         network: What computes couplings' parameters: "residual", as in the paper,
-            "convolutional", "gated" or "transformer"; a specification from
+            "convolutional", "gated", "transformer" or "densenet"; a specification from
             `tfp_lcma.networks`; or the class of a Keras layer of your own.
         factorization: Which dimensions are factored out at a level; None: none
             before the end (the flow to pre-train for LCMA).

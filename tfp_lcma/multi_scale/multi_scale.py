@@ -326,6 +326,7 @@ class MultiScale(FlowBijector):
             record: Called with each level's flow, its end and the log-det there.
         """
         latents, carried = [], []
+        context = context.replace(dimensions=int(np.prod(self.event_shape)))
         for level, flow in enumerate(self.flows):
             here = context.at_level(level)
             if self.memory == "invert" and not here.starting:

@@ -4,9 +4,11 @@ from tfp_lcma.networks.actnorm import ActNormLayer
 from tfp_lcma.networks.channel_network import ChannelNetwork
 from tfp_lcma.networks.conv_lstm import ConvLSTM, ConvLSTMCell
 from tfp_lcma.networks.convolutional_network import Convolutional, ConvolutionalNetwork
+from tfp_lcma.networks.dense_network import DenseNet, DenseNetwork
 from tfp_lcma.networks.gated_network import Gated, GatedNetwork
 from tfp_lcma.networks.lipschitz import LipschitzNetwork
 from tfp_lcma.networks.lipschitz_convolution import LipschitzConv
+from tfp_lcma.networks.nystrom_attention import NystromAttention
 from tfp_lcma.networks.residual_network import Residual, ResidualNetwork
 from tfp_lcma.networks.specification import Specification
 from tfp_lcma.networks.transformer_network import Transformer, TransformerNetwork
@@ -19,10 +21,13 @@ __all__ = [
     "ConvLSTMCell",
     "Convolutional",
     "ConvolutionalNetwork",
+    "DenseNet",
+    "DenseNetwork",
     "Gated",
     "GatedNetwork",
     "LipschitzConv",
     "LipschitzNetwork",
+    "NystromAttention",
     "Residual",
     "ResidualNetwork",
     "Specification",

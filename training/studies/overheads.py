@@ -93,8 +93,10 @@ def shuffles(recipe: Recipe, dataset: Dataset) -> Iterator[Calls]:
     """Times a step and sampling with entropy-informed shuffles before the channel split."""
     splits: dict[str, Factorization] = {
         _AGAIN: Channel(),
-        **{f"{name} shuffle": EntropyInformed(name) for name in ("invariant", "frozen")},
-        "coupling shuffle": EntropyInformed("coupling"),
+        **{
+            f"{name} shuffle": EntropyInformed(name)
+            for name in ("published", "invariant", "frozen", "coupling")
+        },
     }
     for first, call in (("a step, no shuffle", _step), ("sampling, no shuffle", _sample)):
         group = {first: Channel(), **splits}

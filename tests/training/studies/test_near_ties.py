@@ -8,6 +8,7 @@ import tfp_lcma as lcma
 from tests.eager import eagerly
 from tests.seeds import seed_initializers
 from tests.toys import pictures
+from tfp_lcma.factorizations import EntropyInformed
 from tfp_lcma.factorizations.entropy_shuffles import InvariantShuffle
 from tfp_lcma.training.studies.near_ties import main, near_ties
 
@@ -24,7 +25,8 @@ def eager():
 @pytest.fixture(scope="module")
 def model():
     seed_initializers(0)
-    flow = lcma.models.eiw_flow(SHAPE, levels=2, steps=1, width=4)
+    split = EntropyInformed("invariant")
+    flow = lcma.models.eiw_flow(SHAPE, levels=2, steps=1, width=4, factorization=split)
     flow_model = lcma.FlowModel(
         flow, preprocessing=lcma.bijectors.LogitPreprocessing(SHAPE, bins=17)
     )

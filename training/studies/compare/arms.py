@@ -185,10 +185,21 @@ def _frozen(statistics, seed, steps):
     return _family().EntropyInformed("frozen", steps=max(steps // 2, 1))
 
 
+def _published(phrase, weight):
+    return Arm(
+        phrase,
+        lambda statistics, seed, steps: _family().EntropyInformed("published", weight=weight),
+        online=True,
+    )
+
+
 # Shuffles before the split, and what they are compared with beside arms from above.
 SHUFFLES: dict[str, Arm] = {
     "random-channels": _named("random-channels"),
-    "entropy-invariant": _named("entropy-informed", online=True),
+    "entropy-published": _named("entropy-informed", online=True),
+    "entropy-published-weight-0": _published("the same, its weights as they start", 0.0),
+    "entropy-published-weight-10": _published("the same, ten times its loss", 1e-2),
+    "entropy-invariant": _named("entropy-informed-invariant", online=True),
     "entropy-frozen": _named("entropy-informed-frozen", build=_frozen, online=True),
     "entropy-coupling": _named("entropy-informed-coupling", online=True),
     "entropy-reversed": Arm(

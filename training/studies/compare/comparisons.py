@@ -93,9 +93,16 @@ COMPARISONS = {
         arms=("channel", *SHUFFLES, "learned-convolution", "lcma-view", "lcma-channel"),
         baseline="channel",
         called="the split without a shuffle",
-        subjects={"entropy-invariant": "The invariant shuffle"},
+        subjects={
+            "entropy-published": "The published shuffle",
+            "entropy-invariant": "The invariant shuffle",
+        },
         kinds=(),
         questions=(
+            ("entropy-published", "channel"),
+            ("entropy-published", "random-channels"),
+            ("entropy-published", "entropy-published-weight-0"),
+            ("entropy-published", "entropy-invariant"),
             ("entropy-invariant", "channel"),
             ("entropy-invariant", "random-channels"),
             ("entropy-invariant", "entropy-reversed"),

@@ -47,8 +47,12 @@ def test_the_report_says_how_the_entropy_of_what_is_factored_out_rose(study):
         assert f"]({name})" in report and (study / "report" / name).exists()
 
 
-def test_a_frozen_shuffle_comes_to_rest_half_way():
+def test_arms_of_shuffles_are_what_they_say_and_a_frozen_one_comes_to_rest_half_way():
     factorization = ARMS["entropy-frozen"].build([], 0, 100)
     assert isinstance(factorization, EntropyInformed)
     assert factorization.get_config()["steps"] == 50
+    assert ARMS["entropy-published"].build([], 0, 100) == EntropyInformed("published", weight=1e-3)
+    assert ARMS["entropy-published-weight-0"].build([], 0, 100) == EntropyInformed(weight=0.0)
+    assert ARMS["entropy-published-weight-10"].build([], 0, 100) == EntropyInformed(weight=1e-2)
+    assert ARMS["entropy-invariant"].build([], 0, 100) == EntropyInformed("invariant")
     assert ARMS["entropy-reversed"].build([], 0, 100).get_config()["reverse"]
