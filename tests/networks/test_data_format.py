@@ -23,7 +23,7 @@ def channels_first():
 
 # Every layer that computes: couplings by each network, exit priors, routers.
 FLOWS = {
-    "router": lambda: factorizations.EntropyInformed().bijector(0, SHAPE),
+    "router": lambda: factorizations.EntropyInformed("invariant").bijector(0, SHAPE),
     **{
         f"{table} {name}": lambda table=table, name=name: (
             named(table, name)().bijector(0, SHAPE, (4, 4, 3), None, "float32")

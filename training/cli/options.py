@@ -74,18 +74,19 @@ def settings_options(command: Callable) -> Callable:
     )
 
 
-def factorization_option(default: str) -> Callable[[Callable], Callable]:
-    """Returns what adds `--factorization`."""
+def factorization_option(default: str | None) -> Callable[[Callable], Callable]:
+    """Returns what adds `--factorization`; without a default it may be None, what is usual."""
 
     def check(context, option, value):
-        return checked_name("--factorization", value, FACTORIZATIONS)
+        return value and checked_name("--factorization", value, FACTORIZATIONS)
 
     return click.option(
         "--factorization",
         metavar="NAME",
         default=default,
         callback=check,
-        help="What is factored out early; `tfp-lcma recipes factorizations` lists all.",
+        help="What is factored out early; `tfp-lcma recipes factorizations` lists all."
+        + ("" if default else "  [default: entropy-informed for eiw_flow, else lcma]"),
         shell_complete=completion(lambda: list(FACTORIZATIONS)),
     )
 

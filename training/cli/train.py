@@ -15,6 +15,7 @@ from tfp_lcma.training.cli.options import (
     threads_option,
 )
 from tfp_lcma.training.cli.paths import FolderToRead, check_place
+from tfp_lcma.training.recipes.compose import usual_factorization
 from tfp_lcma.training.recipes.recipe import Recipe
 
 
@@ -27,7 +28,7 @@ Examples:
 """
 )
 @recipe_options
-@factorization_option("lcma")
+@factorization_option(None)
 @click.option("--labels", is_flag=True, help="Condition the flow on the classes of the images.")
 @click.option(
     "--steps",
@@ -109,7 +110,7 @@ def train(
     from tfp_lcma.training.runs.threads import use_threads
 
     what = {
-        "factorization": factorization,
+        "factorization": factorization or usual_factorization(recipe.model),
         "labels": labels,
         "seed": seed,
         "init_from": init_from,

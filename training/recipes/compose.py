@@ -1,7 +1,8 @@
 """Recipes are put together: a data set's settings, a model's, and those of the pair.
 
 `data/NAME.toml` holds what a data set asks for with any model, `models/NAME.toml` what a model asks
-for with any data; under `[with.MODEL.…]` a data set has what holds for this pair only.
+for with any data, under `[run]` what it factors out too; under `[with.MODEL.…]` a data set has what
+holds for this pair only.
 `papers/MODEL.toml` holds published settings, with the data sets that they were published for.
 `like = "NAME"` takes everything over from another file of the folder.
 """
@@ -62,6 +63,16 @@ def composed(data: str, model: str) -> Tables:
             # Arrays have their size.
             del tables["data"]["image_size"]
     return tables
+
+
+def usual_factorization(model: str) -> str:
+    """Returns the name of the factorization that a model's settings ask for, "lcma" if none.
+
+    Args:
+        model: one of `model_names()`.
+    """
+    runs = [file.get("run", {}) for _, file in _with_ancestors("models", model)]
+    return next((run["factorization"] for run in reversed(runs) if run), "lcma")
 
 
 def published(name: str) -> Tables:

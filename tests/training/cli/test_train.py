@@ -16,6 +16,7 @@ from tfp_lcma.training.cli.train import train
 from tfp_lcma.training.recipes import load_recipe
 from tfp_lcma.training.recipes.tables import to_tables, to_toml
 from tfp_lcma.training.runs.load_run import load_run
+from tfp_lcma.training.runs.run import Run
 
 
 def call(*arguments):
@@ -128,6 +129,20 @@ def eager():
     """For so few steps no graph is worth its while; the run on `messy` has all of them."""
     with eagerly():
         yield
+
+
+def test_what_is_factored_out_is_up_to_the_models_recipe(tmp_path, monkeypatch):
+    asked = []
+
+    def execute(run, dataset):
+        asked.append(run.factorization)
+        raise ValueError("asked enough")
+
+    monkeypatch.setattr(Run, "execute", execute)
+    for model, given in (("eiw_flow", ()), ("glow", ()), ("eiw_flow", ("--factorization", "haar"))):
+        where = ("--run-dir", str(tmp_path / "run"), "--no-export")
+        assert "asked enough" in call("--data", "digits", "--model", model, *given, *where).output
+    assert asked == ["entropy-informed", "lcma", "haar"]
 
 
 # One step a level and two channels.

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tfp_lcma as lcma
+from tfp_lcma import registry
 from tfp_lcma.training.data import names
 from tfp_lcma.training.recipes import compose, load_recipe
 from tfp_lcma.training.recipes.recipe import Recipe
@@ -74,10 +75,20 @@ def test_a_pair_has_what_its_data_set_says_of_the_model_and_of_models_like_it():
     for model in ("glow", "eiw_flow", "mar_scf"):
         assert load_recipe("fashion_mnist", model).global_clipnorm == 10_000
         assert load_recipe("mnist", model).global_clipnorm == 10_000
+    for model in ("glow", "mar_scf"):
         assert load_recipe("digits", model).flow["width"] == 32
     # What a model asks for with any data stands above what a data set says of those like it.
     assert load_recipe("fashion_mnist", "mar_scf").learning_rate == 4e-3
     assert load_recipe("fashion_mnist", "glow").learning_rate == 2e-3
+
+
+def test_eiw_flow_has_the_network_and_the_order_of_its_authors():
+    published = from_tables("cifar10-eiw_flow", compose.published("cifar10-eiw_flow"))
+    for recipe in (load_recipe("photos32", "eiw_flow"), published):
+        assert recipe.flow["network"] == "densenet"
+    split = registry.factorization(compose.usual_factorization("eiw_flow"), steps=1, seed=0)
+    assert split == lcma.factorizations.EntropyInformed("published")
+    assert compose.usual_factorization("glow") == compose.usual_factorization("mar_scf") == "lcma"
 
 
 def test_images_of_ones_own_have_a_recipe_of_their_own_name():
