@@ -87,6 +87,7 @@ class Kills:
 
     def _half_written(self, course):
         folder = Path(course._manager.directory)
+        folder.mkdir(parents=True, exist_ok=True)  # as of the first checkpoint
         (folder / f"ckpt-{course.step}.data-00000-of-00001").write_bytes(b"half")
 
     def _kill(self):
