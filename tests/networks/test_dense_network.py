@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tests.checks import close
+from tests.processor import computes_in_bfloat16
 from tfp_lcma.networks import DenseNetwork, NystromAttention
 
 SHAPE = (3, 2, 2)
@@ -119,6 +120,7 @@ def test_an_input_far_out_of_range_does_not_carry_the_output_with_it():
     close(layer(1e6 * x), layer(1e4 * x), 1e-4, "network far out of range")
 
 
+@computes_in_bfloat16
 def test_network_computes_and_holds_its_weights_as_the_policy_says():
     layer, x = network(dtype="mixed_bfloat16"), images(2, *SHAPE)
     assert layer(x).dtype == "bfloat16"
