@@ -145,9 +145,10 @@ class DistributedSource(BatchSource):
             ValueError: If they are more than images, and the condition of a model that has one.
         """
         super().__init__(data, expected, class_weight)
-        wanted = "images" if expected.conditions is None else "(images, condition)"
-        spec = data.element_spec
-        if class_weight is not None or _count(spec) != _count(wanted.split(",")):
+        spec, wanted, parts = data.element_spec, "images", 1
+        if expected.conditions is not None:
+            wanted, parts = "(images, condition)", 2
+        if class_weight is not None or _count(spec) != parts:
             raise ValueError(
                 f"{expected.argument}, distributed already, must hold batches of {wanted}, and no "
                 f"class_weight can go with it; got {spec}."

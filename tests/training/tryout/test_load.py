@@ -4,12 +4,11 @@ import collections
 import concurrent.futures
 
 import numpy as np
-import pytest
 
 from tests.training.tryout.clients import Grpc, Rest
 from tests.training.tryout.toy_export import BINS
 
-CLIENTS = 8
+CLIENTS, REQUESTS = 8, 2000
 
 
 def inputs(signature, random):
@@ -25,8 +24,7 @@ def inputs(signature, random):
     return made
 
 
-@pytest.mark.parametrize("count", [400, pytest.param(2000, marks=pytest.mark.slow)])
-def test_mixed_requests_of_eight_clients_are_all_answered_rightly(count, server, session):
+def test_two_thousand_mixed_requests_of_eight_clients_are_all_answered_rightly(server, session):
     signatures = [
         "log_prob", "event_log_prob", "log_prob_with_seed", "sample", "sample_with_temperature",
     ]  # fmt: skip
@@ -35,7 +33,7 @@ def test_mixed_requests_of_eight_clients_are_all_answered_rightly(count, server,
         random = np.random.default_rng(client)
         rest, over_grpc = Rest(server.rest_address), Grpc(server.grpc_address)
         answers = []
-        for number in range(count // CLIENTS):
+        for number in range(REQUESTS // CLIENTS):
             signature = signatures[random.integers(len(signatures))]
             sent = inputs(signature, random)
             protocol = rest if (number + client) % 2 else over_grpc
@@ -45,9 +43,9 @@ def test_mixed_requests_of_eight_clients_are_all_answered_rightly(count, server,
 
     with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
         answers = [answer for part in pool.map(ask, range(CLIENTS)) for answer in part]
-    assert len(answers) == count
+    assert len(answers) == REQUESTS
     asked = collections.Counter(signature for signature, *_ in answers)
-    assert min(asked.values()) > 0.15 * count
+    assert min(asked.values()) > 0.15 * REQUESTS
     for signature in signatures:
         # Rows are answered each by itself: the session is asked for all of a signature at once.
         sent, got = zip(*[pair for name, *pair in answers if name == signature], strict=True)
