@@ -56,13 +56,6 @@ def turns_of(replicas: int, own: int) -> np.ndarray:
     return (place * (replicas // own) + worker).astype(np.int32)
 
 
-def mean_over_replicas(value: tf.Tensor) -> tf.Tensor:
-    """Returns the mean of a number that every replica has one of."""
-    if not batch_is_shared():
-        return value
-    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, value)
-
-
 def several_workers(strategy: tf.distribute.Strategy) -> bool:
     """Whether a strategy has replicas in other processes."""
     replicas = strategy.num_replicas_in_sync

@@ -1,5 +1,8 @@
 """One step of training, evaluation or prediction, on one batch, under any strategy."""
 
+import functools
+from collections.abc import Callable
+
 import keras
 import tensorflow as tf
 
@@ -8,10 +11,13 @@ from tfp_lcma.bijectors.flow_bijector import FlowBijector
 from tfp_lcma.density.image_density import ImageDensity
 from tfp_lcma.keras_model.compiled_parts import compiled_part
 from tfp_lcma.keras_model.elements import Expected, parts_of, row_weights
-from tfp_lcma.keras_model.replicas import mean_over_replicas, own_share, several_workers
+from tfp_lcma.keras_model.replicas import own_share, several_workers
 from tfp_lcma.keras_model.updates import apply_gradients, check_optimizer
 from tfp_lcma.networks.scope import standing_in
 from tfp_lcma.validation import check_condition_spec
+
+# Between the names of logs that are one tensor.
+_BESIDE = " "
 
 
 class Steps(keras.Model):
@@ -32,6 +38,8 @@ class Steps(keras.Model):
     event_shape: tuple[int, int, int]
     flow: FlowBijector
     jit_compile: bool
+    train_function: Callable | None
+    test_function: Callable | None
     _bits: keras.metrics.Mean
 
     @property
@@ -97,8 +105,20 @@ class Steps(keras.Model):
         share = own_share(tf.shape(images)[0])
         part = self._part(self._differentiated, images, condition, weight, share)
         log_prob, added, gradients = part
-        apply_gradients(self.optimizer, gradients, self.trainable_weights)
-        return self._measured(log_prob, weight, mean_over_replicas(added))
+        added = apply_gradients(
+            self.optimizer, gradients, self.trainable_weights, beside=added / _replicas()
+        )
+        return self._measured(log_prob, weight, added)
+
+    def make_train_function(self, force=False):
+        if self.train_function is None or force:
+            super().make_train_function(force)
+            self.train_function = _logging_each(self.train_function)
+
+    def make_test_function(self, force=False):
+        if self.test_function is None or force:
+            super().make_test_function(force)
+            self.test_function = _logging_each(self.test_function)
 
     def test_step(self, data):
         images, condition, weight = self._parts(data)
@@ -156,8 +176,8 @@ class Steps(keras.Model):
         """Returns what a step logs in the shape in which Keras can average it over replicas."""
         if not several_workers(tf.distribute.get_strategy()):
             return logs
-        # Over several workers it averages along the first axis.
-        return {name: tf.reshape(value, (1,)) for name, value in logs.items()}
+        # Over several workers it averages along the first axis, and waits for them once a tensor.
+        return {_BESIDE.join(logs): tf.stack(list(logs.values()))[tf.newaxis]}
 
     def _passed(self, images, condition, share=None):
         """Returns log-probabilities `[batch]` of a batch, and what is added to the loss.
@@ -195,6 +215,20 @@ class Steps(keras.Model):
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Builds nothing: a flow is built, and Keras would average batches of unequal replicas."""
+
+
+def _logging_each(function):
+    """Returns a function of Keras' that logs one by one what several workers averaged together."""
+
+    @functools.wraps(function)
+    def logged(*args):
+        logs = function(*args)
+        if not any(value.shape.rank for value in logs.values()):
+            return logs
+        [(names, values)] = logs.items()
+        return dict(zip(names.split(_BESIDE), tf.unstack(values), strict=True))
+
+    return logged
 
 
 def _replicas() -> int:

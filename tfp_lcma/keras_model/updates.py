@@ -36,15 +36,26 @@ def apply_gradients(
     optimizer: keras.optimizers.Optimizer,
     gradients: Sequence[tf.Tensor | None],
     variables: Sequence[keras.Variable],
-) -> None:
+    beside: tf.Tensor,
+) -> tf.Tensor:
     """Applies a replica's share of gradients, after adding up those of all replicas.
 
     Keras adds them up at the end: it clips every replica's own, refuses types that differ, and
     accumulates within a condition, in which replicas cannot wait for each other.
+
+    Args:
+        optimizer: By which they are applied.
+        gradients: Of this replica's share of the loss; None for a variable that has none.
+        variables: In the order of the gradients.
+        beside: Another number that every replica has one of: it costs nothing to add it up with
+            the gradients, and a wait of its own to add it up alone.
+
+    Returns:
+        The sum of `beside` over all replicas.
     """
     if not batch_is_shared():
         optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        return
+        return beside
     pairs = zip(gradients, variables, strict=True)
     found = [(gradient, v) for gradient, v in pairs if gradient is not None]
     trained = [variable for _, variable in found]
@@ -56,15 +67,16 @@ def apply_gradients(
             else:
                 strategy.extended.call_for_each_replica(optimizer.apply, (total, trained))
 
-    total = _sum_over_replicas([gradient for gradient, _ in found])
+    *total, beside = _sum_over_replicas([*(gradient for gradient, _ in found), beside])
     tf.distribute.get_replica_context().merge_call(update, args=(total,))
+    return beside
 
 
-def _sum_over_replicas(gradients):
-    replica, total = tf.distribute.get_replica_context(), list(gradients)
-    for dtype in sorted({gradient.dtype for gradient in gradients}, key=str):
-        places = [i for i, gradient in enumerate(gradients) if gradient.dtype == dtype]
-        sums = replica.all_reduce(tf.distribute.ReduceOp.SUM, [gradients[i] for i in places])
+def _sum_over_replicas(tensors):
+    replica, total = tf.distribute.get_replica_context(), list(tensors)
+    for dtype in sorted({tensor.dtype for tensor in tensors}, key=str):
+        places = [i for i, tensor in enumerate(tensors) if tensor.dtype == dtype]
+        sums = replica.all_reduce(tf.distribute.ReduceOp.SUM, [tensors[i] for i in places])
         for place, one in zip(places, sums, strict=True):
             total[place] = one
     return total
