@@ -22,6 +22,7 @@ from tfp_lcma.bijectors import (
     FlowBijector,
     FlowChain,
     Identity,
+    ImageConditioned,
     InvertibleConvolution,
     LogitPreprocessing,
     Mask,
@@ -41,6 +42,7 @@ from tfp_lcma.bijectors.transforms import (
     RationalQuadratic,
     Scalar,
 )
+from tfp_lcma.density import noise_flow
 from tfp_lcma.factorizations import (
     Channel,
     Checkerboard,
@@ -64,6 +66,7 @@ from tfp_lcma.networks import (
     Convolutional,
     DenseNet,
     Gated,
+    ImageFeatures,
     LipschitzNetwork,
     Residual,
     Transformer,
@@ -304,6 +307,16 @@ def rotation(size, seed=0):
     return np.linalg.qr(np.random.default_rng(seed).normal(size=(size, size)))[0]
 
 
+IMAGE = np.random.default_rng(5).normal(size=(4, 4, 1))
+
+
+def image_conditioned(dtype):
+    """A coupling of a squeezed image, given the features of another."""
+    half = coupling(ChannelHalf((2, 2, 8)), dtype, network=Convolutional(4), conditions=(2, 2, 3))
+    features = ImageFeatures((4, 4, 1), width=3, blocks=1, squeezed=True, dtype=dtype)
+    return ImageConditioned(half, features, (4, 4, 1))
+
+
 # --- steps that are repeated ---
 
 
@@ -417,6 +430,7 @@ FLOWS = {
         coupling(checkerboard(SHAPE, 0), dtype, network=OursGivenTwoNumbers, conditions=(2,)),
         [0.5, -1.0],
     ),
+    "ImageConditioned (of an image)": lambda dtype: Given(image_conditioned(dtype), IMAGE),
     "a user's flow": lambda dtype: Leaky(SHAPE, dtype),
     "GaussianExit (nothing stays)": lambda dtype: GaussianExit(SHAPE, None, dtype=dtype),
     "ChannelAutoregressiveExit (nothing stays)": lambda dtype: ChannelAutoregressiveExit(
@@ -550,6 +564,16 @@ FLOWS = {
         [0.5, -1.0],
     ),
 }
+FLOWS |= {
+    f"noise flow (of {height}x{width}x{channels}, of an image)": functools.partial(
+        lambda dtype, shape: Given(
+            noise_flow(shape, steps=2, width=8, blocks=1, memory="invert", dtype=dtype),
+            np.random.default_rng(6).normal(size=shape),
+        ),
+        shape=(height, width, channels),
+    )
+    for height, width, channels in ((2, 4, 1), (1, 3, 1))
+}
 LOOPED = {f"Repeated ({name})": name for name in STEPS}
 FLOWS |= {of: functools.partial(repeated, name) for of, name in LOOPED.items()}
 # Unrolled, a graph is traced as steps run eagerly: those with weights and with state suffice.
@@ -562,7 +586,9 @@ FLOWS |= {of: functools.partial(repeated, name, unroll=True) for of, name in UNR
 ARRANGEMENTS = {
     name
     for name in FLOWS
-    if name.startswith(("MultiScale", "Glow", "EIW", "mAR", "RealNVP", "residual flow"))
+    if name.startswith(
+        ("MultiScale", "Glow", "EIW", "mAR", "RealNVP", "residual flow", "noise flow")
+    )
 } - {
     "Glow (of two numbers)",
     "MultiScale (a user's parts)",
@@ -579,7 +605,9 @@ ARRANGEMENTS |= {
     "Repeated (exchanging halves)",
     "Repeated (permutations)",
 }
-CONDITIONAL = {name for name in FLOWS if name.endswith(("of two numbers)", "of a class)"))}
+CONDITIONAL = {
+    name for name in FLOWS if name.endswith(("of two numbers)", "of a class)", "of an image)"))
+}
 # One of every way through the base class: without variables, with them, with state, a condition,
 # a search, an order that depends on the image, another shape or domain, parts, loops.
 WAYS = {

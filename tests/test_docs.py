@@ -74,6 +74,14 @@ def test_exit_priors_build_the_models_of_the_page():
     assert isinstance(names["flow"].exit_prior, type(names["prior"]))
 
 
+def test_dequantization_builds_the_models_of_the_page():
+    names = {"__name__": "docs"}
+    text = (DOCS / "dequantization.md").read_text(encoding="utf-8")
+    for block in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
+        exec(block, names)
+    assert names["model"].dequantization.flow is names["q"]
+
+
 def test_parts_of_ones_own_are_exact_and_saved_as_the_page_says():
     names = {"__name__": "docs"}
     text = (DOCS / "your_own_parts.md").read_text(encoding="utf-8")

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tfp_lcma.noise import (
+    normal_of,
     normal_rows,
     seed_pair,
     sign_rows,
@@ -72,6 +73,13 @@ def test_uniform_numbers_are_the_same_in_graphs_and_under_xla(dtype):
         for got, plain in zip(compiled, draw(), strict=True):
             assert plain.dtype == dtype
             np.testing.assert_array_equal(got, plain)
+
+
+@pytest.mark.parametrize("dtype", [tf.float32, tf.float64])
+def test_the_least_and_the_largest_uniform_number_have_finite_normal_ones(dtype):
+    largest = np.nextafter(dtype.as_numpy_dtype(1), dtype.as_numpy_dtype(0))
+    edges = normal_of(tf.constant([0, largest], dtype)).numpy()
+    assert np.isfinite(edges).all() and edges[0] < -5 < 5 < edges[1]
 
 
 def test_normal_rows_are_standard_normal_and_a_function_of_their_seed():

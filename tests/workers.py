@@ -16,6 +16,7 @@ import tensorflow as tf
 from tests.toys import SHAPE, pictures, tiny_model
 from tfp_lcma import FlowModel, LogDetCollector, models
 from tfp_lcma.bijectors import BatchNorm
+from tfp_lcma.density import Variational
 from tfp_lcma.factorizations import EntropyInformed, OnlineLikelihoodContribution, Random
 from tfp_lcma.networks import DenseNet
 
@@ -35,12 +36,14 @@ def strategy_of(replicas):
     return tf.distribute.MirroredStrategy([f"CPU:{number}" for number in range(replicas)])
 
 
-def trained(strategy, make, epochs, callbacks=(), jit_compile=False, **optimized):
+def trained(
+    strategy, make, epochs, callbacks=(), jit_compile=False, dequantization=None, **optimized
+):
     """Trains four steps an epoch, of which the last has an odd number of images."""
     # Other workers' own random numbers must not count.
     keras.utils.set_random_seed(number_of(strategy))
     with strategy.scope():
-        model = FlowModel(make())
+        model = FlowModel(make(), dequantization=dequantization and dequantization())
         optimizer = keras.optimizers.SGD(**{"learning_rate": 1e-3, "momentum": 0.9} | optimized)
         model.compile(optimizer=optimizer, jit_compile=jit_compile)
         shape = model.event_shape
@@ -107,6 +110,14 @@ CASES = {
     "clipped": Case(models.glow, SMALL, {"global_clipnorm": 1.0}),
     "accumulated": Case(
         models.glow, SMALL | {"memory": "invert"}, {"gradient_accumulation_steps": 3}
+    ),
+    "variational": Case(
+        models.glow, SMALL, {"dequantization": Variational, "global_clipnorm": 100.0}
+    ),
+    "variational_inverted": Case(
+        models.glow,
+        SMALL | {"memory": "invert"},
+        {"dequantization": Variational, "gradient_accumulation_steps": 3},
     ),
     "compiled": Case(models.glow, SMALL, {"jit_compile": True}),
     "residual_compiled": Case(

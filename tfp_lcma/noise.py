@@ -54,9 +54,20 @@ def normal_rows(seeds: tf.Tensor, shape: Sequence[int], dtype: tf.DType) -> tf.T
 
     The same under XLA, where `tf.random.stateless_normal` gives other numbers.
     """
-    uniform = uniform_rows(seeds, shape, dtype)
+    return normal_of(uniform_rows(seeds, shape, dtype))
+
+
+def normal_of(uniform: tf.Tensor) -> tf.Tensor:
+    """Returns the standard normal numbers whose distribution function is at uniform ones.
+
+    Args:
+        uniform: In [0, 1), of 24 binary digits in float32 or 53 in float64.
+    """
+    dtype = uniform.dtype
     # To the middle of its interval: an odd number of 24 or 53 digits, without rounding.
     centred = 2 * uniform - (1 - 2.0 ** -_DIGITS[dtype])
+    # Where erfinv is made of the normal quantile of (1 + it) / 2, the largest would be infinite.
+    centred = tf.minimum(centred, 1 - 2.0 ** (1 - _DIGITS[dtype]))
     return np.sqrt(2).astype(dtype.as_numpy_dtype) * tf.math.erfinv(centred)
 
 

@@ -41,6 +41,10 @@ PREPROCESSING = {
     "logit": "tfp_lcma.bijectors.preprocessing:LogitPreprocessing",
     "affine": "tfp_lcma.bijectors.preprocessing:AffinePreprocessing",
 }
+DEQUANTIZATIONS = {
+    "uniform": "tfp_lcma.density.dequantization:Uniform",
+    "variational": "tfp_lcma.density.variational:Variational",
+}
 OPTIMIZERS = {"adam": "keras.optimizers:Adam", "adamax": "keras.optimizers:Adamax"}
 
 # What a factorization is chosen from.

@@ -75,7 +75,7 @@ def intensity_range(bins: int) -> str:
     return f"lie in [0, {bins}), one of {bins} intensities"
 
 
-def condition_kind(conditions: int | tuple[int]) -> str:
+def condition_kind(conditions: int | tuple[int, ...]) -> str:
     """Returns what a condition must be, for a message."""
     if isinstance(conditions, int):
         return f"lie in [0, {conditions}), one of {conditions} classes"
@@ -102,7 +102,7 @@ def check_whole(value, argument: str) -> int:
 
 
 def check_condition(
-    condition, conditions: int | tuple[int] | None, count: int, argument: str
+    condition, conditions: int | tuple[int, ...] | None, count: int, argument: str
 ) -> np.ndarray | None:
     """Returns what a model is conditioned on as an array, or says what is wrong with it.
 
@@ -209,7 +209,9 @@ def check_dataset_spec(spec, event_shape: tuple[int, int, int], bins: int, argum
     check_image_type(spec.dtype, bins, argument)
 
 
-def check_condition_spec(condition, conditions: int | tuple[int] | None, argument: str) -> None:
+def check_condition_spec(
+    condition, conditions: int | tuple[int, ...] | None, argument: str
+) -> None:
     """Raises a ValueError if a tensor, whatever its values, cannot be the condition of a batch."""
     if conditions is None or condition is None:
         return

@@ -32,6 +32,11 @@ FLOWS = {
         SHAPE, levels=1, steps=1, width=4, inference_terms=2, inference_probes=1
     ),
 }
+DEQUANTIZATIONS = {
+    "real_nvp_with_vectors": lambda: lcma.density.Variational(
+        lcma.density.noise_flow(SHAPE, steps=1, width=4, blocks=1)
+    ),
+}
 NAMES = ("toy", *FLOWS)
 SIGNATURES = [
     "decode",
@@ -46,6 +51,7 @@ SIGNATURES = [
     "log_prob_encoded",
     "log_prob_float",
     "log_prob_int32",
+    "log_prob_with_draws",
     "log_prob_with_seed",
     "sample",
     "sample_with_temperature",
@@ -59,9 +65,11 @@ def example(name: str) -> lcma.FlowModel:
     if name == "toy":
         model = lcma.FlowModel(tiny_flow(SHAPE, levels=1))
     else:
-        model = lcma.FlowModel(FLOWS[name](), bins=BINS)
+        noise = DEQUANTIZATIONS.get(name, lcma.density.Uniform)()
+        model = lcma.FlowModel(FLOWS[name](), bins=BINS, dequantization=noise)
     model.initialize(pictures(64, SHAPE, bins=model.bins), conditions(model, 64))
-    move_weights(model.flow, 0.05, seed=1)
+    for flow in (model.flow, *model.dequantization.flows):
+        move_weights(flow, 0.05, seed=1)
     return model
 
 
@@ -123,6 +131,8 @@ def requests(model) -> dict[str, dict[str, np.ndarray]]:
             f"{name}_float": {"images": floats},
             f"{name}_encoded": {"image_bytes": files},
         }
+    draws = {"images": images, "seed": seed, "draws": np.array([1, 3, 2], np.int32)}
+    found["log_prob_with_draws"] = draws
     given = conditions(model, ROWS)
     return found if given is None else {k: v | {"condition": given} for k, v in found.items()}
 
@@ -140,12 +150,14 @@ def python_answer(model, name, request) -> dict[str, np.ndarray]:
             total = getattr(model.distribution, kind)(request["images"], condition=given).numpy()
         else:
             seeds = request.get("seed", [[model.seed, 0]] * ROWS)
+            draws = request.get("draws")
             total = np.concatenate(
                 [
                     getattr(model, kind)(
                         request["images"][i : i + 1],
                         None if given is None else given[i : i + 1],
                         seed=int(seed[0]) + (int(seed[1]) << 32),
+                        **({} if draws is None else {"draws": int(draws[i])}),
                     )
                     for i, seed in enumerate(seeds)
                 ]

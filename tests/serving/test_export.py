@@ -153,7 +153,7 @@ def test_a_model_never_initialised_is_refused(tmp_path):
         ("toy", {"network_dtype": "float16"}, "network_dtype must be None or one of float32"),
         ("residual_flow", {"network_dtype": "bfloat16"}, "None for a flow without couplings"),
         ("toy", {"warm_up_rows": (0,)}, "warm_up_rows must be a whole number >= 1; got 0"),
-        ("toy", {"warm_up_rows": range(1, 90)}, "at most 1000 requests to 15 signatures; got 89"),
+        ("toy", {"warm_up_rows": range(1, 90)}, "at most 1000 requests to 16 signatures; got 89"),
         ("toy", {"recipe": {"model": object()}}, "recipe must be what JSON can hold"),
         ("toy", {"pixels": {"height": 5}}, "pixels must agree with the model"),
         ("toy", {"metrics": {"test": float("nan")}}, "metrics must be what JSON can hold"),

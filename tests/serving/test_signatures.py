@@ -69,7 +69,11 @@ KINDS = [
     ("name", "asked"),
     [
         ("glow_with_classes", KINDS),
-        ("real_nvp_with_vectors", ["log_prob", "sample", "encode"]),
+        # Its noise is variational.
+        (
+            "real_nvp_with_vectors",
+            ["event_log_prob_with_seed", "log_prob", "log_prob_with_draws", "sample", "encode"],
+        ),
     ],
 )
 def test_signatures_answer_for_a_condition_as_the_python_model(name, asked, signatures):
@@ -113,6 +117,18 @@ def test_whole_numbers_that_a_byte_would_wrap_are_nan_in_their_row_alone(name, v
     images[1, 2, 3, 0] = value
     for output, got in ask(signature, **(request | {"images": images})).items():
         assert np.isnan(got[1]).all()
+        np.testing.assert_array_equal(got[[0, 2]], expected[output][[0, 2]])
+
+
+@pytest.mark.parametrize("draws", [0, -1, 1025])
+def test_numbers_of_draws_out_of_range_are_nan_in_their_row_alone(draws, signatures):
+    signature = signatures["glow_with_classes"]["log_prob_with_draws"]
+    request = requests(example("glow_with_classes"))["log_prob_with_draws"]
+    expected = ask(signature, **request)
+    given = request["draws"].copy()
+    given[1] = draws
+    for output, got in ask(signature, **(request | {"draws": given})).items():
+        assert np.isnan(got[1])
         np.testing.assert_array_equal(got[[0, 2]], expected[output][[0, 2]])
 
 

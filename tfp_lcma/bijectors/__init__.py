@@ -8,6 +8,7 @@ from tfp_lcma.bijectors.context import Context, ProbeSeeds
 from tfp_lcma.bijectors.convolution import InvertibleConvolution
 from tfp_lcma.bijectors.coupling import Coupling
 from tfp_lcma.bijectors.flow_bijector import FlowBijector, Identity
+from tfp_lcma.bijectors.image_conditioned import ImageConditioned
 from tfp_lcma.bijectors.log_det import EventLogDet, Moved, NoLogDet, SummedLogDet
 from tfp_lcma.bijectors.moves import Permutation, Rearrangement, Squeeze, Unsqueeze
 from tfp_lcma.bijectors.partition import (
@@ -34,6 +35,7 @@ __all__ = [
     "FlowBijector",
     "FlowChain",
     "Identity",
+    "ImageConditioned",
     "InvertibleConvolution",
     "LogDetEstimate",
     "LogitPreprocessing",

@@ -77,7 +77,7 @@ def common_dtype(bijectors: Sequence[FlowBijector]) -> str | None:
     return dtypes.pop() if dtypes else None
 
 
-def common_conditions(bijectors: Sequence[FlowBijector]) -> int | tuple[int] | None:
+def common_conditions(bijectors: Sequence[FlowBijector]) -> int | tuple[int, ...] | None:
     """Returns what `bijectors` are conditioned on, those that are, or raises a ValueError."""
     conditions = {bijector.conditions for bijector in bijectors} - {None}
     if len(conditions) > 1:

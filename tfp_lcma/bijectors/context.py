@@ -28,8 +28,8 @@ class Context:
     """One immutable record that every pass takes along.
 
     Attributes:
-        condition: Classes `[batch]` or vectors `[batch, k]`, as the flow's
-            `conditions` says; None if unconditional.
+        condition: Classes `[batch]`, vectors `[batch, k]` or images `[batch, height, width, k]`,
+            as the flow's `conditions` says; None if unconditional.
         kept: At an exit, what stays, `[batch, height, width, channels]`; None
             elsewhere, and at the last exit.
         training: Whether this is a step of training: batch statistics, new probes.

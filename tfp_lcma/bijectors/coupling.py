@@ -10,7 +10,7 @@ from tfp_lcma.bijectors.log_det import LogDet
 from tfp_lcma.bijectors.partition import Mask, Partition
 from tfp_lcma.bijectors.transforms.affine import Affine
 from tfp_lcma.bijectors.transforms.transform import Transform
-from tfp_lcma.networks.condition import Conditions, check_conditions
+from tfp_lcma.networks.condition import Conditions, check_condition_sides, check_conditions
 from tfp_lcma.networks.specification import Network, built_network, unbuilt
 from tfp_lcma.serialization import register
 
@@ -60,8 +60,9 @@ class Coupling(FlowBijector):
                 called `network(kept[, condition], training=)`, or its class, made with the number
                 of its output channels. Raw `tf.Variable`s in it are refused.
             transform: What is done with the parameters; None: `Affine()`.
-            conditions: Number of classes, or the shape `(k,)` of a vector, that it
-                is conditioned on; None: what the network says, if it does.
+            conditions: Number of classes, or the shape `(k,)` of a vector or
+                `(height, width, k)` of an image of the partition's sides, that it is conditioned
+                on; None: what the network says, if it does.
             network_dtype: Keras dtype policy of a network that is specified; None:
                 the flow's type.
             dtype: Type of activations and log-dets. The network may compute in another.
@@ -81,7 +82,7 @@ class Coupling(FlowBijector):
             outputs=self.transform.parameters_per_dimension * channels,
             input_shape=partition.input_shape,
             maps=0 if partition.maps is None else partition.maps.shape[-1],
-            conditions=check_conditions(conditions),
+            conditions=check_conditions(conditions, images=True),
             dtype=network_dtype or dtype,
         )
         self._unbuilt = tuple(unbuilt(self.network))
@@ -95,6 +96,7 @@ class Coupling(FlowBijector):
             conditions=conditions,
             name=name,
         )
+        check_condition_sides(self.conditions, self.event_shape)
         self.searches = self.transform.searches
 
     def get_config(self) -> dict:

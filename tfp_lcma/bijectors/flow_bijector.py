@@ -78,8 +78,8 @@ class FlowBijector(Copyable, OnePassBijector):
             dimension is factored out; None for a flow that has no levels.
         routes_change: Whether `route` may give another answer later, because it
             goes by a variable.
-        conditions: What the flow is conditioned on: a number of classes, or the
-            shape `(k,)` of a vector; None if unconditional.
+        conditions: What the flow is conditioned on: a number of classes, the shape `(k,)` of
+            a vector, or `(height, width, k)` of an image; None if unconditional.
         searches: Whether the forward map is a search for a root. Backward by
             inversion then keeps the flow's input.
         remembers: Whether `remember` returns anything for `carry_backward`.
@@ -112,8 +112,8 @@ class FlowBijector(Copyable, OnePassBijector):
             dtype: "float32" or "float64": the type of activations and log-dets;
                 None: any, for a flow without numbers of its own.
             layers: The built Keras layers that hold this flow's own variables.
-            conditions: Number of classes, or the shape `(k,)` of a vector, that it
-                is conditioned on; None if unconditional.
+            conditions: Number of classes, or the shape `(k,)` of a vector or
+                `(height, width, k)` of an image, that it is conditioned on; None if unconditional.
             latent_shape: Shape of one latent; None: the image's.
             name: Name of the bijector.
 
@@ -131,7 +131,7 @@ class FlowBijector(Copyable, OnePassBijector):
                 )
         self.event_shape = image_shape(event_shape, "event_shape")
         self.latent_shape = image_shape(latent_shape or event_shape, "latent_shape")
-        self.conditions = check_conditions(conditions)
+        self.conditions = check_conditions(conditions, images=True)
         self._own_layers = self._no_dependency(list(layers))
         # A Keras layer is no tf.Module: its variables are listed for TFP by hand.
         self._own_variables = [v.value for layer in layers for v in layer.variables]
@@ -260,7 +260,7 @@ class FlowBijector(Copyable, OnePassBijector):
 
         Args:
             x: `[batch, height, width, channels]`.
-            condition: Classes `[batch]` or vectors `[batch, k]`, as `conditions`
+            condition: Classes `[batch]`, vectors `[batch, k]` or images, as `conditions`
                 says; ignored by an unconditional flow.
             context: What else the pass goes by; None: a pass of inference.
 

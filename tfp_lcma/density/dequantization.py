@@ -4,6 +4,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_lcma import noise
+from tfp_lcma.bijectors.context import Context
+from tfp_lcma.bijectors.flow_bijector import FlowBijector
+from tfp_lcma.bijectors.log_det import LogDet, NoLogDet
 from tfp_lcma.serialization import Configurable, register
 
 # Goes up when the same images and seeds come to get other noise.
@@ -12,21 +15,48 @@ NOISE_VERSION = 2
 DRAW_STRIDE = 0x3C6EF35F
 
 
-@register
-class Uniform(Configurable):
-    """Uniform noise, independent per dimension.
+class Dequantization(Configurable):
+    """Noise u in [0, 1), of a density q(u | image), that makes whole intensities continuous.
 
     ```none
-    log P(x) >= E_u log p(x + u),  u uniform in [0, 1) per dimension
+    log P(x) >= E_u [log p(x + u) - log q(u | x)],  u from q(u | x)
     ```
 
-    References:
-        Theis, van den Oord, Bethge: A note on the evaluation of generative models,
-        section 3.1.
+    A subclass writes `add_noise` and `get_config`.
     """
 
-    def get_config(self) -> dict:
-        return {}
+    @property
+    def flows(self) -> list[FlowBijector]:
+        """The flows that it consists of, which are trained with the model's own."""
+        return []
+
+    def for_model(self, flow: FlowBijector, bins: int) -> "Dequantization":
+        """Returns it as it is for the images of a flow.
+
+        Args:
+            flow: The model's.
+            bins: Number of intensity values.
+
+        Raises:
+            ValueError: If it is for images of another shape or type.
+        """
+        return self
+
+    def add_noise(
+        self, images: tf.Tensor, uniform: tf.Tensor, log_det: LogDet, context: Context
+    ) -> tuple[tf.Tensor, LogDet]:
+        """Adds noise to images.
+
+        Args:
+            images: `[n, height, width, channels]`; their whole parts count.
+            uniform: Numbers in [0, 1) that the noise is made of, in the shape of the images.
+            log_det: A log-det so far, of the type of `uniform`.
+            context: What the pass goes by, without a condition.
+
+        Returns:
+            Values in `[whole part, whole part + 1)`, and the log-det plus -log q(u | image).
+        """
+        raise NotImplementedError(f"{type(self).__name__} lacks add_noise().")
 
     def of_images(
         self, images: tf.Tensor, seed: tf.Tensor, draw: int | tf.Tensor, dtype: tf.DType
@@ -42,8 +72,8 @@ class Uniform(Configurable):
         Returns:
             Values in `[whole part, whole part + 1)`, in the shape of the images.
         """
-        seeds = image_seeds(images, seed, draw)
-        return _plus(images, noise.uniform_rows(seeds, images.shape[1:], dtype))
+        uniform = uniform_of_images(images, seed, draw, dtype)
+        return self.add_noise(images, uniform, NoLogDet(), Context())[0]
 
     def of_batch(
         self,
@@ -51,6 +81,7 @@ class Uniform(Configurable):
         seed: tf.Tensor,
         dtype: tf.DType,
         first_row: int | tf.Tensor = 0,
+        context: Context | None = None,
     ) -> tf.Tensor:
         """Returns dequantised images, each by its row and the seed alone: for training.
 
@@ -60,9 +91,45 @@ class Uniform(Configurable):
             dtype: float32 or float64.
             first_row: Which row of the whole batch, of which other replicas have the rest, is
                 the first of `images`.
+            context: What the pass goes by, without a condition; None: a pass of inference.
         """
-        count, shape = tf.shape(images)[0], images.shape[1:]
-        return _plus(images, noise.uniform_rows_from(first_row, count, shape, seed, dtype))
+        uniform = uniform_of_batch(images, seed, dtype, first_row)
+        return self.add_noise(images, uniform, NoLogDet(), context or Context())[0]
+
+
+@register
+class Uniform(Dequantization):
+    """Uniform noise, independent per dimension: log q = 0.
+
+    ```none
+    log P(x) >= E_u log p(x + u),  u uniform in [0, 1) per dimension
+    ```
+
+    References:
+        Theis, van den Oord, Bethge: A note on the evaluation of generative models,
+        section 3.1.
+    """
+
+    def get_config(self) -> dict:
+        return {}
+
+    def add_noise(self, images, uniform, log_det, context):
+        return plus_noise(images, uniform), log_det
+
+
+def uniform_of_images(
+    images: tf.Tensor, seed: tf.Tensor, draw: int | tf.Tensor, dtype: tf.DType
+) -> tf.Tensor:
+    """Returns numbers in [0, 1) that are functions of each image, the seed and the draw."""
+    return noise.uniform_rows(image_seeds(images, seed, draw), images.shape[1:], dtype)
+
+
+def uniform_of_batch(
+    images: tf.Tensor, seed: tf.Tensor, dtype: tf.DType, first_row: int | tf.Tensor = 0
+) -> tf.Tensor:
+    """Returns numbers in [0, 1) that are functions of a row's number and the seed alone."""
+    count, shape = tf.shape(images)[0], images.shape[1:]
+    return noise.uniform_rows_from(first_row, count, shape, seed, dtype)
 
 
 def image_seeds(images: tf.Tensor, seed: tf.Tensor, draw: int | tf.Tensor = 0) -> tf.Tensor:
@@ -83,10 +150,10 @@ def image_seeds(images: tf.Tensor, seed: tf.Tensor, draw: int | tf.Tensor = 0) -
     return hashes + seed + tf.cast(draw, tf.int32) * DRAW_STRIDE
 
 
-def _plus(images: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
-    """Adds noise below one to whole parts, and rounds no sum up to the next whole number."""
-    whole = tf.floor(tf.cast(images, uniform.dtype))
-    return tf.minimum(whole + uniform, _below(whole + 1))
+def plus_noise(images: tf.Tensor, u: tf.Tensor) -> tf.Tensor:
+    """Adds noise in [0, 1] to whole parts, and rounds no sum up to the next whole number."""
+    whole = tf.floor(tf.cast(images, u.dtype))
+    return tf.minimum(whole + u, _below(whole + 1))
 
 
 def _below(whole: tf.Tensor) -> tf.Tensor:

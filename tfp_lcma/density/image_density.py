@@ -1,15 +1,33 @@
 """The density of images of whole intensities: tensors in, tensors out."""
 
+from typing import NamedTuple
+
 import numpy as np
 import tensorflow as tf
 
 from tfp_lcma.bijectors.chain import FlowChain
 from tfp_lcma.bijectors.checks import image_batch
 from tfp_lcma.bijectors.context import Context, ProbeSeeds
-from tfp_lcma.bijectors.flow_bijector import FlowBijector
-from tfp_lcma.density.dequantization import Uniform, image_seeds
+from tfp_lcma.bijectors.flow_bijector import FlowBijector, no_sum_yet
+from tfp_lcma.bijectors.log_det import EventLogDet, LogDet, NoLogDet
+from tfp_lcma.density.dequantization import Dequantization, image_seeds, uniform_of_images
 from tfp_lcma.density.distribution import FlowDistribution
 from tfp_lcma.density.rows import in_range, known, nan_unless
+
+
+class Noised(NamedTuple):
+    """Images made continuous.
+
+    Attributes:
+        x: `[n, height, width, channels]`.
+        minus_log_q: -log q(u | image) in nats, `[n]`, or each dimension's share in the shape of
+            `x`: what the noise adds to the bound on log P(image).
+        probes: Seeds of the probes of estimated log-dets that go with them.
+    """
+
+    x: tf.Tensor
+    minus_log_q: tf.Tensor
+    probes: ProbeSeeds
 
 
 class ImageDensity:
@@ -34,7 +52,7 @@ class ImageDensity:
         self,
         flow: FlowBijector,
         preprocessing: FlowBijector,
-        dequantization: Uniform,
+        dequantization: Dequantization,
         bins: int,
     ):
         """Puts the parts together."""
@@ -57,26 +75,53 @@ class ImageDensity:
         Raises:
             ValueError: If the images are no batch of the model's shape.
         """
+        images, uniform, probes = self._drawn(images, seed, draw)
+        context = Context(probes=probes)
+        x, _ = self.dequantization.add_noise(images, uniform, NoLogDet(), context)
+        return x, probes
+
+    def noised(
+        self, images: tf.Tensor, seed: tf.Tensor, draw: int | tf.Tensor = 0, event: bool = False
+    ) -> Noised:
+        """Returns what `dequantized` does, and what its noise adds to the bound.
+
+        Args:
+            images: `[n, height, width, channels]`; their whole parts count.
+            seed: int32[2], or `[n, 2]`, one for every image.
+            draw: Which of several draws for the same images.
+            event: Whether that is wanted by dimension.
+        """
+        images, uniform, probes = self._drawn(images, seed, draw)
+        nothing: LogDet = EventLogDet(tf.zeros_like(uniform)) if event else no_sum_yet(uniform)
+        context = Context(probes=probes)
+        x, added = self.dequantization.add_noise(images, uniform, nothing, context)
+        return Noised(x, added.values, probes)
+
+    def _drawn(self, images, seed, draw):
+        """Returns images, the uniform numbers that their noise is made of, and probes' seeds."""
         images = image_batch(images, self.event_shape, "images", dtype=None)
-        x = self.dequantization.of_images(images, seed, draw, self.dtype)
+        uniform = uniform_of_images(images, seed, draw, self.dtype)
         shared = tf.reshape(seed, (-1, 2))[0, 0] + tf.cast(draw, tf.int32)
-        return x, ProbeSeeds(image_seeds(images, seed, draw), shared)
+        return images, uniform, ProbeSeeds(image_seeds(images, seed, draw), shared)
 
     def log_prob(
         self, images: tf.Tensor, seed: tf.Tensor, draw: int | tf.Tensor = 0, condition=None
     ) -> tf.Tensor:
-        """Returns the log-density of one draw, `[n]`, in nats: a bound on log P(image).
+        """Returns log p(image + u) - log q(u | image) of one draw, `[n]`, in nats.
 
-        NaN where a row makes no sense: an intensity out of range, a class that does not exist.
+        That is a bound on log P(image) in its mean over draws. NaN where a row makes no sense: an
+        intensity out of range, a class that does not exist.
         """
-        log_prob = self.log_prob_at(*self.dequantized(images, seed, draw), condition)
+        x, minus_log_q, probes = self.noised(images, seed, draw)
+        log_prob = self.log_prob_at(x, probes, condition) + minus_log_q
         return nan_unless(self.valid(images, condition), log_prob)
 
     def event_log_prob(
         self, images: tf.Tensor, seed: tf.Tensor, draw: int | tf.Tensor = 0, condition=None
     ) -> tf.Tensor:
         """Returns each dimension's share of `log_prob`, in the shape of the images."""
-        shares = self.event_log_prob_at(*self.dequantized(images, seed, draw), condition)
+        x, minus_log_q, probes = self.noised(images, seed, draw, event=True)
+        shares = self.event_log_prob_at(x, probes, condition) + minus_log_q
         return nan_unless(self.valid(images, condition), shares)
 
     def valid(self, images: tf.Tensor, condition=None) -> tf.Tensor:

@@ -13,7 +13,7 @@ def are_intensities(images: tf.Tensor, bins: int) -> tf.Tensor:
     return (numbers >= 0) & (numbers < bins)
 
 
-def are_conditions(condition: tf.Tensor, conditions: int | tuple[int]) -> tf.Tensor:
+def are_conditions(condition: tf.Tensor, conditions: int | tuple[int, ...]) -> tf.Tensor:
     """Returns in the shape of `condition` which numbers are classes that exist, or are finite."""
     if isinstance(conditions, int):
         return are_intensities(condition, conditions)
@@ -25,7 +25,7 @@ def in_range(images: tf.Tensor, bins: int) -> tf.Tensor:
     return all_of(are_intensities(images, bins))
 
 
-def known(condition, conditions: int | tuple[int] | None) -> tf.Tensor | bool:
+def known(condition, conditions: int | tuple[int, ...] | None) -> tf.Tensor | bool:
     """Returns `[n]`, whether a condition is a class that exists or a vector of finite numbers."""
     return True if conditions is None else all_of(are_conditions(condition, conditions))
 

@@ -39,7 +39,7 @@ def checked_images(images: tf.Tensor, bins: int) -> tf.Tensor:
     return _checked(images, are_intensities(images, bins), f"images must {intensity_range(bins)}")
 
 
-def checked_condition(condition: tf.Tensor, conditions: int | tuple[int]) -> tf.Tensor:
+def checked_condition(condition: tf.Tensor, conditions: int | tuple[int, ...]) -> tf.Tensor:
     """Returns what images are conditioned on, if it can be; raises as `checked_images`."""
     must = f"condition must {condition_kind(conditions)}"
     if isinstance(conditions, int) and not condition.dtype.is_integer:

@@ -50,7 +50,7 @@ class Expected(NamedTuple):
 
     event_shape: tuple[int, int, int]
     bins: int
-    conditions: int | tuple[int] | None
+    conditions: int | tuple[int, ...] | None
     argument: str = "x"
     labels: str = "y"
 

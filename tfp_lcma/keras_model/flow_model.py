@@ -7,10 +7,10 @@ import tensorflow as tf
 
 from tfp_lcma.bijectors.checks import image_batch
 from tfp_lcma.bijectors.context import Context
-from tfp_lcma.bijectors.flow_bijector import FlowBijector
+from tfp_lcma.bijectors.flow_bijector import FlowBijector, no_sum_yet
 from tfp_lcma.bijectors.names import check_variables_held
 from tfp_lcma.bijectors.preprocessing import LogitPreprocessing
-from tfp_lcma.density.dequantization import Uniform
+from tfp_lcma.density.dequantization import Dequantization, Uniform, uniform_of_batch
 from tfp_lcma.density.image_density import ImageDensity
 from tfp_lcma.density.rows import nan_unless
 from tfp_lcma.keras_model.batch_checks import (
@@ -25,6 +25,7 @@ from tfp_lcma.keras_model.fitting import Fitting
 from tfp_lcma.keras_model.image_sources import ArraySource, BatchSource
 from tfp_lcma.keras_model.skipped_steps import SkippedSteps
 from tfp_lcma.keras_model.updates import batches_seen
+from tfp_lcma.networks.condition import check_conditions
 from tfp_lcma.serialization import register, revived
 from tfp_lcma.validation import check_whole
 
@@ -34,19 +35,20 @@ class FlowModel(Fitting):
     """Trains and uses a flow on images of whole-number intensities.
 
     Images are uint8 (or floats in [0, bins), of which the whole part counts),
-    `[n, height, width, channels]`. Uniform dequantisation and the map to the
-    flow's domain belong to the model and to its density:
+    `[n, height, width, channels]`. Dequantisation and the map to the flow's domain belong to the
+    model and to its density. Whichever noise is added, what is trained and told is a bound:
 
     ```none
-    log P(x) >= E_u log p(x + u),  u uniform in [0, 1) per dimension
+    log P(x) >= E_u [log p(x + u) - log q(u | x)]
+    u uniform in [0, 1) per dimension: q = 1;  or from a flow q that is trained too: `Variational`
     ```
 
     `log_prob` is that bound from one draw of `u`, in nats per image; `draws=k`
     tightens it by importance weighting. Outside training `u` is a function of
-    the image and the seed alone, to the bit, so an image scores the same in any batch, to rounding.
+    the image and the seed alone, so an image scores the same in any batch, to rounding.
 
-    Called on images, the model returns their log-probabilities; the loss of `fit` is their
-    negative mean plus the flow's regularisation. A model with conditions is called on pairs of
+    Called on images, the model returns that bound from one draw; the loss of `fit` is its
+    negative mean plus the flows' regularisation. A model with conditions is called on pairs of
     images and what they are conditioned on, and trained on data whose labels are that.
 
     Made, compiled and trained in the scope of a `tf.distribute` strategy, mirrored over processors
@@ -68,7 +70,7 @@ class FlowModel(Fitting):
         *,
         bins: int = 256,
         preprocessing: FlowBijector | None = None,
-        dequantization: Uniform | None = None,
+        dequantization: Dequantization | None = None,
         seed: int = 0,
         name: str | None = None,
     ):
@@ -80,13 +82,15 @@ class FlowModel(Fitting):
                 has its own `bins` decides.
             preprocessing: Flow from dequantised intensities to the flow's domain;
                 None: `LogitPreprocessing(event_shape, bins=bins)`.
-            dequantization: What makes whole intensities continuous; None: `Uniform()`.
+            dequantization: What makes whole intensities continuous, `density.Uniform()` or
+                `density.Variational()`; None: `Uniform()`.
             seed: Seed of the dequantisation noise.
             name: Name of the model.
 
         Raises:
             ValueError: If `flow` is not a `FlowBijector`, has variables that would be
-                neither trained nor saved, or its shape is not that of `preprocessing`.
+                neither trained nor saved, is conditioned on an image, or its shape is not that of
+                `preprocessing` or of `dequantization`.
         """
         if not isinstance(flow, FlowBijector):
             raise ValueError(f"flow must be a FlowBijector; got {type(flow).__name__}.")
@@ -102,12 +106,18 @@ class FlowModel(Fitting):
             )
         self.flow, self.preprocessing = flow, preprocessing
         self.bins = getattr(preprocessing, "bins", bins)
-        self.event_shape, self.conditions = flow.event_shape, flow.conditions
+        self.event_shape, self.conditions = flow.event_shape, check_conditions(flow.conditions)
         self.seed = check_whole(seed, "seed")
-        self.dequantization = dequantization or Uniform()
+        if not isinstance(dequantization, Dequantization | None):
+            raise ValueError(
+                "dequantization must be density.Uniform(), density.Variational() or None; got "
+                f"{dequantization!r}."
+            )
+        self.dequantization = (dequantization or Uniform()).for_model(flow, self.bins)
         self.density = ImageDensity(flow, preprocessing, self.dequantization, self.bins)
         self.distribution = self.density.distribution
-        self._flow_layers = self.distribution.bijector.layers
+        flows = [self.distribution.bijector, *self.dequantization.flows]
+        self._flow_layers = [layer for one in flows for layer in one.layers]
         self._bits = keras.metrics.Mean(name="bits_per_dimension")
         self._training_data: Callable[[], ArraySource | BatchSource] | None = None
         self._seen_range, self._skipped = SeenRange(), SkippedSteps()
@@ -144,9 +154,11 @@ class FlowModel(Fitting):
         optimizer = getattr(self, "optimizer", None)
         step = 0 if optimizer is None else batches_seen(optimizer).value
         batch_seed = seed + tf.stack([0, tf.cast(step, tf.int32)])
-        x = self.dequantization.of_batch(images, batch_seed, self.flow.dtype, first_row)
-        context = Context(condition, training=True, first_row=first_row, rows=rows)
-        log_prob = self.distribution.log_prob(x, context=context)
+        uniform = uniform_of_batch(images, batch_seed, self.flow.dtype, first_row)
+        context = Context(training=True, first_row=first_row, rows=rows)
+        x, added = self.dequantization.add_noise(images, uniform, no_sum_yet(uniform), context)
+        context = context.replace(condition=condition)
+        log_prob = self.distribution.log_prob(x, context=context) + added.values
         if not compiled_by_xla():
             return log_prob  # a row that makes no sense has raised
         return nan_unless(self.density.valid(images, condition), log_prob)

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfp_lcma.bijectors.context import Context
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
-from tfp_lcma.density.dequantization import Uniform
+from tfp_lcma.density.dequantization import Dequantization
 from tfp_lcma.keras_model.elements import Rows
 from tfp_lcma.keras_model.image_sources import ArraySource, BatchSource
 from tfp_lcma.keras_model.questions import Questions
@@ -23,7 +23,7 @@ class Preparation(Questions, Steps):
     """Starts the actnorms of a `FlowModel` and averages its batch statistics."""
 
     # Of the model.
-    dequantization: Uniform
+    dequantization: Dequantization
     preprocessing: FlowBijector
     _initialized: bool
     _training_data: Callable[[], ArraySource | BatchSource] | None
@@ -36,6 +36,9 @@ class Preparation(Questions, Steps):
     ) -> None:
         """Starts the flow's actnorms from one batch of images.
 
+        Those of a flow of the dequantisation's noise start before; where `levels` says which of
+        the flow's do, only if they never have.
+
         Args:
             images: `[n, height, width, channels]`; 64 or more give steady statistics.
             condition: What they are conditioned on, in a model with conditions.
@@ -46,7 +49,8 @@ class Preparation(Questions, Steps):
         condition = check_condition(condition, self.conditions, len(images), "condition")
         starting = True if levels is None else frozenset(levels)
         context = Context(condition, starting=starting)
-        x = self._preprocess(tf.convert_to_tensor(images))
+        of_noise = Context(starting=levels is None or not self._noise_is_initialized)
+        x = self._preprocess(tf.convert_to_tensor(images), of_noise)
         self.flow.inverse_and_log_det(x, context=context)
         # Other workers may have other images, or other last digits.
         assign_of_chief(self.distribute_strategy, self.weights)
@@ -117,20 +121,28 @@ class Preparation(Questions, Steps):
     def _prepare_for_training(self, first: Rows) -> None:
         """Initialises the flow from a first batch, and builds the optimizer, if need be."""
         if not self._is_initialized():
-            self.initialize(*first)
+            # A flow that was trained before keeps its start.
+            self.initialize(*first, levels=() if self.flow.is_initialized else None)
         if getattr(self, "optimizer", None) is not None and not self.optimizer.built:
             # Variables created while tracing would make Keras trace the step twice.
             with self.distribute_strategy.scope():
                 self.optimizer.build(self.trainable_variables)
 
-    def _preprocess(self, images):
+    def _preprocess(self, images, context=None):
         """Dequantises images by the model's seed and maps them to the flow's domain."""
-        x = self.dequantization.of_batch(images, self._seed(None), self.flow.dtype)
+        dtype = self.flow.dtype
+        x = self.dequantization.of_batch(images, self._seed(None), dtype, context=context)
         return self.preprocessing.inverse_and_log_det(x)[0]
 
     def _is_initialized(self):
-        self._initialized = self._initialized or self.flow.is_initialized
+        self._initialized = self._initialized or (
+            self.flow.is_initialized and self._noise_is_initialized
+        )
         return self._initialized
+
+    @property
+    def _noise_is_initialized(self):
+        return all(flow.is_initialized for flow in self.dequantization.flows)
 
     def _check_initialized(self) -> None:
         if not self._is_initialized():

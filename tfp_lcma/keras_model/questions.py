@@ -34,7 +34,7 @@ class Questions:
 
     # Of the model.
     bins: int
-    conditions: int | tuple[int] | None
+    conditions: int | tuple[int, ...] | None
     density: ImageDensity
     distribution: FlowDistribution
     event_shape: tuple[int, int, int]

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfp_lcma.batch_statistics import batch_is_shared
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
+from tfp_lcma.density.dequantization import Dequantization
 from tfp_lcma.density.image_density import ImageDensity
 from tfp_lcma.keras_model.compiled_parts import compiled_part
 from tfp_lcma.keras_model.elements import Expected, parts_of, row_weights
@@ -24,7 +25,8 @@ class Steps(keras.Model):
     """The steps of a `FlowModel`, and what it is compiled with.
 
     ```none
-    loss = mean of -log p(image) over the global batch, each times its weight, + regularisation
+    loss = mean of -log_prob over the global batch, each times its weight, + regularisation
+    log_prob = log p(x + u) - log q(u | x),  u drawn by step and row
     ```
 
     Replicas may get different numbers of images, or none: each has the loss' share of its own
@@ -34,7 +36,8 @@ class Steps(keras.Model):
     # Of the model.
     bins: int
     density: ImageDensity
-    conditions: int | tuple[int] | None
+    dequantization: Dequantization
+    conditions: int | tuple[int, ...] | None
     event_shape: tuple[int, int, int]
     flow: FlowBijector
     jit_compile: bool
@@ -96,7 +99,8 @@ class Steps(keras.Model):
 
     @property
     def _computes_in_float16(self):
-        layers = [layer for kind in self.flow.kinds for layer in kind.layers]
+        flows = [self.flow, *self.dequantization.flows]
+        layers = [layer for flow in flows for kind in flow.kinds for layer in kind.layers]
         inner = [part for layer in layers for part in layer._flatten_layers()]
         return any(layer.compute_dtype == "float16" for layer in inner)
 

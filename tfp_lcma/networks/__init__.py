@@ -6,6 +6,7 @@ from tfp_lcma.networks.conv_lstm import ConvLSTM, ConvLSTMCell
 from tfp_lcma.networks.convolutional_network import Convolutional, ConvolutionalNetwork
 from tfp_lcma.networks.dense_network import DenseNet, DenseNetwork
 from tfp_lcma.networks.gated_network import Gated, GatedNetwork
+from tfp_lcma.networks.image_features import ImageFeatures
 from tfp_lcma.networks.lipschitz import LipschitzNetwork
 from tfp_lcma.networks.lipschitz_convolution import LipschitzConv
 from tfp_lcma.networks.nystrom_attention import NystromAttention
@@ -25,6 +26,7 @@ __all__ = [
     "DenseNetwork",
     "Gated",
     "GatedNetwork",
+    "ImageFeatures",
     "LipschitzConv",
     "LipschitzNetwork",
     "NystromAttention",

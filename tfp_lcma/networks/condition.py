@@ -1,4 +1,4 @@
-"""What a network is conditioned on beside its input: a class, or a vector."""
+"""What a network is conditioned on beside its input: a class, a vector, or an image."""
 
 from collections.abc import Sequence
 from typing import overload
@@ -13,21 +13,24 @@ Conditions = int | Sequence[int] | None
 
 
 @overload
-def check_conditions(conditions: None) -> None: ...
+def check_conditions(conditions: None, images: bool = False) -> None: ...
 
 
 @overload
-def check_conditions(conditions: int | Sequence[int]) -> int | tuple[int]: ...
+def check_conditions(
+    conditions: int | Sequence[int], images: bool = False
+) -> int | tuple[int, ...]: ...
 
 
-def check_conditions(conditions: Conditions) -> int | tuple[int] | None:
+def check_conditions(conditions: Conditions, images: bool = False) -> int | tuple[int, ...] | None:
     """Returns what a model is conditioned on in one form.
 
     Args:
         conditions: Number of classes, or the shape `(k,)` of a vector; None: nothing.
+        images: Whether it may be the shape `(height, width, k)` of an image too.
 
     Returns:
-        An int, a tuple of one int, or None.
+        An int, a tuple of ints, or None.
 
     Raises:
         ValueError: If it is none of these.
@@ -38,20 +41,35 @@ def check_conditions(conditions: Conditions) -> int | tuple[int] | None:
         sizes = (int(conditions),) if isinstance(conditions, int) else tuple(map(int, conditions))
     except (TypeError, ValueError):
         sizes = ()
-    if len(sizes) != 1 or sizes[0] < 1 or isinstance(conditions, bool):
+    ranks = (1, 3) if images else (1,)
+    if len(sizes) not in ranks or min(sizes) < 1 or isinstance(conditions, bool):
+        image = " (height, width, k) of an image," if images else ""
         raise ValueError(
-            "conditions must be a number of classes >= 1, the shape (k,) of a vector, or None; got "
-            f"{conditions!r}."
+            f"conditions must be a number of classes >= 1, the shape (k,) of a vector,{image} or "
+            f"None; got {conditions!r}."
         )
     return sizes[0] if isinstance(conditions, int) else sizes
 
 
-def batch_condition(condition, conditions: int | tuple[int], images: tf.Tensor) -> tf.Tensor:
+def check_condition_sides(
+    conditions: int | tuple[int, ...] | None, event_shape: Sequence[int]
+) -> None:
+    """Raises a ValueError if what is conditioned on is an image of other sides than the event's."""
+    if not isinstance(conditions, tuple) or len(conditions) != 3:
+        return
+    if conditions[:2] != tuple(event_shape[:2]):
+        raise ValueError(
+            "conditions of an image must have the height and width of the event shape "
+            f"{tuple(event_shape)}; got {conditions}."
+        )
+
+
+def batch_condition(condition, conditions: int | tuple[int, ...], images: tf.Tensor) -> tf.Tensor:
     """Returns a condition with a row for every image: one may stand for all.
 
     Args:
-        condition: Classes `[batch]` or one, or vectors `[batch, k]` or one.
-        conditions: Number of classes, or the shape `(k,)` of a vector.
+        condition: Classes `[batch]` or one, or vectors `[batch, k]` or one, or images.
+        conditions: Number of classes, or the shape of a vector or of an image.
         images: `[batch, ...]`.
 
     Raises:
@@ -62,7 +80,8 @@ def batch_condition(condition, conditions: int | tuple[int], images: tf.Tensor) 
     condition = tf.convert_to_tensor(condition)
     whole, number = condition.dtype.is_integer, condition.dtype.is_floating
     if not whole and (classes or not number):
-        wanted = "classes, whole numbers" if classes else f"vectors of {shape[0]} numbers"
+        what = f"vectors of {shape[0]} numbers" if len(shape) == 1 else "numbers"
+        wanted = "classes, whole numbers" if classes else what
         raise ValueError(f"condition must hold {wanted}; got dtype {condition.dtype.name}.")
     if condition.shape.is_compatible_with(shape) and condition.shape.rank is not None:
         return tf.broadcast_to(condition, (tf.shape(images)[0], *shape))
@@ -79,6 +98,7 @@ def batch_condition(condition, conditions: int | tuple[int], images: tf.Tensor) 
 class ConditionBias(keras.layers.Layer):
     """One number per channel for a class, or linear in a vector: `[batch, 1, 1, channels]`.
 
+    Linear in the channels of an image at every position, `[batch, height, width, channels]`.
     A class is looked up by a product with its one-hot vector, which has an
     ordinary gradient and compiles everywhere; one out of range gives NaN.
     """
@@ -90,17 +110,17 @@ class ConditionBias(keras.layers.Layer):
 
         Args:
             channels: How many numbers.
-            conditions: Number of classes, or the shape `(k,)` of a vector.
+            conditions: Number of classes, or the shape of a vector or of an image.
             initializer: Keras initialiser of the numbers.
             **kwargs: Of `keras.layers.Layer`.
         """
         super().__init__(**kwargs)
-        self.channels, self.conditions = channels, check_conditions(conditions)
+        self.channels, self.conditions = channels, check_conditions(conditions, images=True)
         self.initializer = keras.initializers.get(initializer)
         self.build()
 
     def build(self, input_shape=None):
-        size = self.conditions if isinstance(self.conditions, int) else self.conditions[0]
+        size = self.conditions if isinstance(self.conditions, int) else self.conditions[-1]
         self.kernel = self.add_weight(
             (size, self.channels), initializer=self.initializer, name="kernel"
         )
@@ -115,10 +135,13 @@ class ConditionBias(keras.layers.Layer):
             vector = tf.where(known[..., None], vector, tf.constant(np.nan, kernel.dtype))
         else:
             vector = tf.cast(condition, kernel.dtype)
+        if vector.shape.rank == 4:
+            return tf.tensordot(vector, kernel, 1)
         return (vector @ kernel)[:, None, None]
 
     def compute_output_shape(self, input_shape):
-        return (input_shape[0], 1, 1, self.channels)
+        sides = (1, 1) if len(input_shape) < 4 else input_shape[1:3]
+        return (input_shape[0], *sides, self.channels)
 
     def get_config(self):
         return {

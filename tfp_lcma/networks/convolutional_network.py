@@ -34,13 +34,13 @@ class ConvolutionalNetwork(keras.layers.Layer):
         Args:
             filters: Number of output channels.
             width: Number of channels of the hidden layers.
-            conditions: Number of classes, or the shape of a vector, that it is
+            conditions: Number of classes, or the shape of a vector or an image, that it is
                 conditioned on; None if unconditional.
             **kwargs: Of `keras.layers.Layer`.
         """
         super().__init__(**kwargs)
         self.filters, self.width = filters, width
-        self.conditions = check_conditions(conditions)
+        self.conditions = check_conditions(conditions, images=True)
 
         def conv(channels, size, start, use_bias):
             return convolution(

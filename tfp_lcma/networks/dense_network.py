@@ -108,7 +108,7 @@ class DenseNetwork(keras.layers.Layer):
             depth: Layers of the dense block.
             growth: Channels that each of them adds; None: the width.
             landmarks: Of the attention.
-            conditions: Number of classes, or the shape of a vector, that the
+            conditions: Number of classes, or the shape of a vector or an image, that the
                 network is conditioned on; None if unconditional.
             **kwargs: Of `keras.layers.Layer`.
 
@@ -120,7 +120,7 @@ class DenseNetwork(keras.layers.Layer):
         if width % 2:
             raise ValueError(f"width must be a multiple of 2; got {width}.")
         self.depth, self.growth, self.landmarks = depth, growth, landmarks
-        self.conditions = check_conditions(conditions)
+        self.conditions = check_conditions(conditions, images=True)
         policy = self.dtype_policy
         self.conv_in = convolution(width, 1, dtype=policy)
         self.attention = NystromAttention(width, width // 2, landmarks, dtype=policy)

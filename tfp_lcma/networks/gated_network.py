@@ -114,7 +114,7 @@ class GatedNetwork(keras.layers.Layer):
             width: Number of channels of the hidden layers.
             blocks: Number of gated blocks.
             heads: Number of heads of the attention; must divide the width.
-            conditions: Number of classes, or the shape of a vector, that the
+            conditions: Number of classes, or the shape of a vector or an image, that the
                 network is conditioned on; None if unconditional.
             **kwargs: Of `keras.layers.Layer`.
 
@@ -123,7 +123,7 @@ class GatedNetwork(keras.layers.Layer):
         """
         super().__init__(**kwargs)
         self.filters, self.width, self.heads = filters, check_count(width, "width"), heads
-        self.conditions = check_conditions(conditions)
+        self.conditions = check_conditions(conditions, images=True)
         policy = self.dtype_policy
         self.conv_in = convolution(width, 3, padding="same", dtype=policy)
         self.blocks = [

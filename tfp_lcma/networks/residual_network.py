@@ -59,7 +59,7 @@ class ResidualNetwork(keras.layers.Layer):
             width: Number of channels of the hidden layers.
             blocks: Number of residual blocks.
             maps: How many of its input channels, the last ones, are constant maps, such as a mask.
-            conditions: Number of classes, or the shape of a vector, that it is
+            conditions: Number of classes, or the shape of a vector or an image, that it is
                 conditioned on; None if unconditional.
             regularizer: Keras regulariser of the convolutions' gains.
             **kwargs: Of `keras.layers.Layer`.
@@ -68,7 +68,7 @@ class ResidualNetwork(keras.layers.Layer):
         self.filters, self.width, self.blocks = filters, width, blocks
         self.maps = maps
         self.regularizer = keras.regularizers.get(regularizer)
-        self.conditions = check_conditions(conditions)
+        self.conditions = check_conditions(conditions, images=True)
 
         options = {"regularizer": self.regularizer, "dtype": self.dtype_policy}
 

@@ -6,7 +6,12 @@ import keras
 import tensorflow as tf
 
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
-from tfp_lcma.networks.condition import ConditionBias, Conditions, check_conditions
+from tfp_lcma.networks.condition import (
+    ConditionBias,
+    Conditions,
+    check_condition_sides,
+    check_conditions,
+)
 from tfp_lcma.networks.convolution import convolution
 from tfp_lcma.priors.exit_prior import ExitPrior
 from tfp_lcma.serialization import register
@@ -28,7 +33,7 @@ class GaussianParameters(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         self.channels, self.kept_channels = channels, kept_channels
-        self.conditions = check_conditions(conditions)
+        self.conditions = check_conditions(conditions, images=True)
         if self.conditions is not None:
             self.bias = ConditionBias(2 * channels, self.conditions, dtype=self.dtype_policy)
         if kept_channels is not None:
@@ -105,6 +110,7 @@ class GaussianExit(FlowBijector):
             conditions=conditions,
             name=name,
         )
+        check_condition_sides(self.conditions, self.event_shape)
 
     def get_config(self) -> dict:
         return {

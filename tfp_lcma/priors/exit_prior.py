@@ -19,7 +19,7 @@ class ExitPrior(Configurable):
         level: int,
         leaving_shape: Sequence[int],
         kept_shape: Sequence[int] | None,
-        conditions: int | tuple[int] | None,
+        conditions: int | tuple[int, ...] | None,
         dtype: str,
     ) -> FlowBijector:
         """Returns the exit of a level.

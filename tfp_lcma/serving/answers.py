@@ -3,9 +3,13 @@
 import tensorflow as tf
 
 from tfp_lcma import noise
+from tfp_lcma.density.dequantization import image_seeds
 from tfp_lcma.density.rows import in_range, known, nan_unless
 from tfp_lcma.keras_model.flow_model import FlowModel
 from tfp_lcma.serving.passes import Passes
+
+# Draws of the noise that a row may ask for: each is a pass for all the rows beside it.
+MOST_DRAWS = 1024
 
 
 class Answers:
@@ -30,7 +34,24 @@ class Answers:
 
     def log_prob_with_seed(self, images, seed, *condition):
         """Densities of whole intensities, dequantised by their content and a seed."""
-        return self._summed(self._of_pixels(self._passes.log_prob, images, seed, *condition))
+        return self._summed(self._one_draw(images, seed, 0, *condition))
+
+    def log_prob_with_draws(self, images, seed, draws, *condition):
+        """As `log_prob_with_seed`, of several draws: the bound that importance weighting makes."""
+        known_number = (draws >= 1) & (draws <= MOST_DRAWS)
+        most = tf.reduce_max(tf.where(known_number, draws, 1))
+
+        def with_another(draw, total):
+            one = self._one_draw(images, seed, draw, *condition)
+            both = tf.reduce_logsumexp(tf.stack([total, one]), axis=0)
+            return draw + 1, tf.where(draw < draws, both, total)
+
+        first = tf.constant(1), self._one_draw(images, seed, 0, *condition)
+        _, total = tf.while_loop(
+            lambda draw, _: draw < most, with_another, first, parallel_iterations=1
+        )
+        log_prob = total - tf.math.log(tf.cast(draws, total.dtype))
+        return self._summed(nan_unless(known_number, log_prob))
 
     def log_prob_int32(self, images, *condition):
         """As `log_prob`, of numbers that a byte may not hold."""
@@ -46,7 +67,10 @@ class Answers:
 
     def event_log_prob_with_seed(self, images, seed, *condition):
         """As `log_prob_with_seed`, every dimension's share."""
-        event = self._of_pixels(self._passes.event_log_prob, images, seed, *condition)
+        passes = self._passes
+        event = self._of_pixels(
+            passes.event_noised, passes.event_log_prob, images, seed, 0, *condition
+        )
         return {"event_log_prob": event}
 
     def event_log_prob_int32(self, images, *condition):
@@ -85,12 +109,17 @@ class Answers:
         share = nan_unless((weight >= 0) & (weight <= 1), weight)
         return self.decode(start + _of_rows(share) * (end - start), *condition)
 
-    def _of_pixels(self, density, images, seed, *condition):
-        x, probes = self._model.density.dequantized(images, seed)
+    def _one_draw(self, images, seed, draw, *condition):
+        passes = self._passes
+        return self._of_pixels(passes.noised, passes.log_prob, images, seed, draw, *condition)
+
+    def _of_pixels(self, noised, density, images, seed, draw, *condition):
+        seeds = tf.broadcast_to(seed, (tf.shape(images)[0], 2))
+        x, minus_log_q = noised(images, seeds, draw)
         # The lengths of an estimated log-det's series are shared: those of `FlowModel.log_prob`.
-        probes = probes._replace(shared=self._seed[0])
+        probes = image_seeds(images, seeds, draw), self._seed[0] + draw
         valid = in_range(images, self._model.bins)
-        return self._valid(density(x, *probes, *condition), valid, *condition)
+        return self._valid(density(x, *probes, *condition) + minus_log_q, valid, *condition)
 
     def _of_bytes(self, density, images, *condition):
         valid = in_range(images, self._model.bins)

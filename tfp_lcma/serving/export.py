@@ -44,10 +44,11 @@ def export_saved_model(
     |---|---|---|
     | `log_prob` | `images` uint8 | `log_prob` `[n]` in nats, `bits_per_dimension` `[n]` |
     | `log_prob_with_seed` | `images` uint8, `seed` int32 `[n, 2]` | the same |
+    | `log_prob_with_draws` | the same, `draws` int32 `[n]`, 1 to 1024 | the same |
     | `log_prob_float` | `images` float32 in [0, bins) | the same |
     | `log_prob_int32` | `images` int32 | the same |
     | `log_prob_encoded` | `image_bytes` `[n]`, PNG or JPEG files | the same |
-    | `event_log_prob` and its four variants | as above | `event_log_prob`, nats per dimension |
+    | `event_log_prob`, its variants but draws | as above | `event_log_prob`, nats `[n, h, w, c]` |
     | `sample` | `seed` | `images` float32 in [0, bins) |
     | `sample_with_temperature` | `seed`, `temperature` `[n]` | the same |
     | `encode` | `images` float32 | `latents` |
@@ -58,10 +59,11 @@ def export_saved_model(
     vectors. Where a flow that samples by iteration returns `images`, it returns `converged` bool
     `[n]` too: where false, the image is NaN. `serving_default` is `log_prob`.
 
-    A row's answer depends on that row alone. Densities of whole intensities are those of one
-    dequantisation draw that depends on the image (and the seed); those of floats are exactly
-    there. What makes no sense, such as an intensity out of range, is answered by NaN, and so is an
-    image file that is damaged, has another size, or would be read otherwise than for training.
+    A row's answer depends on that row alone. Densities of whole intensities are bounds from one
+    dequantisation draw (or several) that depends on the image (and the seed), as `FlowModel`
+    has them; those of floats are the flow's exactly there. What makes no sense, such as an
+    intensity out of range, is answered by NaN, and so is an image file that is damaged, has
+    another size, or would be read otherwise than for training.
 
     The version also holds a model card (`assets.extra/model.json`), requests by
     which TensorFlow Serving warms it up, and checksums of all files. It appears

@@ -16,11 +16,13 @@ class Field:
         dtype: Of its values.
         shape: Of one row; `()` for one value a row.
         meaning: What it holds, and in which unit.
+        usual: A number that makes sense everywhere.
     """
 
     dtype: tf.DType
     shape: tuple[int, ...]
     meaning: str
+    usual: int = 0
 
 
 class Fields:
@@ -39,6 +41,7 @@ class Fields:
             f"a PNG or JPEG file, {height} pixels high, {width} wide; black is 0, white {bins - 1}",
         )
         self.seed = Field(tf.int32, (2,), "the same two numbers draw the same noise")
+        self.draws = Field(tf.int32, (), "how many draws of the noise, from 1 to 1024", usual=1)
         self.temperature = Field(tf.float32, (), "factor of the noise, at least 0")
         self.weight = Field(tf.float32, (), "0 for the first image, 1 for the second")
         self.latents = Field(tf.float32, shape, "the image as noise, N(0, 1) per dimension")

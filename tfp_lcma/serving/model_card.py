@@ -63,6 +63,7 @@ def model_card(
         },
         "factorization": _described(getattr(flow, "factorization", None)),
         "exit_prior": _described(getattr(flow, "exit_prior", None)),
+        "dequantization": _described(model.dequantization),
         "exit_map": None if flow.exit_map is None else flow.exit_map.tolist(),
         "recipe": None if recipe is None else dict(recipe),
         "metrics": None if metrics is None else dict(metrics),

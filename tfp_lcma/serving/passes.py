@@ -1,4 +1,4 @@
-"""The four passes through a flow that all signatures share."""
+"""The passes through a flow that all signatures share."""
 
 import tensorflow as tf
 
@@ -15,6 +15,9 @@ class Passes:
     Every function takes, last, the condition of a model that has one.
 
     Attributes:
+        noised: `(images, seeds, draw)`, of whole intensities, int32 `[n, 2]` and an int32 scalar,
+            to `x` and -log q(u | image), `[n]`; it takes no condition.
+        event_noised: The same with the latter per dimension.
         log_prob: `(x, probe_rows, probe_shared, *condition)` to nats `[n]`; the
             probes are the two arguments of `probing`.
         event_log_prob: The same per dimension, in the shape of `x`.
@@ -36,16 +39,25 @@ class Passes:
         def event_log_prob(x, rows, shared, condition=None):
             return density.event_log_prob_at(x, ProbeSeeds(rows, shared), condition)
 
+        def noised(event):
+            def function(images, seeds, draw):
+                x, minus_log_q, _ = density.noised(images, seeds, draw, event)
+                return x, minus_log_q
+
+            specs = tf.TensorSpec((None, *model.event_shape), tf.uint8), rows, shared
+            return tf.function(function, input_signature=specs, autograph=False)
+
         def traced(function, *specs):
             return tf.function(function, input_signature=[*specs, *condition], autograph=False)
 
+        self.noised, self.event_noised = noised(event=False), noised(event=True)
         self.log_prob = traced(log_prob, event, rows, shared)
         self.event_log_prob = traced(event_log_prob, event, rows, shared)
         self.encode = traced(density.encode, event)
         self.decode = traced(density.decode, event)
 
 
-def condition_specs(conditions: int | tuple[int] | None) -> list[tf.TensorSpec]:
+def condition_specs(conditions: int | tuple[int, ...] | None) -> list[tf.TensorSpec]:
     """Returns what is taken beside images: nothing, classes `[n]` or vectors `[n, k]`."""
     if conditions is None:
         return []

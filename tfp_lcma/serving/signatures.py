@@ -63,6 +63,12 @@ def build_signatures(
         for way, how, inputs in ways
     ]
     questions += [
+        (
+            "log_prob_with_draws",
+            "density, a bound from several draws of the noise by the image and a seed",
+            {"images": pixels, "seed": seed, "draws": fields.draws},
+            fields.densities,
+        ),
         ("sample", "one image a seed", {"seed": seed}, fields.images),
         (
             "sample_with_temperature",

@@ -22,7 +22,7 @@ def write_warm_up(
 ) -> int:
     """Writes one request per signature and number of rows.
 
-    Each is of black images, seeds and latents of zero, and class 0.
+    Each is of black images, seeds and latents of zero, one draw, and class 0.
 
     Args:
         version: Folder of the exported version.
@@ -48,7 +48,7 @@ def write_warm_up(
                 # No model's name: the file goes wherever the version is copied.
                 request.model_spec.signature_name = signature.name
                 for name, field in signature.inputs.items():
-                    values = tf.make_tensor_proto(_zeros(field, number, event_shape))
+                    values = tf.make_tensor_proto(_usual(field, number, event_shape))
                     request.inputs[name].CopyFrom(values)
                 log = prediction_log_pb2.PredictLog(request=request)
                 record = prediction_log_pb2.PredictionLog(predict_log=log)
@@ -57,9 +57,9 @@ def write_warm_up(
     return count
 
 
-def _zeros(field: Field, rows: int, event_shape):
+def _usual(field: Field, rows: int, event_shape):
     """Returns that many rows that make sense everywhere."""
     if field.dtype == tf.string:
         picture = tf.io.encode_png(tf.zeros(event_shape, tf.uint8)).numpy()
         return np.full((rows, *field.shape), picture, object)
-    return np.zeros((rows, *field.shape), field.dtype.as_numpy_dtype)
+    return np.full((rows, *field.shape), field.usual, field.dtype.as_numpy_dtype)

@@ -31,7 +31,8 @@ from tfp_lcma.training.studies.compare.comparisons import COMPARISONS
     type=click.Choice(list(COMPARISONS)),
     default="splits",
     show_default=True,
-    help="What differs: what is factored out, its prior, or the shuffle before the split.",
+    help="What differs: what is factored out, its prior, the shuffle before the split, or what "
+    "makes whole intensities continuous.",
 )
 @click.option(
     "--arms",

@@ -172,7 +172,7 @@ def _say_results(run, metrics):
     click.echo(
         f"{run.recipe.name}, {run.factorization}: test {test['bits_per_dimension']:.4f} "
         f"± {error_text(test['standard_error'], 4)} bits/dim over {test['images']} images "
-        f"({test['draws']} draws); round trip x-z-x {metrics['round_trip']['x_to_z_to_x']:.1e} "
-        f"of the range. Everything is in {run.place}"
+        f"({test['draws']} draws, an upper bound); round trip x-z-x "
+        f"{metrics['round_trip']['x_to_z_to_x']:.1e} of the range. Everything is in {run.place}"
         + (f"; exported to {metrics['export']}." if "export" in metrics else ".")
     )

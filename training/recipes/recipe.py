@@ -55,6 +55,8 @@ class Recipe:
         l2: L2 penalty on what the model's `regularizer` is for; 0: none.
         preprocessing: one of `tfp_lcma.registry.PREPROCESSING`, from intensities to the flow's
             domain.
+        dequantization: one of `tfp_lcma.registry.DEQUANTIZATIONS`, what makes whole intensities
+            continuous.
         flip: whether training images are flipped left to right at random.
         image_size: side of the images, where the data set leaves it open.
     """
@@ -76,6 +78,7 @@ class Recipe:
     global_clipnorm: float | None = None
     l2: float = 0.0
     preprocessing: str = "logit"
+    dequantization: str = "uniform"
     flip: bool = False
     image_size: int | None = None
 
@@ -103,6 +106,7 @@ class Recipe:
         check_name("model.name", self.model, registry.MODELS)
         check_name("training.optimizer", self.optimizer, registry.OPTIMIZERS)
         check_name("training.preprocessing", self.preprocessing, registry.PREPROCESSING)
+        check_name("training.dequantization", self.dequantization, registry.DEQUANTIZATIONS)
         options = model_options(self.model)
         for name, value in self.flow.items():
             if name not in options:
@@ -179,7 +183,8 @@ class Recipe:
 
         part = registry.load(registry.PREPROCESSING[self.preprocessing])
         preprocessing = part(flow.event_shape, bins=bins, dtype=flow.dtype)
-        return lcma.FlowModel(flow, preprocessing=preprocessing, seed=seed)
+        noise = registry.load(registry.DEQUANTIZATIONS[self.dequantization])()
+        return lcma.FlowModel(flow, preprocessing=preprocessing, dequantization=noise, seed=seed)
 
     def build_optimizer(self, steps: int) -> "keras.optimizers.Optimizer":
         """Returns the optimiser with the recipe's schedule for a phase of `steps` steps."""

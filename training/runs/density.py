@@ -27,7 +27,7 @@ class Density(abc.ABC):
 
     event_shape: tuple[int, int, int]
     bins: int
-    conditions: int | tuple[int] | None
+    conditions: int | tuple[int, ...] | None
     pixels: PixelSettings | None
 
     @abc.abstractmethod

@@ -38,7 +38,7 @@ class Card(NamedTuple):
 
     event_shape: tuple[int, int, int]
     bins: int
-    conditions: int | tuple[int] | None
+    conditions: int | tuple[int, ...] | None
     seed: int
     pixels: dict[str, int] | None
 
@@ -72,7 +72,7 @@ def read_config(run: Path) -> dict[str, Any]:
         raise ValueError(f"{path} cannot be read: {error}") from error
 
 
-def conditions_of(folder: Path) -> int | tuple[int] | None:
+def conditions_of(folder: Path) -> int | tuple[int, ...] | None:
     """Returns what the model of a run or an export is conditioned on, as `Card.conditions`.
 
     Raises:

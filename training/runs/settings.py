@@ -1,12 +1,13 @@
 """A folder belongs to one set of settings: what is compared there was made alike."""
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tfp_lcma.files import written_whole
-from tfp_lcma.training.recipes.recipe import KINDS, dotted, flag_of
+from tfp_lcma.training.recipes.recipe import KINDS, Recipe, dotted, flag_of
 
 _FILE = "config.json"
 # What follows from the data, the machine or an option of another name.
@@ -19,6 +20,12 @@ _NAMES = {
     "images": "number of images a side",
     "pixels": "preparation of files",
     **{name: name for name in ("name", "processor", "processors", "python")},
+}
+
+_DEFAULTS = {
+    field.name: field.default
+    for field in dataclasses.fields(Recipe)
+    if field.default is not dataclasses.MISSING
 }
 
 
@@ -96,10 +103,11 @@ def _write(folder, settings):
 
 
 def _check(folder, found, settings):
-    there, here = _flat(found), _flat(settings)
+    # A folder from before a setting was there has what was done then, its default.
+    there, here = _DEFAULTS | _flat(found), _flat(settings)
     differing = [
         f"{flag(name)} is {there.get(name)!r} there, {here.get(name)!r} here"
-        for name in dict.fromkeys([*here, *there])
+        for name in dict.fromkeys([*here, *_flat(found)])
         if there.get(name) != here.get(name)
     ]
     if differing:

@@ -128,6 +128,10 @@ def test_a_recipe_written_to_a_file_comes_back(tmp_path, name):
             {"training.preprocessing": "logi"},
             r"training\.preprocessing must be one of logit, affine; got 'logi'",
         ),
+        (
+            {"training.dequantization": "variation"},
+            r"training\.dequantization must be one of variational, uniform; got 'variation'",
+        ),
         ({"model.name": "glwo"}, r"model\.name must be one of glow, .*real_nvp.*; got 'glwo'"),
         ({"model.blocks": 2}, r"model\.blocks is no setting of glow; it has .*width"),
         ({"model.factorization": "x"}, r"model\.factorization is no setting of glow"),
@@ -163,6 +167,13 @@ def test_the_learning_rate_warms_up_and_decays_to_zero():
 def test_the_papers_learning_rate_is_constant():
     recipe = from_tables("cifar10-real_nvp", compose.published("cifar10-real_nvp"))
     assert rates(recipe.build_optimizer(10), 10) == pytest.approx([1e-3] * 11)
+
+
+@pytest.mark.parametrize("name", registry.DEQUANTIZATIONS)
+def test_dequantization_is_taken_by_name(name):
+    recipe = load_recipe("digits", "glow", dequantization=name, steps=1, width=2)
+    model = recipe.build_model(recipe.build_flow((4, 4, 1), None, steps=1), 17, seed=0)
+    assert type(model.dequantization).__name__.lower() == name
 
 
 def test_parts_of_a_model_are_taken_by_name():

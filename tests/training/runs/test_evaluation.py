@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tfp_lcma.density import Uniform
 from tfp_lcma.training.data import Split
 from tfp_lcma.training.runs.evaluation import accuracy
 from tfp_lcma.training.runs.evaluation import test_bits as bits_of_split
@@ -12,6 +13,7 @@ class FixedBits:
     """Stands for a model whose bits per dimension are known."""
 
     conditions = None
+    dequantization = Uniform()
 
     def __init__(self, bits):
         self.bits = np.asarray(bits, float)
@@ -29,6 +31,12 @@ def test_the_standard_error_is_the_textbook_one_for_independent_images():
     result = bits_of_split(FixedBits(bits), split(50), draws=1, seed=0)
     assert result["bits_per_dimension"] == pytest.approx(bits.mean())
     assert result["standard_error"] == pytest.approx(bits.std(ddof=1) / np.sqrt(50))
+
+
+def test_bits_are_said_to_be_a_bound_of_so_many_draws_of_which_noise():
+    result = bits_of_split(FixedBits([3.0]), split(1), draws=5, seed=0)
+    said = {name: result[name] for name in ("draws", "bound", "dequantization")}
+    assert said == {"draws": 5, "bound": "upper", "dequantization": "uniform"}
 
 
 def test_the_standard_error_is_taken_over_clusters():

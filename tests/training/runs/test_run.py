@@ -65,6 +65,30 @@ def test_a_run_stopped_in_mid_epoch_and_in_mid_checkpoint_ends_the_same(
     assert_close(weights(run.folder), weights(finished[0].folder))
 
 
+def test_a_run_of_variational_noise_stopped_in_mid_epoch_ends_the_same(
+    tmp_path, dataset, monkeypatch
+):
+    on_train_batch_end = Course.on_train_batch_end
+
+    def stop_in_mid_epoch(self, batch, logs=None):
+        if self.step == 3:
+            raise Killed
+        on_train_batch_end(self, batch, logs)
+
+    changes = {"dequantization": "variational", "steps": 5, "validate_every": 5}
+    whole, stopped = (
+        tiny_run(tmp_path / name, "checkerboard", changes, checkpoint_every=2)
+        for name in ("whole", "stopped")
+    )
+    metrics = whole.execute(dataset)
+    assert metrics["test"]["dequantization"] == "variational"
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Course, "on_train_batch_end", stop_in_mid_epoch)
+        stopped.execute(dataset)
+    assert stopped.execute(dataset)["test"] == pytest.approx(metrics["test"], rel=1e-4)
+    assert_close(weights(stopped.folder), weights(whole.folder))
+
+
 def test_a_finished_run_is_not_run_again(finished, dataset, monkeypatch):
     run, metrics = finished
     monkeypatch.setattr(Run, "_train", None)

@@ -19,6 +19,13 @@ def test_a_folder_takes_its_own_settings_and_names_what_differs_in_others(tmp_pa
         keep_settings(tmp_path / "new", {k: SETTINGS[k] for k in ("steps", "shape", "flow")})
 
 
+def test_a_folder_from_before_a_setting_was_there_has_its_default(tmp_path):
+    keep_settings(tmp_path, SETTINGS)
+    keep_settings(tmp_path, SETTINGS | {"dequantization": "uniform"})
+    with pytest.raises(ValueError, match="is 'uniform' there, 'variational' here"):
+        keep_settings(tmp_path, SETTINGS | {"dequantization": "variational"})
+
+
 def test_damaged_settings_are_named(tmp_path):
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(ValueError, match=r"config\.json is not readable JSON"):

@@ -19,6 +19,11 @@ ROOT = Path(__file__).parents[3]
 FILES = sorted((ROOT / "docs" / "results").rglob("*.jsonl"))
 BENCHMARKS = {"benchmark", "benchmark_0_1", "depth", "gpu"}
 STUDIES = [path for path in FILES if not BENCHMARKS & set(path.parts)]
+DEFAULTS = {
+    field.name: field.default
+    for field in dataclasses.fields(Recipe)
+    if field.default is not dataclasses.MISSING
+}
 
 
 class Asked(BaseException):
@@ -55,7 +60,8 @@ def test_a_study_is_made_by_its_commands_with_its_settings(path, asked):
         recipe = json.loads(json.dumps(dataclasses.asdict(asked[-1])))
         # A first setting, which was given up, is not that of the folder.
         if path.stem in ("results", "test"):
-            assert recipe == {name: settings[name] for name in recipe}, command
+            # A study from before a setting was there has its default.
+            assert recipe == {name: (DEFAULTS | settings)[name] for name in recipe}, command
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=named)

@@ -49,6 +49,7 @@ class Arm:
             training to the factorization; None: a flow without a split.
         pretrainings: those of `PRETRAININGS` that it looks at; none: it looks at no data.
         options: of the recipe's model, beyond the recipe's own.
+        settings: of the recipe, in the place of its own.
         more_time: whether the time that a pre-training takes is spent on training instead.
         as_long_as: another arm, looking at no data like this one, whose training time it gets;
             None: it gets the steps that all get.
@@ -60,6 +61,7 @@ class Arm:
     build: Callable[[Sequence["LogDetStatistics"], int, int], "Factorization | None"]
     pretrainings: tuple[str, ...] = ()
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     more_time: bool = False
     as_long_as: str | None = None
     control: bool = False
@@ -209,4 +211,19 @@ SHUFFLES: dict[str, Arm] = {
     ),
 }
 
-ARMS = SPLITS | EXIT_PRIORS | SHUFFLES
+# What makes whole intensities continuous, all on the channel split.
+_UNIFORM, _VARIATIONAL = {"dequantization": "uniform"}, {"dequantization": "variational"}
+DEQUANTIZATIONS: dict[str, Arm] = {
+    "uniform-dequantization": _named("channel", phrase="uniform noise", settings=_UNIFORM),
+    "variational-dequantization": _named(
+        "channel", phrase="noise of a flow given the image, 4 steps of 32", settings=_VARIATIONAL
+    ),
+    "uniform-dequantization-as-long": _named(
+        "channel",
+        phrase="uniform noise, for the time that variational takes",
+        settings=_UNIFORM,
+        as_long_as="variational-dequantization",
+    ),
+}
+
+ARMS = SPLITS | EXIT_PRIORS | SHUFFLES | DEQUANTIZATIONS

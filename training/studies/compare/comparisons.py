@@ -5,7 +5,13 @@ from collections.abc import Sequence
 
 from tfp_lcma.registry import check_name
 from tfp_lcma.training.recipes.recipe import Recipe
-from tfp_lcma.training.studies.compare.arms import ARMS, EXIT_PRIORS, SHUFFLES, SPLITS
+from tfp_lcma.training.studies.compare.arms import (
+    ARMS,
+    DEQUANTIZATIONS,
+    EXIT_PRIORS,
+    SHUFFLES,
+    SPLITS,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,5 +116,17 @@ COMPARISONS = {
             ("entropy-invariant", "lcma-view"),
         ),
         follows_channels=True,
+    ),
+    "dequantization": Comparison(
+        title="Uniform and variational dequantisation: a comparison of bounds",
+        arms=tuple(DEQUANTIZATIONS),
+        baseline="uniform-dequantization",
+        called="uniform dequantisation",
+        subjects={"variational-dequantization": "Variational dequantisation"},
+        kinds=(),
+        questions=(
+            ("variational-dequantization", "uniform-dequantization"),
+            ("variational-dequantization", "uniform-dequantization-as-long"),
+        ),
     ),
 }

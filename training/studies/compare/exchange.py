@@ -41,7 +41,8 @@ class Exchange:
 
         def measure():
             self.say("timing steps of pre-training and baseline in turn")
-            middle, low, high = self._step_ratio((None, {}), (Checkerboard(), {}))
+            models = self._model(None), self._model(Checkerboard())
+            middle, low, high = self._step_ratio(*models)
             (once,) = ratios(collecting(self.recipe, self.dataset), _COLLECTINGS).values()
             return {
                 "step_ratio": middle,
@@ -62,19 +63,26 @@ class Exchange:
 
         def measure():
             self.say(f"timing steps of {arm} and {other} in turn")
-            built = [(ARMS[name].build([], 0, 1), ARMS[name].options) for name in (arm, other)]
-            middle, low, high = self._step_ratio(*built)
+            models = [self._model_of(ARMS[name]) for name in (arm, other)]
+            middle, low, high = self._step_ratio(*models)
             return {"ratio": middle, "low": low, "high": high}
 
         return self._kept(f"exchange-{arm}-{other}.json", measure)
 
+    def _model_of(self, arm):
+        recipe = self.recipe.replaced(**arm.settings)
+        return ready_model(recipe, self.dataset, arm.build([], 0, 1), **arm.options)
+
+    def _model(self, factorization):
+        return ready_model(self.recipe, self.dataset, factorization)
+
     def _step_ratio(self, first, second) -> Ratio:
-        """Returns the ratio of two models' step times; each is a factorization and options."""
+        """Returns the ratio of two models' step times."""
         batch = self.dataset.train.images[: self.recipe.batch_size]
-        calls = {}
-        for name, (factorization, options) in {"second": second, "first": first}.items():
-            model = ready_model(self.recipe, self.dataset, factorization, **options)
-            calls[name] = lambda model=model: model.train_on_batch(batch)
+        calls = {
+            name: lambda model=model: model.train_on_batch(batch)
+            for name, model in {"second": second, "first": first}.items()
+        }
         return ratios(calls, _ROUNDS)["first"]
 
     def _kept(self, name, measure):

@@ -119,7 +119,7 @@ class Study:
             run |= {"same_as": twin, "command": self.command}
         else:
             run = measure(
-                self.recipe,
+                self.recipe.replaced(**arm.settings),
                 self.dataset,
                 factorization,
                 seed,
@@ -151,7 +151,7 @@ class Study:
             candidate = ARMS[other]
             alike = all(
                 getattr(candidate, what) == getattr(arm, what)
-                for what in ("options", "more_time", "as_long_as")
+                for what in ("options", "settings", "more_time", "as_long_as")
             )
             if not alike or "failed" in row or "same_as" in row:
                 continue

@@ -214,6 +214,30 @@ def test_time_is_exchanged_into_steps_once_a_study(tmp_path, dataset, monkeypatc
     assert len(timed) == 3
 
 
+def test_settings_of_an_arm_take_the_place_of_the_recipes_and_time_is_exchanged_by_them(
+    tmp_path, dataset, monkeypatch
+):
+    trained, timed = [], []
+
+    def measure(recipe, dataset, factorization, seed, *, name, steps, **others):
+        trained.append((name, recipe.dequantization, steps))
+        return {"seconds": 1.0, "validation": {"bits_per_dimension": 1.0}, "model": name}
+
+    monkeypatch.setattr(study, "measure", measure)
+    monkeypatch.setattr(
+        exchange, "ready_model", lambda recipe, *_, **__: timed.append(recipe.dequantization)
+    )
+    monkeypatch.setattr(exchange, "ratios", lambda *_: {"first": Ratio(1.5, 1.4, 1.6)})
+    comparison = COMPARISONS["dequantization"]
+    tiny_study(tmp_path, dataset, "dequantization").run(comparison.arms, [0])
+    assert trained == [
+        ("uniform-dequantization-0", "uniform", 6),
+        ("variational-dequantization-0", "variational", 6),
+        ("uniform-dequantization-as-long-0", "uniform", 9),
+    ]
+    assert timed == ["variational", "uniform"]
+
+
 def test_a_failed_run_is_recorded_and_the_study_does_the_rest(tmp_path, dataset, made_up_runs):
     tiny_study(tmp_path, dataset).run(["checkerboard", "channel", "complement"], [0, 1])
     assert len(made_up_runs) == 6
