@@ -21,16 +21,19 @@ from tfp_lcma.bijectors import (
     Coupling,
     FlowBijector,
     FlowChain,
+    Halves,
     Identity,
     ImageConditioned,
     InvertibleConvolution,
     LogitPreprocessing,
     Mask,
+    Patches,
     Permutation,
     Repeated,
     ResidualBlock,
     Rotation,
     Squeeze,
+    SymmetricPreprocessing,
     Unsqueeze,
     VariablePermutation,
     checkerboard,
@@ -41,6 +44,7 @@ from tfp_lcma.bijectors.transforms import (
     MixtureLogistic,
     RationalQuadratic,
     Scalar,
+    SigmoidAffine,
 )
 from tfp_lcma.density import noise_flow
 from tfp_lcma.factorizations import (
@@ -351,6 +355,20 @@ def exchanging_step(dtype):
     return coupling(half, dtype, network=Convolutional(4))
 
 
+def half_step(dtype, of_channels):
+    """Jet's step: one half of the channels or of the positions moves the other."""
+    index = np.arange(24).reshape(2, 3, 4)
+    halves = np.roll(index, 1, axis=-1).reshape(6, 2, 2).swapaxes(0, 1) if of_channels else index
+    half = Halves(halves.reshape(2, 3, 4))
+    return coupling(half, dtype, SigmoidAffine(), Transformer(4, 1, heads=2))
+
+
+def jet(dtype, **options):
+    """Jet on four patches, a half of whose dimensions is factored out."""
+    small = {"patch": 2, "levels": 2, "couplings": 2, "width": 4, "blocks": 1, "heads": 2}
+    return lcma.models.jet((4, 4, 1), **small | options, dtype=dtype)
+
+
 def our_step(dtype):
     """A step of parts that a user wrote."""
     network = functools.partial(Ours, dtype=dtype)
@@ -373,6 +391,9 @@ STEPS = {
     ],
     "exchanging halves": lambda dtype: [exchanging_step(dtype) for _ in range(3)],
     "a user's step": lambda dtype: [our_step(dtype) for _ in range(2)],
+    "halves of channels and of positions": lambda dtype: [
+        half_step(dtype, of_channels) for of_channels in (True, False)
+    ],
     "permutations": lambda dtype: [
         FlowChain([ActNorm(SHAPE, dtype=dtype), Permutation(shuffled(SHAPE, False))])
         for _ in range(2)
@@ -425,6 +446,8 @@ FLOWS = {
     "Coupling (dense network)": lambda dtype: coupling(
         ChannelHalf(SHAPE), dtype, network=DenseNet(4, depth=1)
     ),
+    "Coupling (any half)": lambda dtype: coupling(Halves(shuffled(SHAPE, False)), dtype),
+    "Coupling (sigmoid affine)": lambda dtype: coupling(ChannelHalf(SHAPE), dtype, SigmoidAffine()),
     "Coupling (a user's network)": lambda dtype: coupling(ChannelHalf(SHAPE), dtype, network=Ours),
     "Coupling (a user's network, of two numbers)": lambda dtype: Given(
         coupling(checkerboard(SHAPE, 0), dtype, network=OursGivenTwoNumbers, conditions=(2,)),
@@ -438,6 +461,7 @@ FLOWS = {
     ),
     "Squeeze": lambda dtype: Squeeze(SHAPE),
     "Unsqueeze": lambda dtype: Unsqueeze(SHAPE),
+    "Patches": lambda dtype: Patches((2, 6, 2), 2),
     "Permutation (within channels)": lambda dtype: Permutation(shuffled((2, 3, 4), True)),
     "Permutation (anywhere)": lambda dtype: Permutation(shuffled((2, 3, 4), False)),
     "Rotation": lambda dtype: Rotation((2, 3, 4), rotation(4)),
@@ -453,6 +477,7 @@ FLOWS = {
     "CouplingShuffle": lambda dtype: CouplingShuffle((2, 3, 8), reverse=True),
     "LogitPreprocessing": lambda dtype: LogitPreprocessing(SHAPE, dtype=dtype),
     "AffinePreprocessing": lambda dtype: AffinePreprocessing(SHAPE, bins=17, dtype=dtype),
+    "SymmetricPreprocessing": lambda dtype: SymmetricPreprocessing(SHAPE, dtype=dtype),
     "FlowChain": chain,
     "FlowChain (nested)": nested_chain,
     "Repeated (in a chain of another shape)": lambda dtype: FlowChain(
@@ -507,6 +532,13 @@ FLOWS = {
     ),
     "EIW-Flow": lambda dtype: lcma.models.eiw_flow(
         (4, 4, 1), levels=2, steps=1, width=8, dtype=dtype
+    ),
+    "Jet": jet,
+    "Jet (learned convolution)": lambda dtype: jet(
+        dtype, factorization=LearnedConvolution(dtype, retained=0.5)
+    ),
+    "Jet (of two numbers)": lambda dtype: Given(
+        jet(dtype, levels=1, conditions=(2,), memory="invert", unroll=False), [0.5, -1.0]
     ),
     "mAR-SCF": lambda dtype: lcma.models.mar_scf(
         (4, 4, 1), levels=1, steps=1, width=4, blocks=1, hidden=2, dtype=dtype
@@ -599,6 +631,8 @@ ARRANGEMENTS |= {
     "Coupling (channel)",
     "Coupling (mixture of logistics, checkerboard)",
     "FlowChain",
+    "Jet (learned convolution)",
+    "Jet (of two numbers)",
     "Repeated (in a chain of another shape)",
     "Repeated (a user's step)",
     "Repeated (checkerboards and actnorms)",

@@ -18,9 +18,11 @@ MODELS = {
     "mar_scf": "tfp_lcma.models.mar_scf:mar_scf",
     "eiw_flow": "tfp_lcma.models.eiw_flow:eiw_flow",
     "residual_flow": "tfp_lcma.models.residual_flow:residual_flow",
+    "jet": "tfp_lcma.models.jet:jet",
 }
 COUPLINGS = {
     "affine": "tfp_lcma.bijectors.transforms.affine:Affine",
+    "sigmoid_affine": "tfp_lcma.bijectors.transforms.sigmoid_affine:SigmoidAffine",
     "additive": "tfp_lcma.bijectors.transforms.additive:Additive",
     "mixture_logistic": "tfp_lcma.bijectors.transforms.mixture_logistic:MixtureLogistic",
     "rational_quadratic": "tfp_lcma.bijectors.transforms.rational_quadratic:RationalQuadratic",
@@ -40,12 +42,17 @@ EXIT_PRIORS = {
 PREPROCESSING = {
     "logit": "tfp_lcma.bijectors.preprocessing:LogitPreprocessing",
     "affine": "tfp_lcma.bijectors.preprocessing:AffinePreprocessing",
+    "symmetric": "tfp_lcma.bijectors.preprocessing:SymmetricPreprocessing",
+}
+OPTIMIZERS = {
+    "adam": "keras.optimizers:Adam",
+    "adamax": "keras.optimizers:Adamax",
+    "jet_adam": "tfp_lcma.models.optimizer:JetAdam",
 }
 DEQUANTIZATIONS = {
     "uniform": "tfp_lcma.density.dequantization:Uniform",
     "variational": "tfp_lcma.density.variational:Variational",
 }
-OPTIMIZERS = {"adam": "keras.optimizers:Adam", "adamax": "keras.optimizers:Adamax"}
 
 # What a factorization is chosen from.
 NOTHING, SEED, IMAGES, FLOW, TRAINING = "nothing", "seed", "images", "flow", "training"
@@ -116,6 +123,15 @@ FACTORIZATIONS = {
     "exit-price-level": _of(
         FLOW, "ExitPrice", "cheapest pair of a level is factored out", granularity="level"
     ),
+    "exit-price-greedy": _of(
+        FLOW, "GreedyExitPrice", "cheapest of all channels of a block or patch are factored out"
+    ),
+    "exit-price-greedy-level": _of(
+        FLOW,
+        "GreedyExitPrice",
+        "cheapest of all channels, one order a level, are factored out",
+        granularity="level",
+    ),
     "exit-price-level-images": _of(
         IMAGES, "ExitPrice", "cheapest pair of a level, by the images", granularity="level"
     ),
@@ -161,7 +177,7 @@ FACTORIZATIONS = {
     ),
     "checkerboard": _of(NOTHING, "Checkerboard", "RealNVP's split"),
     "complement": _of(NOTHING, "ComplementCheckerboard", "the other diagonal stays"),
-    "channel": _of(NOTHING, "Channel", "Glow's split"),
+    "channel": _of(NOTHING, "Channel", "Glow's split, and JetFormer's on patches"),
     "random": _of(SEED, "Random", "random halves of everything"),
     "random-channels": _of(SEED, "RandomChannels", "a random half of the channels"),
     "random-in-block": _of(SEED, "RandomInBlock", "random pixels of a block"),
@@ -216,7 +232,9 @@ def arguments_of(path: str) -> tuple[str, ...]:
     raise ValueError(f"path must name a function of {file}; got {path!r}.")
 
 
-def factorization(name: str, *, steps: int, seed: int, statistics: Any = None) -> Any:
+def factorization(
+    name: str, *, steps: int, seed: int, statistics: Any = None, **options: Any
+) -> Any:
     """Returns the factorization of a name; None for "none".
 
     Args:
@@ -224,6 +242,7 @@ def factorization(name: str, *, steps: int, seed: int, statistics: Any = None) -
         steps: of the training; a third of them go before a choice made while training.
         seed: of what is drawn.
         statistics: `LogDetStatistics`, for what is chosen from a flow or from the images.
+        **options: arguments of its class beyond those of the name, such as `retained`.
 
     Raises:
         ValueError: there is none of that name.
@@ -233,12 +252,13 @@ def factorization(name: str, *, steps: int, seed: int, statistics: Any = None) -
     if named.kind is None:
         return None
     kind = load(f"tfp_lcma.factorizations:{named.kind}")
+    options = {**named.options, **options}
     if named.source in (FLOW, IMAGES):
-        return kind(statistics, **named.options)
+        return kind(statistics, **options)
     if named.source == TRAINING:
         # A third of the training to measure by, two thirds to make use of it.
-        return kind((max(steps // 3, 1),), seed=seed, **named.options)
-    return kind(seed, **named.options) if named.source == SEED else kind(**named.options)
+        return kind((max(steps // 3, 1),), seed=seed, **options)
+    return kind(seed, **options) if named.source == SEED else kind(**options)
 
 
 def nearest_first(name: str, names: Iterable[str]) -> list[str]:

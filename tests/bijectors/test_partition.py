@@ -5,12 +5,13 @@ import pytest
 import tensorflow as tf
 
 from tests.registry import SHAPE
-from tfp_lcma.bijectors import ChannelHalf, Mask, Partition, checkerboard, checkerboard_mask
+from tfp_lcma.bijectors import ChannelHalf, Halves, Mask, Partition, checkerboard, checkerboard_mask
 
 MAPS = np.arange(16.0).reshape(4, 4, 1)
 PARTITIONS = {
     "mask": Mask(np.random.default_rng(3).random(SHAPE) < 0.4),
     "checkerboard": checkerboard(SHAPE, 1),
+    "any half": Halves(np.random.default_rng(3).permutation(32).reshape(SHAPE), MAPS),
     "first half": ChannelHalf(SHAPE),
     "second half": ChannelHalf(SHAPE, "second"),
     "first half, exchanging": ChannelHalf(SHAPE, exchange=True),
@@ -127,6 +128,23 @@ def test_mask_that_is_not_boolean_or_moves_nothing_is_refused():
     for mask in (np.ones(SHAPE, bool), np.zeros(SHAPE, bool)):
         with pytest.raises(ValueError, match="mask must keep some dimensions and move some"):
             Mask(mask)
+
+
+def test_any_half_keeps_the_first_dimensions_of_its_order_in_that_order():
+    order = np.random.default_rng(0).permutation(32).reshape(SHAPE)
+    x = images(2)
+    kept, moved = Halves(order).split(x, {"order": tf.constant(order)})
+    flat = x.numpy().reshape(2, -1)
+    assert np.array_equal(kept.numpy().reshape(2, -1), flat[:, order.ravel()[:16]])
+    assert np.array_equal(moved.numpy().reshape(2, -1), flat[:, order.ravel()[16:]])
+    assert kept.shape == moved.shape == (2, 4, 4, 1)
+
+
+def test_order_that_repeats_a_dimension_or_cannot_be_halved_is_refused():
+    with pytest.raises(ValueError, match="order must hold every integer from 0 to 31 exactly once"):
+        Halves(np.zeros(SHAPE, int))
+    with pytest.raises(ValueError, match="order must have an even number of channels; got 1"):
+        Halves(np.arange(16).reshape(4, 4, 1))
 
 
 def test_partition_that_lacks_a_method_raises_its_name():

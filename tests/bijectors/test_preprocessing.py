@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tests.checks import close
-from tfp_lcma.bijectors import AffinePreprocessing, LogitPreprocessing
+from tfp_lcma.bijectors import AffinePreprocessing, LogitPreprocessing, SymmetricPreprocessing
 
 SHAPE = (1, 2, 1)
 
@@ -32,6 +32,13 @@ def test_affine_map_sends_the_pixel_range_to_half_around_zero():
     close(flow.inverse(pixels(0.0, 17.0)).numpy().ravel(), [-0.5, 0.5], 1e-12, "ends")
     log_det = flow.inverse_event_log_det_jacobian(pixels(0.0, 3.0))
     close(log_det.numpy().ravel(), -np.log([17, 17]), 1e-12, "log-det")
+
+
+def test_symmetric_map_sends_the_pixel_range_to_one_around_zero():
+    flow = SymmetricPreprocessing(SHAPE, bins=17, dtype="float64")
+    close(flow.inverse(pixels(0.0, 17.0)).numpy().ravel(), [-1, 1], 1e-12, "ends")
+    log_det = flow.inverse_event_log_det_jacobian(pixels(0.0, 3.0))
+    close(log_det.numpy().ravel(), np.log([2 / 17, 2 / 17]), 1e-12, "log-det")
 
 
 def test_support_of_the_logit_map_is_a_little_wider_than_the_pixel_range():

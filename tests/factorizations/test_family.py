@@ -19,6 +19,7 @@ from tfp_lcma.factorizations import (
     ComplementCheckerboard,
     EntropyInformed,
     ExitPrice,
+    GreedyExitPrice,
     Haar,
     KarhunenLoeve,
     LearnedConvolution,
@@ -86,6 +87,7 @@ FAMILY = {
             LikelihoodContribution: OPTIONS,
             LikelihoodGain: [{}],
             ExitPrice: [{"granularity": name} for name in ("position", "channel", "level")],
+            GreedyExitPrice: [{}, {"granularity": "level"}],
             KarhunenLoeve: [
                 {"across_channels": across, "keep": keep}
                 for across in (False, True)

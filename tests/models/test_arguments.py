@@ -17,8 +17,9 @@ from tfp_lcma.bijectors.transforms import (
     MixtureLogistic,
     RationalQuadratic,
     Scalar,
+    SigmoidAffine,
 )
-from tfp_lcma.models import eiw_flow, glow, mar_scf, real_nvp, residual_flow
+from tfp_lcma.models import eiw_flow, glow, jet, mar_scf, real_nvp, residual_flow
 from tfp_lcma.networks import (
     Convolutional,
     ConvolutionalNetwork,
@@ -38,6 +39,7 @@ COUPLED = {
     "glow": (glow, {"steps": 1}),
     "mar_scf": (mar_scf, {"steps": 1, "blocks": 1, "hidden": 2, "coupling": "affine"}),
     "eiw_flow": (eiw_flow, {"steps": 1, "blocks": 1}),
+    "jet": (jet, {"patch": 2, "couplings": 2, "blocks": 1}),
 }
 MODELS = COUPLED | {"residual_flow": (residual_flow, {"steps": 1, "log_det": "exact"})}
 
@@ -93,6 +95,7 @@ def test_a_network_may_be_named(model, name):
         ("glow", Residual(3, 1), ResidualNetwork),
         ("mar_scf", Transformer(6, 1, heads=2), TransformerNetwork),
         ("eiw_flow", Gated(6, 1, heads=2), GatedNetwork),
+        ("jet", Convolutional(3), ConvolutionalNetwork),
     ],
     ids=label,
 )
@@ -138,6 +141,7 @@ def test_networks_that_are_none_are_refused(model):
 
 TRANSFORMS = {
     "affine": Affine,
+    "sigmoid_affine": SigmoidAffine,
     "additive": Additive,
     "rational_quadratic": RationalQuadratic,
     "mixture_logistic": MixtureLogistic,
@@ -158,6 +162,7 @@ def test_a_transform_may_be_named(model, name):
         ("glow", RationalQuadratic(3, 2.0)),
         ("mar_scf", Additive()),
         ("eiw_flow", Scalar(shift_and_scale, 2)),
+        ("jet", Affine()),
     ],
     ids=label,
 )
@@ -171,7 +176,7 @@ def test_a_transform_may_be_given(model, coupling):
 
 @pytest.mark.parametrize("model", COUPLED)
 def test_an_unknown_transform_is_refused(model):
-    names = "affine, additive, mixture_logistic, rational_quadratic"
+    names = "affine, sigmoid_affine, additive, mixture_logistic, rational_quadratic"
     with pytest.raises(ValueError, match=f"a transform or one of {names}; got 'cubic'"):
         built(model, coupling="cubic")
 
@@ -253,7 +258,14 @@ def test_steps_are_unrolled_as_asked_for(model, unroll):
 # Of the residual flow, which has no couplings, in the tests of its own.
 @pytest.mark.parametrize(
     ("model", "conditions"),
-    [("real_nvp", 3), ("real_nvp", (2,)), ("glow", (2,)), ("mar_scf", 3), ("eiw_flow", (2,))],
+    [
+        ("real_nvp", 3),
+        ("real_nvp", (2,)),
+        ("glow", (2,)),
+        ("mar_scf", 3),
+        ("eiw_flow", (2,)),
+        ("jet", 3),
+    ],
     ids=str,
 )
 def test_a_condition_moves_its_own_image_alone(model, conditions):

@@ -48,6 +48,16 @@ def test_learning_rate_rises_and_then_stays_or_falls_to_0(model):
         np.testing.assert_allclose(rates, highest * np.array([0, 0.5, 1, last]), atol=1e-7)
 
 
+def test_jets_optimizer_decays_weights_by_a_thirtieth_of_the_learning_rate():
+    optimizer = registry.load(registry.OPTIMIZERS["jet_adam"])(3e-4)
+    assert (optimizer.beta_1, optimizer.beta_2) == (0.9, 0.95)
+    variable = keras.Variable([2.0])
+    optimizer.apply([keras.ops.zeros(1)], [variable])
+    np.testing.assert_allclose(variable.numpy(), 2 * (1 - 1e-5), rtol=1e-7)
+    copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(optimizer))
+    assert copy.get_config() == optimizer.get_config()
+
+
 def test_a_model_without_a_name_is_refused():
     with pytest.raises(ValueError, match=r"model must be one of .*glow.*; got 'glo'"):
         recommended_optimizer("glo")

@@ -8,6 +8,7 @@ from tfp_lcma.bijectors.context import Context, ProbeSeeds
 from tfp_lcma.bijectors.convolution import InvertibleConvolution
 from tfp_lcma.bijectors.coupling import Coupling
 from tfp_lcma.bijectors.flow_bijector import FlowBijector, Identity
+from tfp_lcma.bijectors.halves import Halves
 from tfp_lcma.bijectors.image_conditioned import ImageConditioned
 from tfp_lcma.bijectors.log_det import EventLogDet, Moved, NoLogDet, SummedLogDet
 from tfp_lcma.bijectors.moves import Permutation, Rearrangement, Squeeze, Unsqueeze
@@ -18,7 +19,12 @@ from tfp_lcma.bijectors.partition import (
     checkerboard,
     checkerboard_mask,
 )
-from tfp_lcma.bijectors.preprocessing import AffinePreprocessing, LogitPreprocessing
+from tfp_lcma.bijectors.patches import Patches
+from tfp_lcma.bijectors.preprocessing import (
+    AffinePreprocessing,
+    LogitPreprocessing,
+    SymmetricPreprocessing,
+)
 from tfp_lcma.bijectors.repeated import Repeated
 from tfp_lcma.bijectors.residual import LogDetEstimate, ResidualBlock, event_log_det_estimate
 from tfp_lcma.bijectors.rotation import Rotation
@@ -34,6 +40,7 @@ __all__ = [
     "EventLogDet",
     "FlowBijector",
     "FlowChain",
+    "Halves",
     "Identity",
     "ImageConditioned",
     "InvertibleConvolution",
@@ -43,6 +50,7 @@ __all__ = [
     "Moved",
     "NoLogDet",
     "Partition",
+    "Patches",
     "Permutation",
     "ProbeSeeds",
     "Rearrangement",
@@ -51,6 +59,7 @@ __all__ = [
     "Rotation",
     "Squeeze",
     "SummedLogDet",
+    "SymmetricPreprocessing",
     "Unsqueeze",
     "VariablePermutation",
     "checkerboard",

@@ -143,11 +143,7 @@ class Permutation(Rearrangement):
         """
         index = np.asarray(index)
         shape = image_shape(index.shape, "index.shape")
-        if not np.array_equal(np.sort(index, axis=None), np.arange(index.size)):
-            raise ValueError(
-                f"index must hold every integer from 0 to {index.size - 1} exactly once; "
-                f"got {np.unique(index).size} distinct values in [{index.min()}, {index.max()}]."
-            )
+        check_order(index, "index")
         super().__init__(shape, name=name)
         self._index = index.astype(np.int32)
         channels = shape[-1]
@@ -176,6 +172,15 @@ class Permutation(Rearrangement):
             return permute(x, order, order_back)
         flat = tf.reshape(x, (-1, self._index.size))
         return tf.reshape(permute(flat, order, order_back), (-1, *self.event_shape))
+
+
+def check_order(index: np.ndarray, argument: str) -> None:
+    """Raises a ValueError unless an array, given as `argument`, holds every flat index once."""
+    if not np.array_equal(np.sort(index, axis=None), np.arange(index.size)):
+        raise ValueError(
+            f"{argument} must hold every integer from 0 to {index.size - 1} exactly once; "
+            f"got {np.unique(index).size} distinct values in [{index.min()}, {index.max()}]."
+        )
 
 
 def permute(x: tf.Tensor, order, order_back) -> tf.Tensor:

@@ -103,6 +103,9 @@ class AffinePreprocessing(FlowBijector):
         Kingma, Dhariwal: Glow, the published code's preprocessing.
     """
 
+    # The largest value.
+    limit = 0.5
+
     def __init__(
         self,
         event_shape: Sequence[int],
@@ -119,9 +122,20 @@ class AffinePreprocessing(FlowBijector):
         return {"event_shape": self.event_shape, "bins": self.bins, "dtype": self.dtype.name}
 
     def carry_inverse(self, x, log_det, context):
-        added = tf.zeros_like(x) - float(np.log(self.bins))
-        return x / self.bins - 0.5, log_det.plus(added)
+        added = tf.zeros_like(x) - float(np.log(self.bins / (2 * self.limit)))
+        return 2 * self.limit * (x / self.bins - 0.5), log_det.plus(added)
 
     def carry_forward(self, z, log_det, context):
-        added = tf.zeros_like(z) + float(np.log(self.bins))
-        return (z + 0.5) * self.bins, log_det.plus(added)
+        added = tf.zeros_like(z) + float(np.log(self.bins / (2 * self.limit)))
+        return (z / (2 * self.limit) + 0.5) * self.bins, log_det.plus(added)
+
+
+@register
+class SymmetricPreprocessing(AffinePreprocessing):
+    """Maps dequantised intensities in [0, bins) to [-1, 1): y = 2 x / bins - 1.
+
+    References:
+        Kolesnikov, Pinto, Tschannen: Jet, the published code's preprocessing.
+    """
+
+    limit = 1.0

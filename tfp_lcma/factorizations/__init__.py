@@ -8,6 +8,7 @@ from tfp_lcma.factorizations.factorization import (
     view,
     view_order,
 )
+from tfp_lcma.factorizations.greedy_exit_price import GreedyExitPrice
 from tfp_lcma.factorizations.karhunen_loeve import KarhunenLoeve
 from tfp_lcma.factorizations.likelihood import LikelihoodContribution, LikelihoodGain
 from tfp_lcma.factorizations.online import OnlineLikelihoodContribution
@@ -32,6 +33,7 @@ __all__ = [
     "EntropyInformed",
     "ExitPrice",
     "Factorization",
+    "GreedyExitPrice",
     "Haar",
     "KarhunenLoeve",
     "LearnedConvolution",

@@ -6,7 +6,7 @@ import numpy as np
 
 from tfp_lcma.factorizations.factorization import StaticFactorization, view, view_order
 from tfp_lcma.factorizations.ranking import GRANULARITIES, check_choice, check_view
-from tfp_lcma.factorizations.statistics import LogDetStatistics
+from tfp_lcma.factorizations.statistics import LogDetStatistics, patch_of
 from tfp_lcma.serialization import register
 
 # The pairs of sub-positions dy * 2 + dx; a pair's complement has the mirrored place.
@@ -50,8 +50,11 @@ class ExitPrice(StaticFactorization):
     see `pair_prices`. Both halves are in raster order. The score is this package's.
 
     Valid where dimensions keep their identity up to the end of the level: with
-    masked couplings, not with 1x1 convolutions.
+    masked couplings, not with 1x1 convolutions. Of other shares, and on patches, see
+    `GreedyExitPrice`.
     """
+
+    views = "blocks"
 
     def __init__(
         self,
@@ -74,6 +77,12 @@ class ExitPrice(StaticFactorization):
         super().__init__()
         check_choice("granularity", granularity, GRANULARITIES)
         self._granularity = granularity
+        if patch_of(statistics, None) is not None:
+            raise ValueError(
+                "statistics must be of a flow whose views are of 2x2 blocks, whose pairs are "
+                f"compared; got those of a flow on patches of {statistics.patch}x{statistics.patch}"
+                ", for which there is GreedyExitPrice."
+            )
         if isinstance(statistics, LogDetStatistics):
             self._prices: tuple[np.ndarray, ...] = ()
             for level in range(len(statistics.block_covariance)):

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
-from tfp_lcma.bijectors.moves import Permutation, Squeeze
+from tfp_lcma.bijectors.moves import Permutation
+from tfp_lcma.bijectors.patches import to_view
 from tfp_lcma.serialization import Configurable
 
 
@@ -15,13 +16,20 @@ class Factorization(Configurable):
 
     At every level the flow's tensor is taken as a view `[h, w, 4c]`: entry `channel * 4 + dy * 2 +
     dx` is sub-position (dy, dx) of a 2x2 block of `channel`. A factorization orders these entries;
-    the first of them stay, as many as `staying` says, the others are factored out.
+    the first of them stay, as many as `staying` says, the others are factored out. In a flow on
+    patches (`models.jet`) the view is the grid of patches, `[h, w, entries]`, at every level: the
+    entries of a position are what is left of a patch's dimensions.
 
     Attributes:
         retained: The share of a view's entries that stay, or their number.
+        patch: Side of the patches of the flow that it is chosen for; None: views of 2x2 blocks.
+        views: Which views it is for: "any", "blocks" of 2x2 alone, or its "own", those that it was
+            chosen for, as `patch` says.
     """
 
     retained: float | int = 0.5
+    patch: int | None = None
+    views: str = "any"
 
     def __init__(self, *, retained: float | int = 0.5):
         """Creates the factorization.
@@ -66,6 +74,18 @@ class Factorization(Configurable):
             )
         return stay
 
+    def check_patch(self, patch: int | None) -> None:
+        """Raises a ValueError unless the choice can be made in a flow's views.
+
+        Args:
+            patch: Side of the flow's patches; None: its views are of 2x2 blocks.
+        """
+        if self.views != "any" and patch != self.patch:
+            raise ValueError(
+                f"factorization must be one for {_seen(patch)}; {type(self).__name__} is "
+                f"{'for' if self.views == 'blocks' else 'chosen for'} {_seen(self.patch)}."
+            )
+
     def bijector(self, level: int, view_shape: Sequence[int]) -> FlowBijector:
         """Returns the flow that stands before the split of `level` (0 is the finest).
 
@@ -94,7 +114,7 @@ class Factorization(Configurable):
         """
         index = np.arange(np.prod(event_shape)).reshape(event_shape)
         for above in range(level):
-            index = view(index)
+            index = view(index, above, self.patch)
             order = self.bijector(above, index.shape)
             if order.routes_change:
                 raise ValueError(f"{self!r} has not settled yet which dimensions arrive.")
@@ -113,8 +133,9 @@ class Factorization(Configurable):
 
     def __repr__(self) -> str:
         arguments = self.get_config()
-        if arguments.get("retained") == Factorization.retained:
-            del arguments["retained"]
+        for name in ("retained", "patch"):
+            if name in arguments and arguments[name] == getattr(Factorization, name):
+                del arguments[name]
         shown = ", ".join(f"{name}={_show(v)}" for name, v in arguments.items())
         return f"{type(self).__name__}({shown})"
 
@@ -136,9 +157,13 @@ class StaticFactorization(Factorization):
         return Permutation(first + self.order(level, view_shape))
 
 
-def view(image: np.ndarray) -> np.ndarray:
-    """Views an array `[h, w, c]` as a level's view `[h/2, w/2, 4c]`."""
-    return Squeeze(image.shape).route(image)
+def view(image: np.ndarray, level: int = 0, patch: int | None = None) -> np.ndarray:
+    """Views an array `[h, w, c]` as a level's view, `[h/2, w/2, 4c]` without patches."""
+    return to_view(image.shape, level, patch).route(image)
+
+
+def _seen(patch):
+    return "views of 2x2 blocks" if patch is None else f"patches of {patch}x{patch}"
 
 
 def view_order(sub_positions: np.ndarray) -> np.ndarray:

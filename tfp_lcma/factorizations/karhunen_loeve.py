@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfp_lcma.factorizations.factorization import view
 from tfp_lcma.factorizations.ranking import check_choice
 from tfp_lcma.factorizations.rotation import CollectedRotation, eigenvectors, view_rotation
 from tfp_lcma.factorizations.statistics import LogDetStatistics
@@ -29,6 +28,7 @@ class KarhunenLoeve(CollectedRotation):
         across_channels: bool = False,
         keep: str = "variance",
         retained: float | int = 0.5,
+        patch: int | None = None,
     ):
         """Creates the factorization.
 
@@ -36,18 +36,22 @@ class KarhunenLoeve(CollectedRotation):
             statistics: What a `LogDetCollector` gathered in a flow without a
                 split, or the rotations alone: for every level `[4c, 4c]`.
             across_channels: Whether one rotation mixes all 4c entries of a block;
-                else each channel has its own of the four sub-positions.
+                else each channel has its own of the four sub-positions. On patches
+                one rotation always mixes all of a patch's dimensions.
             keep: Which components stay: those of most "variance", or those of
                 most "negentropy", the least Gaussian, by skewness and kurtosis
                 (Jones, Sibson: What is projection pursuit?).
             retained: Share or number of a view's components that stay.
+            patch: Side of the flow's patches, for rotations alone; None: that of the statistics.
 
         Raises:
             ValueError: If an argument is not one of these.
         """
         check_choice("keep", keep, ("variance", "negentropy"))
         self._keep = keep
-        super().__init__(statistics, across_channels=across_channels, retained=retained)
+        super().__init__(
+            statistics, across_channels=across_channels, retained=retained, patch=patch
+        )
 
     def get_config(self) -> dict:
         return super().get_config() | {"keep": self._keep}
@@ -56,8 +60,7 @@ class KarhunenLoeve(CollectedRotation):
         covariance = statistics.block_covariance[level].mean(axis=(0, 1))
         rotation = _principal_axes(mixture @ covariance @ mixture.T, self._across)
         if self._keep == "negentropy":
-            views = np.stack([view(y) for y in statistics.activations[level]])
-            scores = _negentropy(views @ (rotation @ mixture).T)
+            scores = _negentropy(statistics.views(level) @ (rotation @ mixture).T)
             rotation = _reordered(rotation, scores, self._across)
         return rotation
 

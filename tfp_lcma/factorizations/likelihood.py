@@ -41,6 +41,7 @@ class LikelihoodContribution(BlockRanking):
         scores: str = "cumulative",
         centred: bool = False,
         retained: float | int = 0.5,
+        patch: int | None = None,
     ):
         """Creates the factorization.
 
@@ -67,6 +68,9 @@ class LikelihoodContribution(BlockRanking):
                 one parity more often than the other.
             retained: Share or number of a view's entries that stay. Under "low" and
                 "raster" the order is by halves all the same.
+            patch: Side of the flow's patches, for scores alone; None: that of the statistics. On
+                patches a patch is one block, all its dimensions are ranked against each other, and
+                any other granularity than "position" is one order for all patches.
 
         Raises:
             ValueError: If an argument is not one of these. A score that is missing
@@ -82,6 +86,7 @@ class LikelihoodContribution(BlockRanking):
             order=order,
             centred=centred,
             retained=retained,
+            patch=patch,
         )
 
     def get_config(self) -> dict:

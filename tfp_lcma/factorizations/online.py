@@ -45,6 +45,8 @@ class OnlineLikelihoodContribution(Factorization):
         for Generative Flows, section 7.
     """
 
+    views = "blocks"
+
     def __init__(
         self,
         decide_at: Sequence[int] = (500,),

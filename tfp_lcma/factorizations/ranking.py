@@ -6,7 +6,7 @@ import numpy as np
 
 from tfp_lcma.factorizations.factorization import StaticFactorization, view, view_order
 from tfp_lcma.factorizations.static import CHECKERBOARD_ORDER
-from tfp_lcma.factorizations.statistics import LogDetStatistics
+from tfp_lcma.factorizations.statistics import LogDetStatistics, patch_of
 
 GRANULARITIES = ("position", "level", "channel")
 # Sub-positions dy * 2 + dx of the two parities of the pixel grid.
@@ -17,8 +17,11 @@ class BlockRanking(StaticFactorization):
     """Orders the four entries of every 2x2 block of every channel by their scores.
 
     Equal scores fall back to RealNVP's order, so constant scores reproduce
-    `Checkerboard`. A subclass says in `_scores_of` what the scores are.
+    `Checkerboard`. On patches a block is a patch with all its dimensions, and equal scores
+    fall back to `Channel`. A subclass says in `_scores_of` what the scores are.
     """
+
+    views = "own"
 
     def __init__(
         self,
@@ -30,8 +33,10 @@ class BlockRanking(StaticFactorization):
         order: str = "rank",
         centred: bool = False,
         retained: float | int = 0.5,
+        patch: int | None = None,
     ):
         super().__init__(retained=retained)
+        self.patch = patch_of(statistics, patch)
         choices = {
             "keep": (keep, ("high", "low")),
             "granularity": (granularity, GRANULARITIES),
@@ -44,6 +49,11 @@ class BlockRanking(StaticFactorization):
             raise ValueError(
                 'pooling="view" ranks channels against each other: granularity must be "position" '
                 f'or "channel", centred False; got {granularity!r}, {centred}.'
+            )
+        if self.patch is not None and (pooling == "pair" or centred):
+            raise ValueError(
+                'pooling must be "block" or "view", and centred False, for a flow on patches; got '
+                f"{pooling!r}, {centred}."
             )
         self._scores = _mean_scores(statistics, self._scores_of)
         self._scores.setflags(write=False)
@@ -64,6 +74,7 @@ class BlockRanking(StaticFactorization):
             "pooling": self._pooling,
             "order": self._inner_order,
             "centred": self._centred,
+            "patch": self.patch,
         }
 
     def _scores_of(self, statistics: LogDetStatistics) -> np.ndarray:
@@ -72,7 +83,7 @@ class BlockRanking(StaticFactorization):
     def order(self, level: int, view_shape: Sequence[int]) -> np.ndarray:
         height, width, entries = view_shape
         scores = self._view_scores(level, view_shape)
-        if self._pooling == "view":
+        if self._pooling == "view" or self.patch is not None:
             return self._best_of_view(scores)
         blocks = scores.reshape(height, width, entries // 4, 4)
         if self._centred:
@@ -88,7 +99,7 @@ class BlockRanking(StaticFactorization):
 
     def _best_of_view(self, scores):
         """Returns the order of all entries of a view, those of one block's channels together."""
-        if self._granularity == "channel":
+        if self._granularity != "position":
             scores = np.broadcast_to(scores.mean(axis=(0, 1)), scores.shape)
         ranked = np.argsort(-scores, axis=-1, kind="stable")
         best, others = np.split(ranked, 2, axis=-1)
@@ -100,7 +111,9 @@ class BlockRanking(StaticFactorization):
     def _view_scores(self, level, view_shape):
         """Returns the scores of every entry of the level's view."""
         levels, *event_shape = self._scores.shape
-        reached = view(self.arriving(level, event_shape)) if level < levels else np.empty(0)
+        reached = np.empty(0)
+        if level < levels:
+            reached = view(self.arriving(level, event_shape), level, self.patch)
         check_view("statistics", level, view_shape, reached.shape, event_shape)
         scores = self._scores[level].ravel()[reached]
         if not np.isfinite(scores).all():

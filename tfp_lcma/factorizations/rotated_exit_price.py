@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from tfp_lcma.factorizations.factorization import view
 from tfp_lcma.factorizations.rotation import (
     CollectedRotation,
     definite_signs,
@@ -106,7 +105,7 @@ class RotatedExitPrice(CollectedRotation):
     """
 
     def _choose(self, statistics, level, mixture):
-        views = np.stack([view(y) for y in statistics.activations[level]]).astype(np.float64)
+        views = statistics.views(level).astype(np.float64)
         covariance, remainder = conditional_covariances(views @ mixture.T)
         if self._across:
             return least_shared(covariance, remainder)

@@ -7,7 +7,7 @@ import numpy as np
 from tfp_lcma.bijectors.convolution import InvertibleConvolution
 from tfp_lcma.bijectors.rotation import Rotation
 from tfp_lcma.factorizations.factorization import Factorization
-from tfp_lcma.factorizations.statistics import LogDetStatistics
+from tfp_lcma.factorizations.statistics import LogDetStatistics, patch_of
 from tfp_lcma.serialization import register
 
 # Components of a 2x2 block with pixels 0 1 over 2 3.
@@ -35,6 +35,8 @@ class Haar(Factorization):
         networks (downsampling by Haar wavelets). Which components stay is this
         package's choice.
     """
+
+    views = "blocks"
 
     def __init__(self, keep: Sequence[str] = ("mean", "horizontal")):
         """Creates the factorization.
@@ -92,12 +94,15 @@ class CollectedRotation(Factorization):
     A subclass says in `_choose` how.
     """
 
+    views = "own"
+
     def __init__(
         self,
         statistics: LogDetStatistics | Sequence[np.ndarray],
         *,
         across_channels: bool = False,
         retained: float | int = 0.5,
+        patch: int | None = None,
     ):
         """Creates the factorization.
 
@@ -105,18 +110,22 @@ class CollectedRotation(Factorization):
             statistics: What a `LogDetCollector` gathered in a flow without a
                 split, or the rotations alone: for every level `[4c, 4c]`.
             across_channels: Whether one rotation mixes all 4c entries of a block;
-                else each channel has its own of the four sub-positions.
+                else each channel has its own of the four sub-positions. On patches
+                one rotation always mixes all of a patch's dimensions.
             retained: Share or number of a view's components that stay.
+            patch: Side of the flow's patches, for rotations alone; None: that of the statistics.
 
         Raises:
             ValueError: If an argument is not one of these.
         """
         super().__init__(retained=retained)
-        self._across = bool(across_channels)
+        self.patch = patch_of(statistics, patch)
+        self._across_channels = bool(across_channels)
         if isinstance(statistics, LogDetStatistics):
             statistics = rotations_by_level(statistics, self._choose, self.staying)
         self._rotations = tuple(np.array(matrix, np.float64) for matrix in statistics)
-        if not self._rotations or any(m.ndim != 2 or m.shape[0] % 4 for m in self._rotations):
+        block = 4 if self.patch is None else 1
+        if not self._rotations or any(m.ndim != 2 or m.shape[0] % block for m in self._rotations):
             raise ValueError(
                 "statistics must be a LogDetStatistics of two levels or more or, for every level, "
                 f"a rotation of shape [4c, 4c]; got shapes {[m.shape for m in self._rotations]}."
@@ -133,8 +142,14 @@ class CollectedRotation(Factorization):
         return {
             **super().get_config(),
             "statistics": self._rotations,
-            "across_channels": self._across,
+            "across_channels": self._across_channels,
+            "patch": self.patch,
         }
+
+    @property
+    def _across(self) -> bool:
+        """Whether a rotation mixes all entries of a position of the view."""
+        return self._across_channels or self.patch is not None
 
     def bijector(self, level, view_shape):
         if level >= len(self._rotations) or len(self._rotations[level]) != view_shape[-1]:
@@ -172,7 +187,10 @@ def rotations_by_level(
     mixture: np.ndarray = np.eye(channels)
     rotations: list[np.ndarray] = []
     for level, covariance in enumerate(statistics.block_covariance):
-        mixture = np.kron(mixture, np.eye(4))
+        if statistics.patch is None:
+            mixture = np.kron(mixture, np.eye(4))
+        elif level == 0:
+            mixture = np.eye(channels * statistics.patch**2)
         if mixture.shape[1] != covariance.shape[-1]:
             raise ValueError(
                 "statistics must come from a flow without a split (factorization=None): "

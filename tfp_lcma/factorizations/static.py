@@ -24,6 +24,8 @@ class Checkerboard(StaticFactorization):
         Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, section 3.6.
     """
 
+    views = "blocks"
+
     def order(self, level, view_shape):
         return view_order(np.tile(CHECKERBOARD_ORDER, (view_shape[-1] // 4, 1)))
 
@@ -31,6 +33,8 @@ class Checkerboard(StaticFactorization):
 @register
 class ComplementCheckerboard(StaticFactorization):
     """The other parity: (0,1), (1,0) of every 2x2 block stays, RealNVP's halves exchanged."""
+
+    views = "blocks"
 
     def order(self, level, view_shape):
         return np.roll(Checkerboard().order(level, view_shape), view_shape[-1] // 2)
@@ -43,8 +47,11 @@ class Channel(StaticFactorization):
     The view counts channel by channel, so on one channel the upper row of every
     block stays, on several the first channels with all their pixels.
 
+    In a flow on patches this is JetFormer's split: the last of every patch's dimensions, in raster
+    order, are factored out, and the flow is left to sort them.
+
     References:
-        Kingma, Dhariwal: Glow, section 3.
+        Kingma, Dhariwal: Glow, section 3; Tschannen, Pinto, Kolesnikov: JetFormer, section 3.
     """
 
     def order(self, level, view_shape):
@@ -105,6 +112,8 @@ class RandomInBlock(StaticFactorization):
 
     Under another share the pixels of a block are in random order.
     """
+
+    views = "blocks"
 
     def __init__(self, seed: int = 0, *, retained: float | int = 0.5):
         """Draws the pixels by `seed`."""

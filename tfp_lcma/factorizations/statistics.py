@@ -8,6 +8,7 @@ import numpy as np
 
 from tfp_lcma.factorizations.factorization import view
 from tfp_lcma.files import read_bytes, written_whole
+from tfp_lcma.validation import check_count
 
 _ARRAYS = ("log_det", "mean", "variance", "log_density")
 _PER_LEVEL = ("level_index", "block_covariance", "activations")
@@ -32,9 +33,11 @@ class LogDetStatistics:
             every entry of its tensor.
         block_covariance: For every level but the last `[h/2, w/2, 4c, 4c]`: the covariance within
             every 2x2 block, across channels, at its end; entries in the order of the level's view.
+            On patches `[h, w, entries, entries]`, within a position of the grid of patches.
         activations: For every level but the last `[n, h, w, c]`: the activations
             at its end of the first images, float32; for scores beyond covariances.
         count: Number of images.
+        patch: Side of the patches of a flow on patches; None: its views are of 2x2 blocks.
     """
 
     log_det: np.ndarray
@@ -45,6 +48,7 @@ class LogDetStatistics:
     block_covariance: tuple[np.ndarray, ...]
     activations: tuple[np.ndarray, ...]
     count: int
+    patch: int | None = None
 
     @property
     def event_shape(self) -> tuple[int, int, int]:
@@ -69,22 +73,27 @@ class LogDetStatistics:
         """
         return self.log_det - 0.5 * np.log(2 * np.pi * np.e * self.variance)
 
-    def covariance_of(self, level: int, index: np.ndarray) -> np.ndarray:
+    def views(self, level: int) -> np.ndarray:
+        """Returns the activations at a level's end, each as the level's view."""
+        return np.stack([view(y, level, self.patch) for y in self.activations[level]])
+
+    def covariance_of(self, level: int, index: np.ndarray, group: int = 4) -> np.ndarray:
         """Returns the covariance within blocks of dimensions of the image.
 
         Args:
             level: The level at whose end it was taken.
-            index: Flat indices `[h, w, 4c]` of dimensions, in groups of four
-                that stand in one block of the level.
+            index: Flat indices `[h, w, n]` of dimensions, in groups that stand in one block of
+                the level.
+            group: How many a group has.
 
         Returns:
-            `[h, w, c, 4, 4]`.
+            `[h, w, n / group, group, group]`.
 
         Raises:
             ValueError: If a dimension does not reach the level in the flow that
                 was looked at, or stands in another block there.
         """
-        stored = view(self.level_index[level])
+        stored = view(self.level_index[level], level, self.patch)
         same_size = stored.shape[:2] == index.shape[:2]
         found = stored[..., None, :] == index[..., :, None] if same_size else np.zeros(1, bool)
         if not found.any(axis=-1).all():
@@ -93,7 +102,7 @@ class LogDetStatistics:
                 "they must come from a flow of the same shape without a split "
                 "(factorization=None)."
             )
-        place = found.argmax(axis=-1).reshape(*index.shape[:2], -1, 4)
+        place = found.argmax(axis=-1).reshape(*index.shape[:2], -1, group)
         rows, columns = np.indices(place.shape[:2])[:, :, :, None, None, None]
         covariance = self.block_covariance[level]
         return covariance[rows, columns, place[..., :, None], place[..., None, :]]
@@ -108,7 +117,8 @@ class LogDetStatistics:
             ValueError: If TensorFlow knows no such file system.
             OSError: If it cannot be written.
         """
-        fields = {name: getattr(self, name) for name in _ARRAYS} | {"count": np.array(self.count)}
+        fields = {name: getattr(self, name) for name in _ARRAYS}
+        fields |= {"count": np.array(self.count), "patch": np.array(self.patch or 0)}
         for name in _PER_LEVEL:
             fields |= {f"{name}_{level}": a for level, a in enumerate(getattr(self, name))}
         with written_whole(path) as temporary, open(temporary, "wb") as file:
@@ -132,6 +142,8 @@ class LogDetStatistics:
                 block_covariance=tuple(fields[f"block_covariance_{i}"] for i in range(levels - 1)),
                 activations=tuple(fields[f"activations_{i}"] for i in range(levels - 1)),
                 count=int(fields["count"]),
+                # Files of flows without patches may lack it.
+                patch=int(fields.get("patch", 0)) or None,
             )
         except FileNotFoundError:
             raise
@@ -139,3 +151,25 @@ class LogDetStatistics:
             raise ValueError(
                 f"{os.fspath(path)} is not a readable statistics file: {error}"
             ) from error
+
+
+def patch_of(statistics, patch: int | None) -> int | None:
+    """Returns the side of the patches of the flow that statistics come from.
+
+    Args:
+        statistics: A `LogDetStatistics`, several of them, or the numbers alone.
+        patch: What was given beside them; None: nothing.
+
+    Raises:
+        ValueError: If the two contradict each other.
+    """
+    several = statistics if isinstance(statistics, list | tuple) else [statistics]
+    found = {one.patch for one in several if isinstance(one, LogDetStatistics)}
+    if not found:
+        return None if patch is None else check_count(patch, "patch")
+    if len(found) > 1 or patch not in (None, *found):
+        raise ValueError(
+            f"patch must be that of the flow that statistics come from, {sorted(found, key=str)}; "
+            f"got {patch!r}."
+        )
+    return found.pop()

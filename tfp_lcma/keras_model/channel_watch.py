@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from tfp_lcma import noise
 from tfp_lcma.bijectors.flow_bijector import FlowBijector
-from tfp_lcma.bijectors.moves import Rearrangement, Squeeze
+from tfp_lcma.bijectors.moves import Rearrangement
+from tfp_lcma.bijectors.patches import to_view
 from tfp_lcma.factorizations.shuffle import Shuffle
 from tfp_lcma.multi_scale import MultiScale
 from tfp_lcma.networks.channel_router import channel_entropy
@@ -143,7 +144,7 @@ def _measure(model, images, condition, seed):
     records = flow.inverse_by_level(x, condition)[2]
     found: list[tuple[tf.Tensor | None, ...]] = []
     for split, record in zip(flow.splits, records[:-1], strict=True):
-        view = Squeeze(record.activation.shape[1:])
+        view = to_view(record.activation.shape[1:], len(found), flow.patch)
         entries = view.inverse_and_log_det(record.activation)[0]
         found.append(
             (

@@ -10,7 +10,8 @@ import tensorflow as tf
 from tfp_lcma import noise
 from tfp_lcma.bijectors.context import Context
 from tfp_lcma.bijectors.flow_bijector import standard_normal_log_prob
-from tfp_lcma.bijectors.moves import Squeeze
+from tfp_lcma.bijectors.patches import to_view
+from tfp_lcma.factorizations.factorization import view
 from tfp_lcma.factorizations.likelihood import LikelihoodContribution
 from tfp_lcma.factorizations.statistics import LogDetStatistics
 from tfp_lcma.keras_model.replicas import of_chief
@@ -153,7 +154,11 @@ def _batch_sums(model, batch, condition, seed):
     context = Context(probes=probes)
     z, log_det, records = model.flow.inverse_by_level(x, condition, context=context)
     log_density = standard_normal_log_prob(z) + log_det
-    levels = [_level_sums(record, record is records[-1]) for record in records]
+    views = [
+        to_view(record.activation.shape[1:], level, model.flow.patch)
+        for level, record in enumerate(records[:-1])
+    ]
+    levels = [_level_sums(*pair) for pair in zip(records, [*views, None], strict=True)]
     return (_sums(log_density), levels), [record.activation for record in records[:-1]]
 
 
@@ -161,12 +166,12 @@ def _sums(values):
     return tf.reduce_sum(tf.cast(values, tf.float64), axis=0)
 
 
-def _level_sums(record, last):
-    """Sums over the batch: log-det, activation, its square, and products within blocks."""
+def _level_sums(record, view):
+    """Sums over the batch: log-det, activation, its square and, in a view, products in blocks."""
     y = tf.cast(record.activation, tf.float64)
     sums = [_sums(record.event_log_det), _sums(y), _sums(tf.square(y))]
-    if not last:
-        blocks = Squeeze(y.shape[1:]).inverse_and_log_det(y)[0]
+    if view is not None:
+        blocks = view.inverse_and_log_det(y)[0]
         sums.append(tf.einsum("nhwi,nhwj->hwij", blocks, blocks))
     return sums
 
@@ -187,7 +192,7 @@ def _statistics(flow, totals, activations, count) -> LogDetStatistics:
         means.append(to_image(level, mean))
         variances.append(to_image(level, squares / count - mean**2))
         for product in products:
-            block = Squeeze(mean.shape).route(mean)
+            block = view(mean, level, flow.patch)
             covariances.append(product / count - block[..., :, None] * block[..., None, :])
     return LogDetStatistics(
         log_det=np.stack(log_dets),
@@ -200,4 +205,5 @@ def _statistics(flow, totals, activations, count) -> LogDetStatistics:
             np.concatenate(level).astype(np.float32) for level in zip(*activations, strict=True)
         ),
         count=count,
+        patch=flow.patch,
     )

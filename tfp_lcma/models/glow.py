@@ -53,8 +53,9 @@ def glow(
         levels: Number of levels; height and width must be divisible by `2**levels`.
         steps: Flow steps of a level.
         width: Hidden channels of the couplings' networks, if `network` is a name.
-        coupling: "affine", "additive", "rational_quadratic" or "mixture_logistic", whose forward
-            map is a search for roots; or a transform from `tfp_lcma.transforms`.
+        coupling: "affine", "sigmoid_affine", "additive", "rational_quadratic" or
+            "mixture_logistic", whose forward map is a search for roots; or a transform from
+            `tfp_lcma.transforms`.
         network: What computes couplings' parameters: "convolutional", "residual",
             "gated", "transformer" or "densenet"; a specification from `tfp_lcma.networks`; or
             the class of a Keras layer of your own.

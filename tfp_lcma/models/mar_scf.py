@@ -57,8 +57,9 @@ def mar_scf(
         steps: Flow steps of a level.
         width: Hidden channels of the couplings' networks, if `network` is a name; a
             multiple of 4, the number of heads, for those with attention.
-        coupling: "affine", "additive", "rational_quadratic" or "mixture_logistic", whose forward
-            map is a search for roots; or a transform from `tfp_lcma.transforms`.
+        coupling: "affine", "sigmoid_affine", "additive", "rational_quadratic" or
+            "mixture_logistic", whose forward map is a search for roots; or a transform from
+            `tfp_lcma.transforms`.
         network: What computes couplings' parameters: "convolutional", "residual", "gated",
             "transformer" or "densenet"; a specification from `tfp_lcma.networks`; or the class of a
             Keras layer of your own. None: "gated" for a mixture of logistics, else "convolutional".

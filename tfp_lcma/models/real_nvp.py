@@ -72,9 +72,9 @@ def real_nvp(
         blocks: Residual blocks of a network.
         widen: Whether widths double from level to level, and once more at channel
             couplings, as in the paper; else all networks have the same width.
-        coupling: "affine", as in the paper, "additive", "rational_quadratic" or
-            "mixture_logistic", whose forward map is a search for roots; or a
-            transform from `tfp_lcma.transforms`.
+        coupling: "affine", as in the paper, "sigmoid_affine", "additive",
+            "rational_quadratic" or "mixture_logistic", whose forward map is a search
+            for roots; or a transform from `tfp_lcma.transforms`.
         network: What computes couplings' parameters: "residual", as in the paper,
             "convolutional", "gated", "transformer" or "densenet"; a specification from
             `tfp_lcma.networks`; or the class of a Keras layer of your own.

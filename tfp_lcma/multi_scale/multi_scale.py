@@ -39,8 +39,8 @@ from tfp_lcma.bijectors.flow_bijector import (
 )
 from tfp_lcma.bijectors.inversion import carry_inverse_by_inversion
 from tfp_lcma.bijectors.log_det import LogDet, NoLogDet
-from tfp_lcma.bijectors.moves import Squeeze, Unsqueeze, squeezed_shape
 from tfp_lcma.bijectors.outline import Row
+from tfp_lcma.bijectors.patches import to_view, view_shape
 from tfp_lcma.factorizations.factorization import Factorization
 from tfp_lcma.multi_scale.layout import FixedLayout, LevelwiseLayout, follow
 from tfp_lcma.priors.exit_prior import ExitPrior
@@ -71,14 +71,18 @@ class MultiScale(FlowBijector):
     latent looks like the image and `exit_map` is exact; else by the slot of its
     exit. A density needs no such layout, and none is made for it.
 
+    In a flow on patches the image becomes a grid of patches before the first split, and stays one:
+    levels differ in how many of a patch's dimensions they have.
+
     Attributes:
         flows: The flow of every level, finest first. It may end in its view,
-            `[h/2, w/2, 4c]`, or in the shape that it began with.
+            `[h/2, w/2, 4c]` or the grid of patches, or in the shape that it began with.
         splits: The factorization's flow on the view of every level but the last.
         exits: The exit of every level.
         memory: What a gradient keeps: "keep", all activations, or "invert", the ends
             of levels alone, from which the steps are inverted. It may be assigned;
             functions that were traced already do not change.
+        patch: Side of the patches of a flow on patches; None: views are of 2x2 blocks.
 
     References:
         Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, section 3.6.
@@ -91,6 +95,7 @@ class MultiScale(FlowBijector):
         exit_prior: ExitPrior | None = None,
         *,
         memory: str = "keep",
+        patch: int | None = None,
         name: str | None = None,
     ):
         """Creates the flow.
@@ -103,6 +108,8 @@ class MultiScale(FlowBijector):
             exit_prior: The priors of dimensions that are factored out; None:
                 `StandardNormal()`. They are conditioned on what the flows are.
             memory: "keep" or "invert"; see the class.
+            patch: Side of the patches of a flow on patches; None: every level's view is of
+                2x2 blocks.
             name: Name of the bijector.
 
         Raises:
@@ -115,7 +122,7 @@ class MultiScale(FlowBijector):
         dtype = common_dtype(flows) or "float32"
         event_shape, conditions = flows[0].event_shape, common_conditions(flows)
         super().__init__(event_shape, dtype=dtype, conditions=conditions, name=name)
-        shapes = level_shapes(self.event_shape, len(flows), factorization)
+        shapes = level_shapes(self.event_shape, len(flows), factorization, patch)
         got = [flow.event_shape for flow in flows]
         if got != shapes:
             raise ValueError(f"flows must have the event shapes {shapes}; got {got}.")
@@ -129,19 +136,20 @@ class MultiScale(FlowBijector):
         self.factorization = factorization
         self.exit_prior = exit_prior or StandardNormal()
         self.flows = flows
-        self.memory = memory
+        self.memory, self.patch = memory, patch
         self.splits: list[FlowBijector] = []
         self.exits: list[FlowBijector] = []
         self._staying: list[int | None] = []
         self._orders: list[FlowBijector] = []
         for level, flow in enumerate(flows[:-1]):
-            view = squeezed_shape(flow.event_shape)
+            move = to_view(flow.event_shape, level, patch)
+            view = move.latent_shape
             if flow.latent_shape not in (view, flow.event_shape):
                 raise ValueError(
                     f"flows[{level}] must end in the shape {flow.event_shape} or in its view "
                     f"{view}; got {flow.latent_shape}."
                 )
-            moves = [] if flow.latent_shape == view else [Squeeze(flow.event_shape)]
+            moves = [] if flow.latent_shape == view else [move]
             self._staying.append(None)
             if factorization is not None:
                 split = factorization.bijector(level, view)
@@ -185,6 +193,7 @@ class MultiScale(FlowBijector):
             "factorization": self.factorization,
             "exit_prior": self.exit_prior,
             "memory": self.memory,
+            "patch": self.patch,
         }
 
     def within_support(self, x, context):
@@ -250,7 +259,7 @@ class MultiScale(FlowBijector):
         def record(flow, activation, log_det):
             values = [activation, log_det.values]
             if flow.latent_shape != flow.event_shape:
-                view = Squeeze(flow.event_shape)
+                view = to_view(flow.event_shape, len(records), self.patch)
                 values = [view.forward_and_log_det(value)[0] for value in values]
             records.append(LevelRecord(*values))
 
@@ -277,7 +286,8 @@ class MultiScale(FlowBijector):
     def factored_out(self, level: int) -> int:
         """Returns how many channels of a level's view are factored out; not of the last level."""
         stay = self._staying[level]
-        return 0 if stay is None else 4 * self.flows[level].event_shape[-1] - stay
+        shape = self.flows[level].event_shape
+        return 0 if stay is None else view_shape(shape, level, self.patch)[-1] - stay
 
     def split(self, z: tf.Tensor) -> list[tf.Tensor]:
         """Returns the latents of every exit: `z` of the image's shape, taken apart.
@@ -297,9 +307,12 @@ class MultiScale(FlowBijector):
     def level_index(self) -> list[np.ndarray]:
         """For every level, which dimension of the image each entry of its tensor is."""
         index = []
-        for flow, reached in zip(self.flows, self._follow()[0], strict=True):
-            moved = flow.latent_shape != flow.event_shape
-            index.append(Unsqueeze(flow.event_shape).route(reached) if moved else reached)
+        for level, (flow, reached) in enumerate(zip(self.flows, self._follow()[0], strict=True)):
+            if flow.latent_shape != flow.event_shape:
+                places = np.arange(np.prod(flow.event_shape)).reshape(flow.event_shape)
+                places = to_view(flow.event_shape, level, self.patch).route(places)
+                reached = reached.ravel()[np.argsort(places, axis=None)].reshape(flow.event_shape)
+            index.append(reached)
         return index
 
     @property
@@ -375,7 +388,10 @@ def _whole(parts):
 
 
 def level_shapes(
-    event_shape: Sequence[int], levels: int, factorization: Factorization | None
+    event_shape: Sequence[int],
+    levels: int,
+    factorization: Factorization | None,
+    patch: int | None = None,
 ) -> list[tuple[int, int, int]]:
     """Returns the shape of every level's tensor.
 
@@ -383,26 +399,29 @@ def level_shapes(
         event_shape: Shape of the image.
         levels: Number of levels.
         factorization: What is factored out after each level; None: nothing.
+        patch: Side of the patches of a flow on patches; None: its views are of 2x2 blocks.
 
     Raises:
-        ValueError: If the image cannot be halved as often as the levels ask, or `factorization`
-            is none.
+        ValueError: If the image cannot be halved as often as the levels ask, or has no such
+            patches, or `factorization` is none, or none for such views.
     """
     if not isinstance(factorization, Factorization | None):
         raise ValueError(
             "factorization must be a Factorization, such as factorizations.Checkerboard(), or "
             f"None; got {factorization!r}."
         )
+    if factorization is not None:
+        factorization.check_patch(patch)
     shapes = [image_shape(event_shape, "event_shape")]
     for level in range(1, levels):
-        height, width, channels = shapes[-1]
-        if height % 2 or width % 2:
+        height, width, _ = shapes[-1]
+        if patch is None and (height % 2 or width % 2):
             divisor = 2 ** (levels - 1)
             raise ValueError(
                 f"event_shape {tuple(event_shape)} cannot have {levels} levels: height and width "
                 f"must be divisible by {divisor}, but level {level - 1} has {height} and {width}."
             )
-        view = (height // 2, width // 2, 4 * channels)
+        view = view_shape(shapes[-1], level - 1, patch)
         stay = view[2] if factorization is None else factorization.staying(level - 1, view)
         shapes.append((*view[:2], stay))
     return shapes

@@ -199,7 +199,7 @@ def in_flags(error: Exception, recipe: Recipe) -> str:
     name, space, rest = str(error).partition(" ")
     if not rest.startswith(("must ", "of ")):
         return str(error)
-    if name in ("data", "data_dir", "image_size", "labels", "limit"):
+    if name in ("data", "data_dir", "factorization", "image_size", "labels", "limit"):
         name = flag_of(name)
     elif name in model_options(recipe.model):
         name = flag_of(f"model.{name}")

@@ -60,6 +60,7 @@ PREPARED = {
     "mnist": _Recipe("mnist", (28, 28, 1)),
     "mnist32": _Recipe("mnist", (32, 32, 1), transform=_pad_to_32),
     "fashion_mnist": _Recipe("fashion_mnist", (28, 28, 1)),
+    "fashion_mnist32": _Recipe("fashion_mnist", (32, 32, 1), transform=_pad_to_32),
     "cifar10": _Recipe("cifar10", (32, 32, 3)),
     "imagenet32": _imagenet(32),
     "imagenet64": _imagenet(64),

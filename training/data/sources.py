@@ -66,6 +66,7 @@ SOURCES = {
     "mnist": Source((28,), "handwritten digits, by tensorflow_datasets", _PREPARED, 1),
     "mnist32": Source((32,), "the same, surrounded with black", _PREPARED, 1),
     "fashion_mnist": Source((28,), "pieces of clothing, by tensorflow_datasets", _PREPARED, 1),
+    "fashion_mnist32": Source((32,), "the same, surrounded with black", _PREPARED, 1),
     "cifar10": Source((32,), "small colour photographs, by tensorflow_datasets", _PREPARED),
     "imagenet32": Source((32,), "ImageNet made small, by tensorflow_datasets", _PREPARED),
     "imagenet64": Source((64,), "ImageNet made small, by tensorflow_datasets", _PREPARED),

@@ -116,7 +116,7 @@ class Recipe:
                 )
             if name in _NAMED_OPTIONS and isinstance(value, str):
                 check_name(f"model.{name}", value, _NAMED_OPTIONS[name])
-        for name in ("levels", "steps", "width", "blocks"):
+        for name in ("levels", "steps", "width", "blocks", "patch", "couplings", "heads"):
             if name in self.flow:
                 check_kind(f"model.{name}", self.flow[name], int)
                 check_at_least(f"model.{name}", self.flow[name], 1)
@@ -128,12 +128,25 @@ class Recipe:
         """Levels of the flow."""
         return self.flow["levels"]
 
+    @property
+    def patch(self) -> int | None:
+        """Side of the patches of a flow on patches; None: it halves the images at every level."""
+        return self.flow.get("patch")
+
     def check_size(self, height: int, width: int) -> None:
-        """Checks that images can be halved as often as the levels ask.
+        """Checks that images can be halved as often as the levels ask, or cut into patches.
 
         Raises:
             SettingError: they cannot.
         """
+        if self.patch is not None:
+            if height % (2 * self.patch) or width % (2 * self.patch):
+                raise SettingError(
+                    "model.patch",
+                    f"must make an even number of patches of either side of the images, {height}×"
+                    f"{width} pixels; got {self.patch}.",
+                )
+            return
         divisor = 2 ** (self.levels - 1)
         if height % divisor or width % divisor:
             own = "" if self.image_size is None else "; --image-size can be such a number"

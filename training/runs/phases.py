@@ -40,6 +40,7 @@ def train(run: Run, dataset: Dataset, settings: dict[str, Any]) -> dict[str, Any
     say, doing = run.progress.say, run.progress.doing
     for line in _plan(run, dataset, settings):
         say(line)
+    _check_views(run)
     chosen_by, pretraining = _statistics(run, dataset, settings["pretrain_steps"])
     factorization = registry.factorization(
         run.factorization,
@@ -78,6 +79,17 @@ def train(run: Run, dataset: Dataset, settings: dict[str, Any]) -> dict[str, Any
             )
         metrics["export"] = str(version)
     return metrics
+
+
+def _check_views(run):
+    """Raises a ValueError where a split of 2x2 blocks is asked of a flow on patches."""
+    kind = registry.FACTORIZATIONS[run.factorization].kind
+    if kind is None or run.recipe.patch is None:
+        return
+    if registry.load(f"tfp_lcma.factorizations:{kind}").views == "blocks":
+        raise ValueError(
+            f"factorization must be one for patches; {run.factorization} is for 2x2 blocks."
+        )
 
 
 def _plan(run, dataset, settings):

@@ -73,7 +73,7 @@ def test_shapes_of_named_images_are_those_that_are_loaded(tmp_path):
     for name in ("digits", "photos16"):
         assert event_shape(name) == load(name, limit=1).event_shape
     assert {name for name, source in SOURCES.items() if source.channels == 1} == {
-        "digits", "mnist", "mnist32", "fashion_mnist",
+        "digits", "mnist", "mnist32", "fashion_mnist", "fashion_mnist32",
     }  # fmt: skip
     assert event_shape(str(tmp_path), 16) == (16, 16, 3)
     with pytest.raises(ValueError, match="image_size of digits must be 8; got 9"):

@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 import tfp_lcma as lcma
 from tfp_lcma import registry
 from tfp_lcma.training.data import names
+from tfp_lcma.training.data.sources import event_shape
 from tfp_lcma.training.recipes import compose, load_recipe
 from tfp_lcma.training.recipes.recipe import Recipe
 from tfp_lcma.training.recipes.tables import (
@@ -87,6 +90,24 @@ def test_eiw_flow_has_the_order_of_its_authors_and_published_their_network_too()
     split = registry.factorization(compose.usual_factorization("eiw_flow"), steps=1, seed=0)
     assert split == lcma.factorizations.EntropyInformed("published")
     assert compose.usual_factorization("glow") == compose.usual_factorization("mar_scf") == "lcma"
+
+
+def test_jet_has_patches_that_every_data_set_can_be_cut_into():
+    for data in compose.data_names():
+        recipe = load_recipe(data, "jet")
+        recipe.check_size(*event_shape(data)[:2])
+        assert recipe.levels == 2
+    message = r"model\.patch must make an even number of patches .* 28×28 pixels; got 4"
+    with pytest.raises(ValueError, match=message):
+        load_recipe("fashion_mnist", "jet", patch=4).check_size(28, 28)
+    published = from_tables("imagenet64-jet", compose.published("imagenet64-jet"))
+    assert published.global_clipnorm == pytest.approx(64 * 64 * 3 * np.log(2), rel=1e-5)
+    optimizer = published.build_optimizer(published.steps)
+    assert (optimizer.beta_2, optimizer.weight_decay) == (0.95, 1 / 30)
+    assert isinstance(
+        published.build_model(lcma.models.jet((8, 8, 1), patch=2, width=8), 256, 0).preprocessing,
+        lcma.bijectors.SymmetricPreprocessing,
+    )
 
 
 def test_images_of_ones_own_have_a_recipe_of_their_own_name():
@@ -204,3 +225,32 @@ def test_one_real_training_step_of_a_paper_sized_recipe(data):
     assert np.isfinite(history.history["loss"]).all()
     after = [w.numpy() for w in model.trainable_weights[:20]]
     assert any(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+STEP_OF_JET = """
+import numpy as np
+
+from tfp_lcma.training.recipes import compose
+from tfp_lcma.training.recipes.tables import from_tables
+from tfp_lcma.training.runs.memory import peak_megabytes
+
+recipe = from_tables("imagenet64-jet", compose.published("imagenet64-jet"))
+assert recipe.flow["memory"] == "invert"
+model = recipe.build_model(recipe.build_flow((64, 64, 3), None), 256, seed=0)
+model.compile(optimizer=recipe.build_optimizer(recipe.steps), jit_compile=False)
+images = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), dtype=np.uint8)
+bits = model.train_on_batch(images, return_dict=True)["bits_per_dimension"]
+print(model.count_params(), float(bits), peak_megabytes())
+"""
+
+
+@pytest.mark.slow
+def test_a_step_of_jet_at_its_published_size_fits_in_eight_gigabytes():
+    words = [sys.executable, "-c", STEP_OF_JET]
+    found = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True)
+    parameters, bits, megabytes = map(float, found.stdout.split())
+    print(f"{parameters:,.0f} parameters, {bits:.2f} bits/dim, {megabytes:.0f} MB")
+    assert parameters > 200e6
+    assert np.isfinite(bits)
+    # All of the process: what it imports, weights, their gradients and what Adam keeps.
+    assert megabytes < 8000

@@ -5,6 +5,7 @@ from tfp_lcma.bijectors.transforms.affine import Affine
 from tfp_lcma.bijectors.transforms.mixture_logistic import MixtureLogistic
 from tfp_lcma.bijectors.transforms.rational_quadratic import RationalQuadratic
 from tfp_lcma.bijectors.transforms.scalar import Scalar
+from tfp_lcma.bijectors.transforms.sigmoid_affine import SigmoidAffine
 from tfp_lcma.bijectors.transforms.transform import Transform
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "MixtureLogistic",
     "RationalQuadratic",
     "Scalar",
+    "SigmoidAffine",
     "Transform",
 ]

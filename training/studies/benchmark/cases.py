@@ -12,15 +12,17 @@ class Case:
     """One architecture at one size of image.
 
     Attributes:
-        family: "glow" or "real-nvp".
+        family: "glow", "real-nvp" or "jet".
         side: height and width of the images.
         width: channels of the couplings' networks; in RealNVP those of the first level's
             checkerboard couplings.
         levels: levels of the flow; half of the channels are factored out between two of them.
-        steps: flow steps of a level, of Glow alone.
-        blocks: residual blocks of a network, of RealNVP alone.
+        steps: flow steps of a level of Glow, couplings of a level of Jet.
+        blocks: blocks of a network, of RealNVP and Jet.
         channels: channels of the images.
         batch: images a batch.
+        patch: side of a patch, of Jet alone.
+        heads: heads of the attention, of Jet alone.
     """
 
     family: str
@@ -31,6 +33,8 @@ class Case:
     blocks: int = 0
     channels: int = 3
     batch: int = 32
+    patch: int = 0
+    heads: int = 0
 
     @property
     def event_shape(self) -> tuple[int, int, int]:
@@ -60,6 +64,11 @@ class Case:
         levels = _count(self.levels, "level")
         if self.family == "glow":
             return f"Glow, {levels} × {_count(self.steps, 'step')}, width {self.width}, {size}"
+        if self.family == "jet":
+            return (
+                f"Jet, {_count(self.steps, 'coupling')} of {_count(self.blocks, 'block')}, width "
+                f"{self.width}, patches of {self.patch}×{self.patch}, {size}"
+            )
         blocks = _count(self.blocks, "residual block")
         return f"RealNVP, {levels}, width {self.width}, {blocks}, {size}"
 
@@ -75,6 +84,7 @@ CENTRE = "glow"
 CASES = {
     CENTRE: _GLOW,
     "real-nvp": Case("real-nvp", side=32, width=32, levels=2, blocks=2),
+    "jet": Case("jet", side=32, width=128, levels=1, steps=10, blocks=2, patch=4, heads=4),
     **{f"glow-depth-{n}": dataclasses.replace(_GLOW, steps=n) for n in (4, 16, 32)},
     **{f"glow-size-{n}": dataclasses.replace(_GLOW, side=n) for n in (16, 64)},
 }
@@ -82,5 +92,8 @@ CASES = {
 TINY_CASES = {
     "tiny-glow": Case("glow", side=8, width=8, levels=2, steps=1, batch=4),
     "tiny-real-nvp": Case("real-nvp", side=8, width=4, levels=2, blocks=1, batch=4),
+    "tiny-jet": Case(
+        "jet", side=8, width=4, levels=1, steps=2, blocks=1, batch=4, patch=2, heads=2
+    ),
 }
 ALL_CASES = CASES | TINY_CASES

@@ -100,7 +100,7 @@ def _ours(title: str, **options) -> Implementation:
     """Returns this package's flows in one setting; what a title leaves out is the default."""
     packages = ("tfp_lcma", "tensorflow", "keras")
     return Implementation(
-        title, "ours", _HERE + "ours", packages, {"glow": "", "real-nvp": ""}, options
+        title, "ours", _HERE + "ours", packages, {"glow": "", "real-nvp": "", "jet": ""}, options
     )
 
 
@@ -132,6 +132,16 @@ IMPLEMENTATIONS = {
         _HERE + "floor_tensorflow",
         ("tensorflow",),
         _FLOOR,
+    ),
+    "floor-keras": Implementation(
+        "transformers alone, Keras",
+        "floor",
+        _HERE + "floor_keras",
+        ("keras", "tensorflow"),
+        {
+            "jet": "no flow: the couplings' networks as layers of Keras, one after the other; each "
+            "reads the sum of shift and scale that the one before it gave"
+        },
     ),
     "floor-torch": Implementation(
         "convolutions alone, PyTorch", "floor", _HERE + "floor_torch", ("torch",), _FLOOR

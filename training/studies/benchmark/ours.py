@@ -55,6 +55,17 @@ def build_flow(case: Case, **options) -> MultiScale:
         return lcma.models.glow(
             case.event_shape, levels=case.levels, steps=case.steps, width=case.width, **options
         )
+    if case.family == "jet":
+        return lcma.models.jet(
+            case.event_shape,
+            patch=case.patch,
+            levels=case.levels,
+            couplings=case.steps,
+            width=case.width,
+            blocks=case.blocks,
+            heads=case.heads,
+            **options,
+        )
     return lcma.models.real_nvp(
         case.event_shape,
         levels=case.levels,

@@ -192,7 +192,8 @@ def _how_to_read(settings: dict) -> str:
         "rounds, in brackets the quartiles. Ratios are taken between medians of the same round, "
         "against the fastest peer of each task and against the floor; shown is their median over "
         "rounds, in brackets the lowest and the highest. The floor is the case's convolutions run "
-        "alone, one after the other, in TensorFlow or in PyTorch, whichever is faster. A training "
+        "alone, one after the other, in TensorFlow or in PyTorch, whichever is faster; of Jet its "
+        "transformers in Keras, updates by Adam included. A training "
         "step is forward, backward and an update of Adam, each library's own. Memory is the peak "
         "of a process's resident memory beyond what it had after its imports, over all tasks, "
         "compilation included; on a GPU it is the peak of what the library "
@@ -212,7 +213,7 @@ def _deviations(by_case: dict[str, Sequence[Entry]]) -> str:
             if text := implementation.deviations[family]:
                 key = (family, text)
                 lines.setdefault(key, []).append(implementation.title)
-    name = {"glow": "Glow", "real-nvp": "RealNVP"}
+    name = {"glow": "Glow", "real-nvp": "RealNVP", "jet": "Jet"}
     listed = [
         f"- {name[family]}, {' and '.join(dict.fromkeys(titles))}: {text}."
         for (family, text), titles in lines.items()

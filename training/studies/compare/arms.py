@@ -90,13 +90,14 @@ def _family():
     return factorizations
 
 
-def _named(name: str, **changes: Any) -> Arm:
-    """Returns the arm of a factorization in the registry, changed or not."""
+def _named(name: str, *, retained: float | None = None, **changes: Any) -> Arm:
+    """Returns the arm of a factorization in the registry, of another share or changed or not."""
     named = registry.FACTORIZATIONS[name]
 
     def build(statistics, seed, steps):
         first = statistics[0] if statistics else None
-        return registry.factorization(name, steps=steps, seed=seed, statistics=first)
+        share = {} if retained is None else {"retained": retained}
+        return registry.factorization(name, steps=steps, seed=seed, statistics=first, **share)
 
     arm = Arm(
         named.phrase,
@@ -226,4 +227,19 @@ DEQUANTIZATIONS: dict[str, Arm] = {
     ),
 }
 
-ARMS = SPLITS | EXIT_PRIORS | SHUFFLES | DEQUANTIZATIONS
+# Of a patch's dimensions a quarter stays; arms from above keep a half.
+QUARTERS: dict[str, Arm] = {
+    "channel-quarter": _named("channel", retained=0.25, phrase="a quarter stays: the first"),
+    "learned-convolution-quarter": _named(
+        "learned-convolution",
+        retained=0.25,
+        phrase="a quarter stays, after a 1x1 convolution learned with the flow",
+        control=True,
+    ),
+    "lcma-quarter": _named("lcma", retained=0.25, phrase="LCMA, a quarter stays"),
+    "lcma-channel-quarter": _named(
+        "lcma-channel", retained=0.25, phrase="LCMA, one order a channel, a quarter stays"
+    ),
+}
+
+ARMS = SPLITS | EXIT_PRIORS | SHUFFLES | DEQUANTIZATIONS | QUARTERS

@@ -9,6 +9,7 @@ from tfp_lcma.training.studies.compare.arms import (
     ARMS,
     DEQUANTIZATIONS,
     EXIT_PRIORS,
+    QUARTERS,
     SHUFFLES,
     SPLITS,
 )
@@ -92,6 +93,24 @@ COMPARISONS = {
             ("channel-autoregressive", "conditional-gaussian-as-long"),
             ("channel-autoregressive-lcma", "channel-autoregressive"),
             ("standard-normal", "conditional-gaussian"),
+        ),
+    ),
+    "patches": Comparison(
+        title="Which of a patch's dimensions are factored out: a comparison",
+        arms=("channel", "learned-convolution", "lcma", "lcma-channel", *QUARTERS, "no-split"),
+        baseline="channel",
+        called="JetFormer's fixed half",
+        subjects={"lcma": "LCMA", "learned-convolution": "A learned linear map"},
+        kinds=(),
+        questions=(
+            ("channel", "no-split"),
+            ("lcma", "channel"),
+            ("lcma-channel", "channel"),
+            ("learned-convolution", "channel"),
+            ("channel-quarter", "no-split"),
+            ("lcma-quarter", "channel-quarter"),
+            ("lcma-channel-quarter", "channel-quarter"),
+            ("learned-convolution-quarter", "channel-quarter"),
         ),
     ),
     "shuffles": Comparison(

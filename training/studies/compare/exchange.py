@@ -5,7 +5,6 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from tfp_lcma.factorizations import Checkerboard
 from tfp_lcma.files import written_whole
 from tfp_lcma.training.data import Dataset
 from tfp_lcma.training.recipes.recipe import Recipe
@@ -23,25 +22,27 @@ class Exchange:
         recipe: flow and optimisation.
         dataset: trained on.
         folder: where the rates are kept.
+        baseline: the arm in whose steps a pre-training is counted.
         say: called with every line of progress.
     """
 
     recipe: Recipe
     dataset: Dataset
     folder: Path
+    baseline: str
     say: Callable[[str], None]
 
     def of_pretraining(self) -> dict[str, float]:
-        """Returns how many steps of the checkerboard take as long as one pre-training.
+        """Returns how many steps of the baseline take as long as one pre-training.
 
         Returns:
-            `step_ratio` (a pre-training step's time over one of the checkerboard), the ends of
+            `step_ratio` (a pre-training step's time over one of the baseline), the ends of
             its 95% interval `low` and `high`, `collecting` (in steps), and `steps`, all together.
         """
 
         def measure():
             self.say("timing steps of pre-training and baseline in turn")
-            models = self._model(None), self._model(Checkerboard())
+            models = self._model(None), self._model_of(ARMS[self.baseline])
             middle, low, high = self._step_ratio(*models)
             (once,) = ratios(collecting(self.recipe, self.dataset), _COLLECTINGS).values()
             return {

@@ -122,7 +122,9 @@ def _draw_statistics(folder, report):
         title = f"mean log-det to the end of level {level + 1}"
         pictures.save_log_det_map(report / name, log_det, title=title)
         captions[name] = f"{title.capitalize()} of the flow without a split, seed {seed}."
-    for level, prices in enumerate(ExitPrice(statistics).prices):
+    # On patches there are no pairs to have prices.
+    blocks = statistics.patch is None
+    for level, prices in enumerate(ExitPrice(statistics).prices if blocks else ()):
         name = f"exit-price-level-{level + 1}.png"
         # Several channels: their prices add up.
         maps = {

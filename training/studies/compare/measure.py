@@ -90,9 +90,14 @@ def measure(
         **_draw(model, dataset, seed, folder / "pictures", name, extractor),
         "history": [{key: row[key] for key in row if key in _SHOWN_LOGS} for row in history],
         "channels": [[to_json(level) for level in look] for look in channels.history] or None,
-        "pairs": pair_counts(model.flow.splits) if model.flow.splits else None,
+        "pairs": pair_counts(model.flow.splits) if _halves_blocks(model.flow) else None,
         "model": file.relative_to(folder).as_posix(),
     }
+
+
+def _halves_blocks(flow):
+    """Says whether a flow has splits of 2x2 blocks."""
+    return bool(flow.splits) and flow.patch is None
 
 
 def _draw(

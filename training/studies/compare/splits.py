@@ -6,18 +6,22 @@ from typing import Any
 import numpy as np
 
 from tfp_lcma.bijectors import FlowBijector, Permutation, VariablePermutation
-from tfp_lcma.bijectors.moves import squeezed_shape
+from tfp_lcma.bijectors.patches import view_shape
 from tfp_lcma.factorizations import Factorization
 from tfp_lcma.multi_scale import level_shapes
 from tfp_lcma.training.reports.kept_pairs import kept_pairs
 
 
 def split_bijectors(
-    factorization: Factorization, event_shape: Sequence[int], levels: int
+    factorization: Factorization,
+    event_shape: Sequence[int],
+    levels: int,
+    patch: int | None = None,
 ) -> list[FlowBijector]:
     """Returns the factorization's flow on the view of every level but the last."""
-    shapes = level_shapes(event_shape, levels, factorization)[:-1]
-    return [factorization.bijector(i, squeezed_shape(shape)) for i, shape in enumerate(shapes)]
+    shapes = level_shapes(event_shape, levels, factorization, patch)[:-1]
+    views = [view_shape(shape, level, patch) for level, shape in enumerate(shapes)]
+    return [factorization.bijector(level, view) for level, view in enumerate(views)]
 
 
 def pair_counts(splits: Sequence[FlowBijector]) -> list[list[list[int]]] | None:

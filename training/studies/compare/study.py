@@ -64,7 +64,7 @@ class Study:
                 something in it is damaged.
             OSError: the folder cannot be written.
         """
-        level_shapes(self.dataset.event_shape, self.recipe.levels, None)
+        level_shapes(self.dataset.event_shape, self.recipe.levels, None, self.recipe.patch)
         with run_lock(self.folder):
             if not self.workers.chief:
                 self.workers.give(self.folder, _STATE)
@@ -142,7 +142,9 @@ class Study:
         """Returns the factorization's flow of every level; none of a flow without a split."""
         if factorization is None:
             return []
-        return split_bijectors(factorization, self.dataset.event_shape, self.recipe.levels)
+        return split_bijectors(
+            factorization, self.dataset.event_shape, self.recipe.levels, self.recipe.patch
+        )
 
     def _twin(self, name, seed, done, splits):
         """Returns an arm whose finished run of this seed is what `name` would repeat, or None."""
@@ -163,10 +165,8 @@ class Study:
 
     def _steps(self, name):
         """Returns how many steps an arm is trained for."""
-        arm, exchange = (
-            ARMS[name],
-            Exchange(self.recipe, self.dataset, self.folder, self.progress.say),
-        )
+        arm, baseline = ARMS[name], COMPARISONS[self.comparison].baseline
+        exchange = Exchange(self.recipe, self.dataset, self.folder, baseline, self.progress.say)
         if arm.more_time:
             return self.recipe.steps + round(exchange.of_pretraining()["steps"])
         if arm.as_long_as:
