@@ -360,7 +360,7 @@ def half_step(dtype, of_channels):
     index = np.arange(24).reshape(2, 3, 4)
     halves = np.roll(index, 1, axis=-1).reshape(6, 2, 2).swapaxes(0, 1) if of_channels else index
     half = Halves(halves.reshape(2, 3, 4))
-    return coupling(half, dtype, SigmoidAffine(), Transformer(4, 1, heads=2))
+    return coupling(half, dtype, SigmoidAffine(), Convolutional(4))
 
 
 def jet(dtype, **options):
