@@ -77,10 +77,11 @@ class ExitPrice(StaticFactorization):
         super().__init__()
         check_choice("granularity", granularity, GRANULARITIES)
         self._granularity = granularity
-        if patch_of(statistics, None) is not None:
+        patch = patch_of(statistics, None)
+        if patch is not None:
             raise ValueError(
                 "statistics must be of a flow whose views are of 2x2 blocks, whose pairs are "
-                f"compared; got those of a flow on patches of {statistics.patch}x{statistics.patch}"
+                f"compared; got those of a flow on patches of {patch}x{patch}"
                 ", for which there is GreedyExitPrice."
             )
         if isinstance(statistics, LogDetStatistics):

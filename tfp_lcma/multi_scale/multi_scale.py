@@ -254,7 +254,7 @@ class MultiScale(FlowBijector):
         self, x: tf.Tensor, condition=None, *, context: Context | None = None
     ) -> tuple[tf.Tensor, tf.Tensor, list[LevelRecord]]:
         """Returns latents, event log-det and, from the same pass, a record per level."""
-        records = []
+        records: list[LevelRecord] = []
 
         def record(flow, activation, log_det):
             values = [activation, log_det.values]

@@ -1,5 +1,6 @@
 """Data sets of tensorflow_datasets: tiny ones, written by tensorflow_datasets itself."""
 
+import dataclasses
 import io
 import shutil
 
@@ -94,6 +95,8 @@ def test_mnist_can_be_had_surrounded_with_black(mnist, monkeypatch):
         np.testing.assert_array_equal(side.images[:, 2:-2, 2:-2], bare.images)
         assert side.images.sum() == bare.images.sum()
         np.testing.assert_array_equal(side.labels, bare.labels)
+    clothes = dataclasses.replace(prepared.PREPARED["mnist32"], builder="fashion_mnist")
+    assert prepared.PREPARED["fashion_mnist32"] == clothes
 
 
 def test_celeba_is_cropped_around_the_face_and_keeps_its_official_sides(tmp_path):

@@ -147,7 +147,7 @@ def test_a_recipe_written_to_a_file_comes_back(tmp_path, name):
         ({"training.learning_rate": 0.0}, r"training\.learning_rate must be positive; got 0\.0"),
         (
             {"training.preprocessing": "logi"},
-            r"training\.preprocessing must be one of logit, affine; got 'logi'",
+            r"training\.preprocessing must be one of logit, affine, symmetric; got 'logi'",
         ),
         (
             {"training.dequantization": "variation"},

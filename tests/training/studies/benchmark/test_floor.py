@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from tfp_lcma.training.studies.benchmark import floor_tensorflow, ours
+from tfp_lcma.training.studies.benchmark import floor_keras, floor_tensorflow, ours
 from tfp_lcma.training.studies.benchmark.cases import ALL_CASES
 from tfp_lcma.training.studies.benchmark.floor import convolutions
 
@@ -48,6 +48,16 @@ def test_the_floor_keeps_the_size_of_its_numbers(name):
     assert sums.shape == (case.batch,)
     assert 1e-6 < np.abs(sums).max() < 1e3
     assert np.isclose(built.train_step(), -sums.mean(), rtol=1e-4, atol=1e-6)
+
+
+def test_the_floor_of_jet_has_its_networks_and_trains():
+    case = ALL_CASES["tiny-jet"]
+    flow = ours.build_flow(case)
+    built = floor_keras._Transformers(case)
+    assert built.parameters == sum(int(np.prod(v.shape)) for v in flow.trainable_variables)
+    assert built.log_prob().shape == (case.batch,)
+    losses = [built.train_step() for _ in range(2)]
+    assert losses[1] < losses[0]
 
 
 def test_nflows_has_the_convolutions_of_ours():
