@@ -300,5 +300,7 @@ def test_arguments_out_of_range_are_refused_by_name():
         tiny(patch=8)
     with pytest.raises(ValueError, match=r"even number of a patch's dimensions to level 1.* got 3"):
         tiny(factorization=Channel(retained=3))
+    with pytest.raises(ValueError, match=r"patch must have an even number .* to level 0.* got 1"):
+        tiny(patch=1)
     with pytest.raises(ValueError, match="width must be divisible by heads=3; got 4"):
         tiny(heads=3)

@@ -28,6 +28,9 @@ FLOWS = {
     ),
     "mar_scf": lambda: lcma.models.mar_scf(SHAPE, levels=1, steps=1, width=4, blocks=1, hidden=2),
     "eiw_flow": lambda: lcma.models.eiw_flow(SHAPE, levels=2, steps=1, width=4),
+    "jet": lambda: lcma.models.jet(
+        SHAPE, patch=2, levels=2, couplings=2, width=4, blocks=1, unroll=False
+    ),
     "residual_flow": lambda: lcma.models.residual_flow(
         SHAPE, levels=1, steps=1, width=4, inference_terms=2, inference_probes=1
     ),

@@ -165,7 +165,8 @@ def _check_halves(level, grid):
             f"{columns}."
         )
     if dimensions % 2:
+        leaves = "patch must have" if level == 0 else "factorization must leave"
         raise ValueError(
-            f"factorization must leave an even number of a patch's dimensions to level {level}, to "
-            f"be halved by couplings; got {dimensions}."
+            f"{leaves} an even number of a patch's dimensions to level {level}, to be halved by "
+            f"couplings; got {dimensions}."
         )
