@@ -1,7 +1,7 @@
 """What a factorization does to a flow's levels: which pixels stay, and whether two do the same."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,16 +12,31 @@ from tfp_lcma.multi_scale import level_shapes
 from tfp_lcma.training.reports.kept_pairs import kept_pairs
 
 
-def split_bijectors(
+class Split(NamedTuple):
+    """What a factorization does at the end of a level.
+
+    Attributes:
+        order: the flow on the level's view.
+        staying: how many of its entries stay, the first ones.
+    """
+
+    order: FlowBijector
+    staying: int
+
+
+def splits_of(
     factorization: Factorization,
     event_shape: Sequence[int],
     levels: int,
     patch: int | None = None,
-) -> list[FlowBijector]:
-    """Returns the factorization's flow on the view of every level but the last."""
+) -> list[Split]:
+    """Returns the splits of every level but the last."""
     shapes = level_shapes(event_shape, levels, factorization, patch)[:-1]
     views = [view_shape(shape, level, patch) for level, shape in enumerate(shapes)]
-    return [factorization.bijector(level, view) for level, view in enumerate(views)]
+    return [
+        Split(factorization.bijector(level, view), factorization.staying(level, view))
+        for level, view in enumerate(views)
+    ]
 
 
 def pair_counts(splits: Sequence[FlowBijector]) -> list[list[list[int]]] | None:
@@ -47,15 +62,16 @@ def pair_counts(splits: Sequence[FlowBijector]) -> list[list[list[int]]] | None:
     return counts
 
 
-def same_splits(one: Sequence[FlowBijector], other: Sequence[FlowBijector]) -> bool:
+def same_splits(one: Sequence[Split], other: Sequence[Split]) -> bool:
     """Says whether two lists of splits do the same, up to rounding, at every level.
 
     A split that holds variables can change in training: it is the same as no other.
     """
     return len(one) == len(other) and all(
-        type(mine) is type(theirs)
-        and not mine.variables
-        and _same(mine.get_config(), theirs.get_config())
+        type(mine.order) is type(theirs.order)
+        and mine.staying == theirs.staying
+        and not mine.order.variables
+        and _same(mine.order.get_config(), theirs.order.get_config())
         for mine, theirs in zip(one, other, strict=True)
     )
 

@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from tfp_lcma.bijectors import FlowBijector
 from tfp_lcma.multi_scale import level_shapes
 from tfp_lcma.training.data import Dataset
 from tfp_lcma.training.data.file_report import FILES
@@ -19,7 +18,7 @@ from tfp_lcma.training.studies.compare.comparisons import COMPARISONS
 from tfp_lcma.training.studies.compare.exchange import Exchange
 from tfp_lcma.training.studies.compare.measure import measure
 from tfp_lcma.training.studies.compare.pretraining import Pretraining
-from tfp_lcma.training.studies.compare.splits import same_splits, split_bijectors
+from tfp_lcma.training.studies.compare.splits import Split, same_splits, splits_of
 from tfp_lcma.training.studies.quality import FeatureExtractor, load_extractor, load_or_train
 from tfp_lcma.training.studies.results import ResultsFile, find
 
@@ -89,7 +88,7 @@ class Study:
         extractor = self._extractor() if self.workers.chief else None
         for seed, names in missing:
             done = {row["arm"]: row for row in rows if row["seed"] == seed}
-            splits: dict[str, list[FlowBijector]] = {}
+            splits: dict[str, list[Split]] = {}
             for name in names:
                 self.progress.say(f"seed {seed}, {name}: {ARMS[name].phrase}")
                 row = {"arm": name, "seed": seed, "command": self.command}
@@ -138,11 +137,11 @@ class Study:
         statistics = [self._pretraining.statistics(p, seed) for p in arm.pretrainings]
         return arm.build(statistics, seed, self.recipe.steps)
 
-    def _splits(self, factorization) -> list[FlowBijector]:
-        """Returns the factorization's flow of every level; none of a flow without a split."""
+    def _splits(self, factorization) -> list[Split]:
+        """Returns what the factorization does at every level; nothing of a flow without a split."""
         if factorization is None:
             return []
-        return split_bijectors(
+        return splits_of(
             factorization, self.dataset.event_shape, self.recipe.levels, self.recipe.patch
         )
 

@@ -10,7 +10,7 @@ from tfp_lcma.factorizations import Factorization
 from tfp_lcma.training.recipes import load_recipe
 from tfp_lcma.training.studies.compare.arms import ARMS, PRETRAININGS
 from tfp_lcma.training.studies.compare.comparisons import COMPARISONS
-from tfp_lcma.training.studies.compare.splits import split_bijectors
+from tfp_lcma.training.studies.compare.splits import splits_of
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +27,8 @@ def test_every_arm_builds_its_split(name, statistics):
         assert factorization is None
         return
     assert isinstance(factorization, Factorization)
-    (split,) = split_bijectors(factorization, SHAPE, levels=2)
-    assert tuple(split.event_shape) == (2, 2, 4)
+    (split,) = splits_of(factorization, SHAPE, levels=2)
+    assert tuple(split.order.event_shape) == (2, 2, 4)
 
 
 @pytest.mark.parametrize("name", ["checkerboard-position-aware", "lcma-position-aware"])
