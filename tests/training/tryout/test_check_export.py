@@ -67,7 +67,7 @@ def test_a_sound_version_passes_in_a_process_that_imports_no_flow(exported):
     )
     assert done.returncode == 0, done.stderr[-3000:]
     said, foreign = done.stdout.splitlines()
-    assert said == f"{exported}: files, 15 signatures and 15 warm-up requests are in order."
+    assert said == f"{exported}: files, 16 signatures and 16 warm-up requests are in order."
     assert foreign == "[]"
 
 
@@ -132,7 +132,7 @@ def test_files_are_needed_whether_checksums_list_them_or_not(copy):
         (lambda text: text[:-10], "JSONDecodeError"),
         (lambda text: text.replace('"signatures"', '"sgnatures"'), "KeyError: 'signatures'"),
         (lambda text: text.replace('"dtype": "uint8", "shape"', '"shape"'), "KeyError: 'dtype'"),
-        (lambda text: text.replace('requests": 15', 'requests": null'), "TypeError"),
+        (lambda text: text.replace('requests": 16', 'requests": null'), "TypeError"),
     ],
 )
 def test_a_card_that_cannot_be_read_is_named(copy, change, message):
@@ -178,14 +178,14 @@ def test_damaged_warm_up_requests_are_counted_to(served, copy):
         return found
 
     path.write_bytes(whole[:-5])
-    assert "request 14: truncated record" in problem()
+    assert "request 15: truncated record" in problem()
     path.write_bytes(b"")
     assert "has 0 requests" in problem()
     path.write_bytes(whole)
     flip(path, 30)
     assert "request 0: corrupted record" in problem()
     path.unlink()
-    assert "is missing; it had 15 requests" in problem()
+    assert "is missing; it had 16 requests" in problem()
 
 
 def test_warm_up_requests_that_the_model_does_not_answer_are_named(served, copy, monkeypatch):
