@@ -92,3 +92,24 @@ def test_leads_while_training(arm, steps, wording):
         for step in steps
     ]
     claims(wording.format(*(f"{lead:.3f}" for lead in leads)))
+
+
+def test_bounds_of_dequantizations():
+    page = (RESULTS.parent / "dequantization.md").read_text(encoding="utf-8")
+    studies = sorted(path.name for path in RESULTS.glob("*_dequantization"))
+    assert studies
+    for study in studies:
+        arms = "variational-dequantization", "uniform-dequantization"
+        tested = [row["test"] for (arm, _), row in rows(study, "test").items() if arm == arms[0]]
+        (draws,) = {row["draws"] for row in tested}
+        steps = rows(study)[f"{arms[1]}-as-long", 0]["steps"]
+        bits = np.mean([row["bits_per_dimension"] for row in tested])
+        found = [
+            "{:+.4f} ± {:.4f}".format(*mean_and_error(differences(study, arms[0], other, "test")))
+            for other in (arms[1], f"{arms[1]}-as-long")
+        ]
+        row = (
+            f"| {draws} | {len(tested)} | {bits:.4f} | {found[0]} | {found[1]} ({steps:,} steps) |"
+        )
+        (line,) = (line for line in page.splitlines() if f"(results/{study}/report.md)" in line)
+        assert line.endswith(row.replace("-", "−")), f"the rows say: {row}"

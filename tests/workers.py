@@ -119,6 +119,9 @@ CASES = {
         SMALL | {"memory": "invert"},
         {"dequantization": Variational, "gradient_accumulation_steps": 3},
     ),
+    "variational_compiled": Case(
+        models.glow, SMALL, {"dequantization": Variational, "jit_compile": True}
+    ),
     "compiled": Case(models.glow, SMALL, {"jit_compile": True}),
     "residual_compiled": Case(
         models.residual_flow, {"levels": 1, "steps": 1, "memory": "invert"}, {"jit_compile": True}
