@@ -534,9 +534,6 @@ FLOWS = {
         (4, 4, 1), levels=2, steps=1, width=8, dtype=dtype
     ),
     "Jet": jet,
-    "Jet (learned convolution)": lambda dtype: jet(
-        dtype, factorization=LearnedConvolution(dtype, retained=0.5)
-    ),
     "Jet (of two numbers)": lambda dtype: Given(
         jet(dtype, levels=1, conditions=(2,), memory="invert", unroll=False), [0.5, -1.0]
     ),
@@ -631,12 +628,12 @@ ARRANGEMENTS |= {
     "Coupling (channel)",
     "Coupling (mixture of logistics, checkerboard)",
     "FlowChain",
-    "Jet (learned convolution)",
     "Jet (of two numbers)",
     "Repeated (in a chain of another shape)",
     "Repeated (a user's step)",
     "Repeated (checkerboards and actnorms)",
     "Repeated (exchanging halves)",
+    "Repeated (halves of channels and of positions)",
     "Repeated (permutations)",
 }
 CONDITIONAL = {

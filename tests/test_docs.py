@@ -74,6 +74,14 @@ def test_exit_priors_build_the_models_of_the_page():
     assert isinstance(names["flow"].exit_prior, type(names["prior"]))
 
 
+def test_jet_builds_the_flows_of_the_page():
+    names = {"__name__": "docs"}
+    text = (DOCS / "jet.md").read_text(encoding="utf-8")
+    for block in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
+        exec(block, names)
+    assert np.bincount(names["flow"].exit_map.ravel()).tolist() == [128, 128]
+
+
 def test_dequantization_builds_the_models_of_the_page():
     names = {"__name__": "docs"}
     text = (DOCS / "dequantization.md").read_text(encoding="utf-8")

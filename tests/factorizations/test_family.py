@@ -87,7 +87,7 @@ FAMILY = {
             LikelihoodContribution: OPTIONS,
             LikelihoodGain: [{}],
             ExitPrice: [{"granularity": name} for name in ("position", "channel", "level")],
-            GreedyExitPrice: [{}, {"granularity": "level"}],
+            GreedyExitPrice: [{}],
             KarhunenLoeve: [
                 {"across_channels": across, "keep": keep}
                 for across in (False, True)

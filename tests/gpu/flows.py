@@ -53,6 +53,18 @@ FLOWS = {
         {"levels": 2, "steps": 1, "width": 8, "blocks": 1, "hidden": 4},
     ),
     "EIW-Flow": (models.eiw_flow, _GLOW),
+    "Jet (loops, by inversion)": (
+        models.jet,
+        {
+            "patch": 2,
+            "levels": 2,
+            "couplings": 6,
+            "width": 8,
+            "blocks": 1,
+            "unroll": False,
+            "memory": "invert",
+        },
+    ),
     "residual flow": (models.residual_flow, _GLOW),
 }
 

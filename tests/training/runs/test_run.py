@@ -11,6 +11,7 @@ import pytest
 import tfp_lcma as lcma
 from tests.training.tiny import make_eager, make_small, tiny_dataset, tiny_recipe, tiny_run
 from tfp_lcma.keras_model.online_split import variable_orders
+from tfp_lcma.training.recipes import load_recipe
 from tfp_lcma.training.runs.course import Course
 from tfp_lcma.training.runs.load_run import load_run
 from tfp_lcma.training.runs.phases import with_short_warmup
@@ -35,6 +36,15 @@ def weights(folder):
 def assert_close(mine, theirs):
     for one, other in zip(mine, theirs, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_a_split_of_blocks_is_refused_to_a_flow_on_patches_before_any_training(tmp_path, dataset):
+    options = {"patch": 2, "levels": 2, "couplings": 1, "width": 4, "blocks": 1}
+    recipe = load_recipe("digits", "jet", **options)
+    run = Run(recipe=recipe, factorization="exit-price", seed=0, folder=tmp_path)
+    with pytest.raises(ValueError, match="factorization must be one for patches; exit-price is"):
+        run.execute(dataset)
+    assert not (tmp_path / "checkpoints").exists()
 
 
 def test_a_run_stopped_in_mid_epoch_and_in_mid_checkpoint_ends_the_same(
