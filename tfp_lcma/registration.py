@@ -15,7 +15,8 @@ from typing import Any
 _LOOKUP = "keras.src.saving.object_registration"
 # All rooms with classes that Keras can be asked for.
 ROOMS = (
-    "bijectors", "density", "factorizations", "keras_model", "multi_scale", "networks", "priors",
+    "bijectors", "density", "factorizations", "keras_model", "models", "multi_scale", "networks",
+    "priors",
 )  # fmt: skip
 
 
