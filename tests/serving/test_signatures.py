@@ -70,10 +70,7 @@ KINDS = [
     [
         ("glow_with_classes", KINDS),
         # Its noise is variational.
-        (
-            "real_nvp_with_vectors",
-            ["event_log_prob_with_seed", "log_prob", "log_prob_with_draws", "sample", "encode"],
-        ),
+        ("real_nvp_with_vectors", ["log_prob_with_draws", "event_log_prob", "sample", "encode"]),
     ],
 )
 def test_signatures_answer_for_a_condition_as_the_python_model(name, asked, signatures):

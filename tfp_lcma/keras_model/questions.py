@@ -48,6 +48,12 @@ class Questions:
     def log_prob(self, x, condition=None, draws: int = 1, seed: int | None = None) -> np.ndarray:
         """Returns a lower bound on the log-probability of images, in nats.
 
+        ```none
+        logsumexp over draws u_k of [log p(x + u_k) - log q(u_k | x)] - log draws
+        ```
+
+        Draws are taken one after the other, in the memory of one.
+
         Args:
             x: uint8 images, or floats in [0, bins), `[n, height, width, channels]`.
             condition: What the images are conditioned on.
@@ -71,7 +77,10 @@ class Questions:
         return self.density.to_bits(self.log_prob(x, condition, draws, seed))
 
     def event_log_prob(self, x, condition=None, seed: int | None = None) -> np.ndarray:
-        """Returns each dimension's share of `log_prob`, in nats, in the shape of `x`."""
+        """Returns each dimension's share of `log_prob`, in nats, in the shape of `x`.
+
+        Of one draw, log q among it: in sum a bound, which no share is by itself.
+        """
         return self._by_draw(self.density.event_log_prob, self._seen(x, condition), seed, draw=0)
 
     def class_probabilities(
@@ -87,7 +96,7 @@ class Questions:
         P(class | x) = p(x | class) P(class) / sum over classes of the same
         ```
 
-        All classes see the same dequantisation noise.
+        All classes see the same dequantisation noise; p(x | class) is the bound of `log_prob`.
 
         Args:
             x: Images.
