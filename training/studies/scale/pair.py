@@ -1,11 +1,14 @@
 """Two processes of one thread each, training with and without communication, in turn."""
 
+import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from tfp_lcma.training.recipes.recipe import Recipe
@@ -30,7 +33,7 @@ def measured_pair(
         ValueError: a process failed, or took too long.
     """
     workers = [f"127.0.0.1:{port}" for port in _free_ports(_PROCESSES)]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _sigterm_raises():
         config = Path(folder) / "recipe.toml"
         write_recipe(config, recipe)
         words = [sys.executable, "-m", f"{__package__}.pair_worker", "--config", str(config)]
@@ -68,6 +71,16 @@ def measured_pair(
         name: [max(pair) for pair in zip(*(f[name] for f in found), strict=True)]
         for name in found[0]
     }
+
+
+@contextlib.contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """Lets SIGTERM unwind the block, which ends what it has started."""
+    kept = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, kept)
 
 
 def _free_ports(count):
