@@ -86,7 +86,7 @@ def factorization_option(default: str | None) -> Callable[[Callable], Callable]:
         default=default,
         callback=check,
         help="What is factored out early; `tfp-lcma recipes factorizations` lists all."
-        + ("" if default else "  [default: entropy-informed for eiw_flow, else lcma]"),
+        + ("" if default else "  [default: the one in the model's settings, else lcma]"),
         shell_complete=completion(lambda: list(FACTORIZATIONS)),
     )
 
