@@ -5,11 +5,11 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from tests.checks import jacobian
 from tests.seeds import seed_initializers
 from tfp_lcma.bijectors import ResidualBlock
 from tfp_lcma.networks import LipschitzNetwork
 from tfp_lcma.networks.lipschitz import linearize
+from tfp_lcma.testing.passes import jacobian
 
 SHAPE = (2, 2, 2)
 

@@ -78,6 +78,7 @@ from tfp_lcma.networks import (
 from tfp_lcma.priors import ChannelAutoregressive, ConditionalGaussian, ExitPrior
 from tfp_lcma.priors.channel_autoregressive import ChannelAutoregressiveExit
 from tfp_lcma.priors.conditional_gaussian import GaussianExit
+from tfp_lcma.testing.inputs import Given, data, move_weights
 
 SHAPE = (4, 4, 2)
 
@@ -204,32 +205,6 @@ def shift_and_scale(raw):
     """The bijector of single numbers that two outputs of a network are turned into."""
     scale = tfp.bijectors.Scale(tf.exp(tf.tanh(raw[..., 1])))
     return tfp.bijectors.Chain([tfp.bijectors.Shift(raw[..., 0]), scale])
-
-
-@keras.saving.register_keras_serializable(package="tests")
-class Given(FlowBijector):
-    """A conditional flow under one condition, the same for all images."""
-
-    def __init__(self, flow, condition):
-        super().__init__(flow.event_shape, dtype=flow.dtype)
-        self.flow, self._condition = flow, tf.constant(condition)
-        self.iterates, self.searches = flow.iterates, flow.searches
-
-    def rows(self, x):
-        """Returns the condition, once for every row of `x`."""
-        condition = self._condition
-        if condition.dtype.is_floating:
-            condition = tf.cast(condition, x.dtype)
-        return tf.repeat(condition[None], tf.shape(x)[0], axis=0)
-
-    def carry_inverse(self, x, log_det, context):
-        return self.flow.carry_inverse(x, log_det, context.replace(condition=self.rows(x)))
-
-    def carry_forward(self, z, log_det, context):
-        return self.flow.carry_forward(z, log_det, context.replace(condition=self.rows(z)))
-
-    def get_config(self):
-        return {"flow": self.flow, "condition": self._condition.numpy()}
 
 
 # --- parts ---
@@ -670,25 +645,3 @@ def settled(flow: FlowBijector) -> FlowBijector:
         x = 2 * data(flow, 16, seed) + 1
         flow.inverse_and_event_log_det(x, context=lcma.bijectors.Context(training=True))
     return flow
-
-
-def move_weights(flow: FlowBijector, scale: float, seed: int) -> None:
-    """Adds noise to everything a flow learns."""
-    random = np.random.default_rng(seed)
-    for variable in flow.trainable_variables:
-        variable.assign_add(tf.cast(scale * random.normal(size=variable.shape), variable.dtype))
-
-
-def data(flow: FlowBijector, batch: int, seed: int = 0) -> tf.Tensor:
-    """A batch from the space that `flow` maps from: pixels where it preprocesses them."""
-    random = np.random.default_rng(seed)
-    shape = (batch, *flow.event_shape)
-    bins = getattr(flow, "bins", None)
-    x = random.normal(size=shape) if bins is None else bins * random.random(shape)
-    return tf.constant(x, flow.dtype or tf.float64)
-
-
-def latents(flow: FlowBijector, batch: int, seed: int = 0) -> tf.Tensor:
-    """A batch of standard normal noise in the shape of the latents of `flow`."""
-    z = np.random.default_rng(100 + seed).normal(size=(batch, *flow.latent_shape))
-    return tf.constant(z, flow.dtype or tf.float64)

@@ -12,7 +12,7 @@ import tensorflow as tf
 import tfp_lcma as lcma
 from tests import fields
 from tests.eager import eagerly
-from tests.registry import ARRANGEMENTS, FLOWS, SHAPE, UNROLLED, WAYS, Leaky, built, coupling, data
+from tests.registry import ARRANGEMENTS, FLOWS, SHAPE, UNROLLED, WAYS, Leaky, built, coupling
 from tests.test_registry import PARTS, named
 from tests.toys import pictures, tiny_flow, tiny_model
 from tfp_lcma import registry
@@ -20,6 +20,7 @@ from tfp_lcma.bijectors import Coupling, FlowChain, Repeated, checkerboard
 from tfp_lcma.bijectors.residual.probes import PassCounter
 from tfp_lcma.networks.stack import Stack
 from tfp_lcma.priors import ConditionalGaussian
+from tfp_lcma.testing.inputs import data
 
 statistics = functools.cache(fields.statistics)
 

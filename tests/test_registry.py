@@ -12,11 +12,11 @@ import pytest
 
 import tfp_lcma as lcma
 from tests import fields
-from tests.checks import check_log_det, check_round_trips
-from tests.registry import move_weights
 from tests.seeds import seed_initializers
 from tfp_lcma import registry
 from tfp_lcma.factorizations import Factorization
+from tfp_lcma.testing.exactness import check_log_det, check_round_trips
+from tfp_lcma.testing.inputs import move_weights
 
 statistics = functools.cache(fields.statistics)
 

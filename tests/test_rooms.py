@@ -20,7 +20,7 @@ FLOORS = [
     {"bijectors"},
     {"factorizations", "priors"},
     {"multi_scale"},
-    {"density", "models"},
+    {"density", "models", "testing"},
     {"keras_model"},
     {"serving"},
     {"__init__"},

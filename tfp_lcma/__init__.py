@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         networks,
         priors,
         serving,
+        testing,
     )
     from tfp_lcma.bijectors import transforms
     from tfp_lcma.density import FlowDistribution, anomaly
@@ -58,6 +59,7 @@ __all__ = [
     "networks",
     "priors",
     "serving",
+    "testing",
     "transforms",
 ]
 

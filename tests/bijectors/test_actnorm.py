@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.checks import close
-from tests.registry import SHAPE, data, latents
+from tests.registry import SHAPE
 from tfp_lcma.bijectors import ActNorm, Context, FlowChain
 from tfp_lcma.networks.actnorm import LOG_SCALE_BOUND
+from tfp_lcma.testing.compare import close
+from tfp_lcma.testing.inputs import data, latents
 
 START = Context(starting=True)
 

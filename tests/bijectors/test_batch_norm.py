@@ -3,10 +3,11 @@
 import numpy as np
 import tensorflow as tf
 
-from tests.checks import close
-from tests.registry import SHAPE, data
+from tests.registry import SHAPE
 from tfp_lcma.bijectors import ActNorm, BatchNorm, Context, FlowChain, Repeated
 from tfp_lcma.bijectors.names import named_variables
+from tfp_lcma.testing.compare import close
+from tfp_lcma.testing.inputs import data
 
 TRAINING = Context(training=True)
 GATHERING = Context(training=True, gathering=True)

@@ -4,9 +4,10 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tests.checks import close
-from tests.registry import SHAPE, built, data
+from tests.registry import SHAPE, built
 from tfp_lcma.bijectors import ActNorm, FlowChain, Identity, Squeeze, Unsqueeze
+from tfp_lcma.testing.compare import close
+from tfp_lcma.testing.inputs import data
 
 tfb = tfp.bijectors
 

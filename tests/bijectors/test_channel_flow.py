@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.checks import close
-from tests.registry import data, latents, move_weights
 from tests.seeds import seed_initializers
 from tfp_lcma.bijectors import ActNorm, Context, FlowChain, InvertibleConvolution, Permutation
 from tfp_lcma.bijectors.channel_flow import ChannelMap
+from tfp_lcma.testing.compare import close
+from tfp_lcma.testing.inputs import data, latents, move_weights
 
 SHAPE = (2, 3, 4)
 ORDERS = list(itertools.product((ActNorm, InvertibleConvolution), repeat=3))

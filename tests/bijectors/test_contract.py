@@ -2,14 +2,7 @@
 
 import pytest
 
-from tests.checks import (
-    CHECKS,
-    DERIVED,
-    EXACTNESS,
-    REPEATED_CHECKS,
-    check_finite,
-    check_round_trips,
-)
+from tests.checks import DERIVED, EXACTNESS, REPEATED_CHECKS
 from tests.registry import (
     ARRANGEMENTS,
     CONDITIONAL,
@@ -22,6 +15,7 @@ from tests.registry import (
 )
 from tfp_lcma.bijectors import Coupling
 from tfp_lcma.bijectors.inside import modules_inside
+from tfp_lcma.testing import PROPERTIES, assert_flow_contract
 
 CLASSES = [name for name in FLOWS if name not in ARRANGEMENTS | set(UNROLLED)]
 
@@ -33,21 +27,18 @@ def checks_of(name):
         return ("one_pass",)
     if name in ARRANGEMENTS:
         return (*EXACTNESS, "conditions") if name in CONDITIONAL else EXACTNESS
-    return [check for check in CHECKS if name in WAYS or check not in DERIVED]
+    return [check for check in PROPERTIES if name in WAYS or check not in DERIVED]
 
 
-CASES = [(name, check) for name in FLOWS for check in checks_of(name)]
+@pytest.mark.parametrize("name", FLOWS)
+def test_flow_keeps_the_contract(name):
+    assert_flow_contract(built(name, "float64"), properties=checks_of(name), perturb=False)
 
 
-@pytest.mark.parametrize(("name", "check"), CASES)
-def test_flow_keeps_the_contract(name, check):
-    CHECKS[check](built(name, "float64"))
-
-
-@pytest.mark.parametrize("check", [check_round_trips, check_finite])
 @pytest.mark.parametrize("name", CLASSES)
-def test_flow_keeps_the_contract_in_float32(name, check):
-    check(built(name, "float32"))
+def test_flow_keeps_the_contract_in_float32(name):
+    flow = built(name, "float32")
+    assert_flow_contract(flow, properties=["round_trips", "finite"], perturb=False)
 
 
 REPEATED_CASES = [(name, check) for name in LOOPED for check in REPEATED_CHECKS]

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.checks import close
-from tests.registry import data, move_weights
 from tests.seeds import seed_initializers
 from tfp_lcma.bijectors import InvertibleConvolution
+from tfp_lcma.testing.compare import close
+from tfp_lcma.testing.inputs import data, move_weights
 
 SHAPE = (2, 3, 5)
 

@@ -8,11 +8,12 @@ import pytest
 import tensorflow as tf
 
 import tfp_lcma as lcma
-from tests.checks import close
 from tests.processor import computes_in_bfloat16
-from tests.registry import SHAPE, Ours, built, coupling, data, latents
+from tests.registry import SHAPE, Ours, built, coupling
 from tfp_lcma.bijectors import ChannelHalf, Context, Coupling, Mask, checkerboard
 from tfp_lcma.networks import Convolutional, Residual
+from tfp_lcma.testing.compare import close
+from tfp_lcma.testing.inputs import data, latents
 
 NAMES = [
     "Coupling (checkerboard)",

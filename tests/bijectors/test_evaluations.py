@@ -8,10 +8,9 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 import tfp_lcma as lcma
-from tests.checks import distribution
-from tests.registry import data
 from tfp_lcma.bijectors import ActNorm, ChannelHalf, Coupling, FlowChain, Repeated
 from tfp_lcma.multi_scale import MultiScale, level_shapes
+from tfp_lcma.testing.inputs import data, distribution
 
 COUNTS = collections.Counter()
 

@@ -6,12 +6,14 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tests.checks import close, convolutions, distribution, kernels
-from tests.registry import SHAPE, built, data, latents
+from tests.registry import SHAPE, built
 from tests.seeds import seed_initializers
 from tfp_lcma import FlowDistribution
 from tfp_lcma.bijectors import ActNorm, Coupling, FlowBijector, FlowChain, Identity, checkerboard
 from tfp_lcma.networks import Residual
+from tfp_lcma.testing.compare import close
+from tfp_lcma.testing.inputs import data, distribution, latents
+from tfp_lcma.testing.one_pass import convolutions, kernels
 
 tfb, tfd = tfp.bijectors, tfp.distributions
 

@@ -9,8 +9,7 @@ import tensorflow as tf
 from tensorflow.python.framework.func_graph import FuncGraph
 
 import tfp_lcma as lcma
-from tests.checks import close
-from tests.registry import SHAPE, Ours, board_step, built, data, move_weights, multi_scale
+from tests.registry import SHAPE, Ours, board_step, built, multi_scale
 from tests.seeds import seed_initializers
 from tfp_lcma.bijectors import (
     Context,
@@ -23,6 +22,8 @@ from tfp_lcma.bijectors import (
 )
 from tfp_lcma.bijectors.inversion import carry_inverse_by_inversion
 from tfp_lcma.factorizations import Checkerboard
+from tfp_lcma.testing.compare import close
+from tfp_lcma.testing.inputs import data, move_weights
 
 TRAINING = Context(training=True)
 

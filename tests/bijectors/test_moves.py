@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.checks import close
 from tests.registry import FLOWS, SHAPE, shuffled
 from tfp_lcma.bijectors import FlowBijector, Permutation, Rearrangement, Squeeze, Unsqueeze
+from tfp_lcma.testing.compare import close
 
 
 def numbered(shape):

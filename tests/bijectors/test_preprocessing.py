@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.checks import close
 from tfp_lcma.bijectors import AffinePreprocessing, LogitPreprocessing, SymmetricPreprocessing
+from tfp_lcma.testing.compare import close
 
 SHAPE = (1, 2, 1)
 

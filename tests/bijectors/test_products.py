@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.checks import close
 from tfp_lcma.bijectors import products
+from tfp_lcma.testing.compare import close
 
 
 @pytest.mark.parametrize("rounded", [False, True])

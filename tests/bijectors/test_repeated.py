@@ -6,8 +6,7 @@ import pytest
 import tensorflow as tf
 
 import tfp_lcma as lcma
-from tests.checks import close
-from tests.registry import SHAPE, Leaky, board_step, built, coupling, data, glow_step, move_weights
+from tests.registry import SHAPE, Leaky, board_step, built, coupling, glow_step
 from tests.seeds import seed_initializers
 from tfp_lcma.bijectors import (
     ActNorm,
@@ -25,6 +24,8 @@ from tfp_lcma.bijectors import (
 from tfp_lcma.bijectors.names import named_variables
 from tfp_lcma.bijectors.repeated import UNROLLED_STEPS
 from tfp_lcma.networks import Convolutional, Residual
+from tfp_lcma.testing.compare import close
+from tfp_lcma.testing.inputs import data, move_weights
 
 
 def steps_of_boards(times, **options):

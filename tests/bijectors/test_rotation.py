@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from tests.checks import close
-from tests.registry import data, rotation
+from tests.registry import rotation
 from tfp_lcma.bijectors import Rotation
+from tfp_lcma.testing.compare import close
+from tfp_lcma.testing.inputs import data
 
 SHAPE = (2, 3, 4)
 Q = rotation(4)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.registry import move_weights
 from tests.toys import SHAPE, ByClass, flow_of_classes
 from tfp_lcma import FlowDistribution
+from tfp_lcma.testing.inputs import move_weights
 
 X = np.random.default_rng(0).normal(size=(3, *SHAPE))
 CLASSES, VECTORS = np.array([1, 0, 1]), np.eye(2, dtype=np.float32)[[1, 0, 1]]

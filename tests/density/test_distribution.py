@@ -6,7 +6,6 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tests.registry import move_weights
 from tests.toys import SHAPE as IMAGE
 from tests.toys import pictures, trained, trained_split
 from tfp_lcma import FlowDistribution
@@ -21,6 +20,7 @@ from tfp_lcma.bijectors import (
 from tfp_lcma.factorizations import Checkerboard
 from tfp_lcma.multi_scale import MultiScale, level_shapes
 from tfp_lcma.networks.actnorm import LOG_SCALE_BOUND
+from tfp_lcma.testing.inputs import move_weights
 
 tfd, tfb = tfp.distributions, tfp.bijectors
 

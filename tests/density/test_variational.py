@@ -8,7 +8,6 @@ import pytest
 import tensorflow as tf
 
 from tests.eager import eagerly
-from tests.registry import move_weights
 from tests.seeds import seed_initializers
 from tests.toys import SHAPE, fitted, model_of_classes, pictures, tiny_flow
 from tfp_lcma import FlowModel, models
@@ -17,6 +16,7 @@ from tfp_lcma.density import Uniform, Variational, noise_flow
 from tfp_lcma.density.dequantization import plus_noise
 from tfp_lcma.noise import normal_of, seed_pair
 from tfp_lcma.priors.conditional_gaussian import GaussianExit
+from tfp_lcma.testing.inputs import move_weights
 
 # --- a toy of two pixels, whose discrete probability is an integral over the unit square ---
 

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.checks import of_routers
 from tests.toys import fitted, pictures, tiny_model
 from tfp_lcma.factorizations import Channel, EntropyInformed
 from tfp_lcma.factorizations.entropy_shuffles import (
@@ -14,6 +13,7 @@ from tfp_lcma.factorizations.entropy_shuffles import (
     InvariantShuffle,
 )
 from tfp_lcma.serving.signatures import build_signatures
+from tfp_lcma.testing.variables import of_routers
 
 KINDS = {"invariant": InvariantShuffle, "frozen": FrozenShuffle, "coupling": CouplingShuffle}
 

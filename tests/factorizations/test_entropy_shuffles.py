@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.checks import close, of_routers
-from tests.registry import move_weights
 from tests.seeds import seed_initializers
 from tfp_lcma.bijectors import Context
 from tfp_lcma.factorizations.entropy_shuffles import (
@@ -18,6 +16,9 @@ from tfp_lcma.factorizations.entropy_shuffles import (
     InvariantShuffle,
 )
 from tfp_lcma.networks.channel_router import channel_entropy, invariant_maps
+from tfp_lcma.testing.compare import close
+from tfp_lcma.testing.inputs import move_weights
+from tfp_lcma.testing.variables import of_routers
 
 TRAINING = Context(training=True)
 PERMUTATIONS = np.array(list(itertools.permutations(range(4))))

@@ -6,8 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.checks import close
-from tests.registry import TopRow, data, multi_scale, random_scores
+from tests.registry import TopRow, multi_scale, random_scores
 from tfp_lcma.factorizations import (
     Channel,
     Checkerboard,
@@ -15,6 +14,8 @@ from tfp_lcma.factorizations import (
     LikelihoodContribution,
     StaticFactorization,
 )
+from tfp_lcma.testing.compare import close
+from tfp_lcma.testing.inputs import data
 
 SHAPE = (4, 4, 1)
 KINDS = {

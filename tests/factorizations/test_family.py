@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.checks import distribution, of_routers
 from tests.fields import LEVELS, SHAPE, statistics
-from tests.registry import data, move_weights
 from tests.seeds import seed_initializers
 from tests.toys import tiny_flow
 from tfp_lcma.factorizations import (
@@ -32,6 +30,8 @@ from tfp_lcma.factorizations import (
 )
 from tfp_lcma.models import real_nvp
 from tfp_lcma.multi_scale import MultiScale
+from tfp_lcma.testing.inputs import data, distribution, move_weights
+from tfp_lcma.testing.variables import of_routers
 
 VIEWS = [(4, 4, 8), (2, 2, 16)]
 RANKINGS = [

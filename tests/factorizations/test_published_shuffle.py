@@ -8,14 +8,15 @@ import pytest
 import tensorflow as tf
 
 import tfp_lcma as lcma
-from tests.checks import close
-from tests.registry import data, move_weights, multi_scale
+from tests.registry import multi_scale
 from tests.seeds import seed_initializers
 from tests.toys import pictures
 from tfp_lcma.bijectors import ActNorm, Context, Identity, Squeeze
 from tfp_lcma.factorizations import EntropyInformed
 from tfp_lcma.factorizations.published_shuffle import PublishedShuffle
 from tfp_lcma.multi_scale import MultiScale, level_shapes
+from tfp_lcma.testing.compare import close
+from tfp_lcma.testing.inputs import data, move_weights
 
 SHAPE, CHANNELS, DIMENSIONS, WEIGHT = (2, 3, 32), 32, 768, 0.02
 TRAINING = Context(training=True, dimensions=DIMENSIONS)

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from tests import fields
-from tests.checks import check_log_det, check_round_trips
-from tests.registry import data, move_weights, multi_scale, random_scores
+from tests.registry import multi_scale, random_scores
 from tests.seeds import seed_initializers
 from tfp_lcma.bijectors import Identity
 from tfp_lcma.factorizations import (
@@ -31,6 +30,8 @@ from tfp_lcma.factorizations import (
 from tfp_lcma.models import eiw_flow, glow, mar_scf, real_nvp, residual_flow
 from tfp_lcma.multi_scale import MultiScale, level_shapes
 from tfp_lcma.priors import ConditionalGaussian
+from tfp_lcma.testing.exactness import check_log_det, check_round_trips
+from tfp_lcma.testing.inputs import data, move_weights
 
 SHAPE = (4, 4, 2)
 SCORES = random_scores(2, SHAPE)

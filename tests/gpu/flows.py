@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 import tfp_lcma as lcma
-from tests.registry import move_weights, random_scores
+from tests.registry import random_scores
 from tests.toys import pictures
 from tfp_lcma import models
 from tfp_lcma.factorizations import (
@@ -14,6 +14,7 @@ from tfp_lcma.factorizations import (
     LikelihoodContribution,
     OnlineLikelihoodContribution,
 )
+from tfp_lcma.testing.inputs import move_weights
 
 SHAPE = (8, 8, 1)
 IMAGES = pictures(96, SHAPE)

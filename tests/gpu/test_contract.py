@@ -3,10 +3,12 @@
 import pytest
 import tensorflow as tf
 
-from tests.bijectors.test_contract import CASES, CLASSES
-from tests.checks import CHECKS, REPEATED_CHECKS, check_finite, check_round_trips
+from tests.bijectors.test_contract import CLASSES, checks_of
+from tests.checks import REPEATED_CHECKS
 from tests.gpu.gpu import skip_without_gpu, tf32
-from tests.registry import FLOWS, LOOPED, UNROLLED, built, data, steps_of
+from tests.registry import FLOWS, LOOPED, UNROLLED, built, steps_of
+from tfp_lcma.testing import assert_flow_contract
+from tfp_lcma.testing.inputs import data
 
 skip_without_gpu()
 
@@ -17,15 +19,15 @@ def _full_precision():
         yield
 
 
-@pytest.mark.parametrize(("name", "check"), CASES)
-def test_flow_keeps_the_contract(name, check):
-    CHECKS[check](built(name, "float64"))
+@pytest.mark.parametrize("name", FLOWS)
+def test_flow_keeps_the_contract(name):
+    assert_flow_contract(built(name, "float64"), properties=checks_of(name), perturb=False)
 
 
-@pytest.mark.parametrize("check", [check_round_trips, check_finite])
 @pytest.mark.parametrize("name", CLASSES)
-def test_flow_keeps_the_contract_in_float32(name, check):
-    check(built(name, "float32"))
+def test_flow_keeps_the_contract_in_float32(name):
+    flow = built(name, "float32")
+    assert_flow_contract(flow, properties=["round_trips", "finite"], perturb=False)
 
 
 @pytest.mark.parametrize("check", REPEATED_CHECKS)

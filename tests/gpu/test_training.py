@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.checks import close
 from tests.gpu.flows import FLOWS, IMAGES, losses, model
 from tests.gpu.gpu import skip_without_gpu, tf32
-from tests.registry import built, data
+from tests.registry import built
 from tfp_lcma.bijectors import Context, SummedLogDet
 from tfp_lcma.bijectors.inversion import carry_inverse_by_inversion
+from tfp_lcma.testing.compare import close
+from tfp_lcma.testing.inputs import data
 
 skip_without_gpu()
 

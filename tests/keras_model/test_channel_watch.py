@@ -6,10 +6,10 @@ import pytest
 import tensorflow as tf
 
 import tfp_lcma as lcma
-from tests.checks import close
 from tests.seeds import seed_initializers
 from tfp_lcma.bijectors import Context
 from tfp_lcma.factorizations import Channel, EntropyInformed, Haar
+from tfp_lcma.testing.compare import close
 
 SHAPE = (8, 8, 2)
 

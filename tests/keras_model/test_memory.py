@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from tests.processor import computes_in_bfloat16
-from tests.registry import move_weights
 from tests.seeds import seed_initializers
 from tests.toys import fitted, pictures
 from tfp_lcma import FlowModel, models
+from tfp_lcma.testing.inputs import move_weights
 
 SHAPE = (4, 4, 1)
 IMAGES = pictures(64, SHAPE)

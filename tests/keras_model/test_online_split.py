@@ -10,13 +10,14 @@ import tensorflow as tf
 
 import tfp_lcma as lcma
 from tests import checks
-from tests.registry import data, move_weights, multi_scale
+from tests.registry import multi_scale
 from tests.seeds import seed_initializers
 from tests.toys import pictures, tiny_flow, tiny_model
 from tfp_lcma.factorizations import Checkerboard, LikelihoodContribution, RandomInBlock
 from tfp_lcma.factorizations import OnlineLikelihoodContribution as Online
 from tfp_lcma.keras_model.online_split import forget_moments, variable_orders, with_online_split
 from tfp_lcma.networks.actnorm import ActNormLayer
+from tfp_lcma.testing.inputs import data, move_weights
 
 SHAPE = (8, 8, 1)
 LEVELS = 3

@@ -6,8 +6,7 @@ import pytest
 import tensorflow as tf
 
 import tfp_lcma as lcma
-from tests.checks import check_configuration, close
-from tests.registry import Ours, OursGivenTwoNumbers, data, move_weights, shift_and_scale
+from tests.registry import Ours, OursGivenTwoNumbers, shift_and_scale
 from tests.seeds import seed_initializers
 from tests.toys import pictures
 from tfp_lcma.bijectors import Coupling, Repeated
@@ -31,6 +30,9 @@ from tfp_lcma.networks import (
     Transformer,
     TransformerNetwork,
 )
+from tfp_lcma.testing.compare import close
+from tfp_lcma.testing.configuration import check_configuration
+from tfp_lcma.testing.inputs import data, move_weights
 
 SHAPE = (4, 4, 1)
 # With affine couplings where it has a choice, one step a level.

@@ -6,8 +6,6 @@ import pytest
 import tensorflow as tf
 
 import tfp_lcma as lcma
-from tests.checks import close, of_routers
-from tests.registry import data, move_weights
 from tests.seeds import seed_initializers
 from tests.toys import SHAPE, fitted, pictures
 from tfp_lcma.bijectors import ActNorm, Coupling, InvertibleConvolution, Repeated, Squeeze
@@ -16,6 +14,9 @@ from tfp_lcma.factorizations import Channel, EntropyInformed
 from tfp_lcma.factorizations.published_shuffle import PublishedShuffle
 from tfp_lcma.models import eiw_flow, glow
 from tfp_lcma.priors import ConditionalGaussian, StandardNormal
+from tfp_lcma.testing.compare import close
+from tfp_lcma.testing.inputs import data, move_weights
+from tfp_lcma.testing.variables import of_routers
 
 
 def tiny(**changes):

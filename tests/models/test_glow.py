@@ -6,8 +6,6 @@ import pytest
 import tensorflow as tf
 
 import tfp_lcma as lcma
-from tests.checks import close
-from tests.registry import data, move_weights
 from tests.seeds import seed_initializers
 from tests.toys import fitted, pictures
 from tfp_lcma.bijectors import ActNorm, Coupling, InvertibleConvolution, Repeated, Squeeze
@@ -16,6 +14,8 @@ from tfp_lcma.factorizations import Channel, Haar, RandomInBlock
 from tfp_lcma.models import glow
 from tfp_lcma.networks import ConvolutionalNetwork
 from tfp_lcma.priors import ConditionalGaussian, StandardNormal
+from tfp_lcma.testing.compare import close
+from tfp_lcma.testing.inputs import data, move_weights
 
 
 def tiny(**changes):

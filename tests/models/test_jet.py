@@ -8,8 +8,6 @@ import pytest
 import tensorflow as tf
 
 import tfp_lcma as lcma
-from tests.checks import close
-from tests.registry import data, move_weights
 from tests.seeds import seed_initializers
 from tests.toys import fitted, pictures
 from tfp_lcma.bijectors import Coupling, Halves, Patches, Repeated
@@ -35,6 +33,8 @@ from tfp_lcma.models import jet
 from tfp_lcma.models.jet import coupling_order
 from tfp_lcma.networks import TransformerNetwork
 from tfp_lcma.priors import ConditionalGaussian, StandardNormal
+from tfp_lcma.testing.compare import close
+from tfp_lcma.testing.inputs import data, move_weights
 
 SHAPE = (8, 8, 1)
 SMALL = {"patch": 2, "levels": 2, "couplings": 2, "width": 4, "blocks": 1, "heads": 2}

@@ -6,8 +6,6 @@ import pytest
 import tensorflow as tf
 
 import tfp_lcma as lcma
-from tests.checks import close
-from tests.registry import data, move_weights
 from tests.seeds import seed_initializers
 from tests.toys import SHAPE, fitted, pictures
 from tfp_lcma.bijectors import ActNorm, Coupling, InvertibleConvolution, Repeated, Squeeze
@@ -17,6 +15,8 @@ from tfp_lcma.models import mar_scf
 from tfp_lcma.networks import ConvolutionalNetwork, GatedNetwork
 from tfp_lcma.priors import ChannelAutoregressive, ConditionalGaussian
 from tfp_lcma.priors.channel_autoregressive import ChannelAutoregressiveExit
+from tfp_lcma.testing.compare import close
+from tfp_lcma.testing.inputs import data, move_weights
 
 
 def tiny(**changes):

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.checks import close, distribution
 from tests.processor import computes_in_bfloat16
-from tests.registry import data, latents, move_weights, random_scores
+from tests.registry import random_scores
 from tests.seeds import seed_initializers
 from tfp_lcma.bijectors import (
     ActNorm,
@@ -37,6 +36,8 @@ from tfp_lcma.factorizations import (
 from tfp_lcma.models import real_nvp
 from tfp_lcma.multi_scale import MultiScale
 from tfp_lcma.networks import Residual
+from tfp_lcma.testing.compare import close
+from tfp_lcma.testing.inputs import data, distribution, latents, move_weights
 
 SHAPE = (8, 8, 1)
 

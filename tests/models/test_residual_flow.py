@@ -6,8 +6,6 @@ import pytest
 import tensorflow as tf
 
 import tfp_lcma as lcma
-from tests.checks import close, jacobian, total
-from tests.registry import data, latents, move_weights
 from tests.seeds import seed_initializers
 from tests.toys import pictures
 from tfp_lcma import noise
@@ -16,6 +14,9 @@ from tfp_lcma.factorizations import Channel, Checkerboard, RandomInBlock
 from tfp_lcma.models import residual_flow
 from tfp_lcma.priors import ConditionalGaussian, StandardNormal
 from tfp_lcma.serving.signatures import build_signatures
+from tfp_lcma.testing.compare import close, total
+from tfp_lcma.testing.inputs import data, latents, move_weights
+from tfp_lcma.testing.passes import jacobian
 
 SHAPE = (4, 4, 1)
 IMAGES = pictures(96)

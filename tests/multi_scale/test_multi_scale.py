@@ -5,7 +5,6 @@ import pytest
 import tensorflow as tf
 
 import tfp_lcma as lcma
-from tests.checks import close
 from tests.registry import (
     FLOWS,
     Ours,
@@ -14,8 +13,6 @@ from tests.registry import (
     TopRow,
     built,
     coupling,
-    data,
-    latents,
     multi_scale,
     random_scores,
 )
@@ -34,6 +31,8 @@ from tfp_lcma.factorizations import Channel, Checkerboard, LikelihoodContributio
 from tfp_lcma.multi_scale import MultiScale, level_shapes
 from tfp_lcma.networks.residual_network import UNROLLED_BLOCKS
 from tfp_lcma.priors import StandardNormal
+from tfp_lcma.testing.compare import close
+from tfp_lcma.testing.inputs import data, latents
 
 SHAPE = (8, 8, 2)
 FACTORIZATIONS = {

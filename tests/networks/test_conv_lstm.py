@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from tests.checks import close
 from tests.processor import computes_in_bfloat16
 from tests.seeds import seed_initializers
 from tfp_lcma.networks import ConvLSTM, ConvLSTMCell
+from tfp_lcma.testing.compare import close
 
 
 def sigmoid(x):

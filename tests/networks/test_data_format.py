@@ -6,10 +6,11 @@ import pytest
 import tensorflow as tf
 
 import tfp_lcma as lcma
-from tests.registry import SHAPE, coupling, data
+from tests.registry import SHAPE, coupling
 from tests.test_registry import PARTS, named
 from tfp_lcma import factorizations
 from tfp_lcma.bijectors import ChannelHalf
+from tfp_lcma.testing.inputs import data
 
 
 @pytest.fixture

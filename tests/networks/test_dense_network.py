@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.checks import close
 from tests.processor import computes_in_bfloat16
 from tfp_lcma.networks import DenseNetwork, NystromAttention
+from tfp_lcma.testing.compare import close
 
 SHAPE = (3, 2, 2)
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.checks import close
 from tests.contractions import inputs, linearized, matrices, strong_network
 from tests.seeds import seed_initializers
 from tfp_lcma.networks import LipschitzConv, LipschitzNetwork
 from tfp_lcma.networks.lipschitz_convolution import conv, conv_transpose
+from tfp_lcma.testing.compare import close
 
 
 def matrix(kernel, height, width):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.checks import close
 from tfp_lcma.networks.loop_convolution import loop_convolution
+from tfp_lcma.testing.compare import close
 
 
 def values_and_gradients(convolve, x, kernel, weights):

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.checks import close
 from tests.processor import computes_in_bfloat16
 from tests.seeds import seed_initializers
 from tfp_lcma.networks import ResidualNetwork, WeightNormConv
 from tfp_lcma.networks.residual_network import UNROLLED_BLOCKS
+from tfp_lcma.testing.compare import close
 
 
 def images(*shape, seed=0):

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.checks import close
 from tests.processor import computes_in_bfloat16
 from tfp_lcma.networks import TransformerNetwork
+from tfp_lcma.testing.compare import close
 
 
 def images(*shape, seed=0, dtype=tf.float32):

@@ -9,8 +9,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tests.checks import close, convolutions, total
-from tests.registry import data, latents, move_weights, multi_scale
+from tests.registry import multi_scale
 from tests.seeds import seed_initializers
 from tfp_lcma import FlowDistribution
 from tfp_lcma.bijectors import Context, Squeeze
@@ -19,6 +18,9 @@ from tfp_lcma.multi_scale import MultiScale, level_shapes
 from tfp_lcma.networks import ChannelNetwork, ConvLSTM
 from tfp_lcma.priors import ChannelAutoregressive
 from tfp_lcma.priors.channel_autoregressive import ChannelAutoregressiveExit
+from tfp_lcma.testing.compare import close, total
+from tfp_lcma.testing.inputs import data, latents, move_weights
+from tfp_lcma.testing.one_pass import convolutions
 
 BATCH = 2
 KEPT = np.random.default_rng(1).normal(size=(BATCH, 4, 3, 2))

@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 import tensorflow_probability as tfp
 
-from tests.checks import close
-from tests.registry import data, move_weights, multi_scale
+from tests.registry import multi_scale
 from tfp_lcma.bijectors import Context
 from tfp_lcma.factorizations import Checkerboard
 from tfp_lcma.priors import ConditionalGaussian
 from tfp_lcma.priors.conditional_gaussian import GaussianExit
+from tfp_lcma.testing.compare import close
+from tfp_lcma.testing.inputs import data, move_weights
 
 KEPT = np.random.default_rng(1).normal(size=(3, 4, 4, 2))
 GIVEN = Context(kept=KEPT)

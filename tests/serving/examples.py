@@ -8,11 +8,11 @@ import tensorflow as tf
 from PIL import Image
 
 import tfp_lcma as lcma
-from tests.registry import move_weights
 from tests.seeds import seed_initializers
 from tests.toys import pictures, tiny_flow
 from tfp_lcma import noise
 from tfp_lcma.serving.encoded import FilePixels
+from tfp_lcma.testing.inputs import move_weights
 from tfp_lcma.training.data.pixels import PixelSettings, read_pixels
 
 SHAPE = (4, 4, 1)

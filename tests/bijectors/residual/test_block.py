@@ -8,25 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.checks import (
-    CHECKS,
-    by_inversion,
-    check_same_step,
-    close,
-    distribution,
-    plainly,
-    step_and_state,
-    total,
-)
 from tests.contractions import SHAPE, inputs, strong_block
-from tests.registry import (
-    ShiftedExits,
-    data,
-    move_weights,
-    residual_block,
-    residual_step,
-    settled,
-)
+from tests.registry import ShiftedExits, residual_block, residual_step, settled
 from tfp_lcma.bijectors import (
     ActNorm,
     Context,
@@ -40,6 +23,11 @@ from tfp_lcma.bijectors import (
 from tfp_lcma.factorizations import Checkerboard
 from tfp_lcma.multi_scale import MultiScale
 from tfp_lcma.networks import LipschitzNetwork
+from tfp_lcma.testing import assert_flow_contract
+from tfp_lcma.testing.compare import close, total
+from tfp_lcma.testing.inputs import data, distribution, move_weights
+from tfp_lcma.testing.inversion import by_inversion, plainly
+from tfp_lcma.testing.training_step import check_same_step, step_and_state
 
 STOCHASTIC = ("roulette", "truncated")
 TRAINING = Context(training=True)
@@ -66,7 +54,8 @@ def seeds(count, first=0):
     ],
 )
 def test_block_with_an_estimated_log_det_keeps_what_the_contract_can_ask_of_it(kind, check):
-    CHECKS[check](settled(residual_block("float64", SHAPE, kind)))
+    block = settled(residual_block("float64", SHAPE, kind))
+    assert_flow_contract(block, properties=[check], perturb=False)
 
 
 @pytest.mark.parametrize("kind", STOCHASTIC)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.checks import close
 from tests.contractions import SHAPE, inputs, linearized, matrices, strong_network
 from tfp_lcma.bijectors.residual.series import Series, exact_log_det, series_log_det
+from tfp_lcma.testing.compare import close
 
 SIZE = int(np.prod(SHAPE))
 SHAPES = [(2, 2, 2), (4, 4, 1)]

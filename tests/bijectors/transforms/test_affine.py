@@ -4,11 +4,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tests.checks import close
-from tests.registry import SHAPE, data
+from tests.registry import SHAPE
 from tfp_lcma.bijectors import ChannelHalf, Coupling, checkerboard
 from tfp_lcma.bijectors.transforms import Additive, Affine
 from tfp_lcma.networks import Residual
+from tfp_lcma.testing.compare import close
+from tfp_lcma.testing.inputs import data
 
 
 class Shouting(keras.layers.Layer):

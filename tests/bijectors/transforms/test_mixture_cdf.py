@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.checks import close
 from tfp_lcma.bijectors.transforms.mixture_cdf import (
     LogisticMixture,
     find_quantile,
     logit_cdf,
     quantile,
 )
+from tfp_lcma.testing.compare import close
 
 KINDS = {
     "plain": {},

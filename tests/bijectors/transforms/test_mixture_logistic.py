@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.checks import close
 from tests.processor import computes_in_bfloat16
-from tests.registry import SHAPE, built, coupling, data, latents, move_weights
+from tests.registry import SHAPE, built, coupling
 from tfp_lcma.bijectors import ChannelHalf, Coupling, Mask, checkerboard_mask
 from tfp_lcma.bijectors.transforms import MixtureLogistic
 from tfp_lcma.networks import Convolutional, Residual
+from tfp_lcma.testing.compare import close
+from tfp_lcma.testing.inputs import data, latents, move_weights
 
 NAMES = [
     "Coupling (mixture of logistics, gated network)",

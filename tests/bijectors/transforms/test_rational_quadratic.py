@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.checks import close
-from tests.registry import SHAPE, built, data
+from tests.registry import SHAPE, built
 from tfp_lcma.bijectors import ChannelHalf, Coupling
 from tfp_lcma.bijectors.transforms import RationalQuadratic
 from tfp_lcma.networks import Residual
+from tfp_lcma.testing.compare import close
+from tfp_lcma.testing.inputs import data
 
 
 def spline(raw_scale=1.0, bins=5, bound=2.0, dtype="float64"):

@@ -4,9 +4,9 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tests.checks import close
 from tests.registry import SHAPE, shift_and_scale
 from tfp_lcma.bijectors.transforms import Scalar
+from tfp_lcma.testing.compare import close
 
 
 def softsign(raw):

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from tests.checks import close
 from tfp_lcma.bijectors.transforms import SigmoidAffine
+from tfp_lcma.testing.compare import close
 
 TRANSFORM = SigmoidAffine()
 
