@@ -113,3 +113,29 @@ def test_bounds_of_dequantizations():
         )
         (line,) = (line for line in page.splitlines() if f"(results/{study}/report.md)" in line)
         assert line.endswith(row.replace("-", "−")), f"the rows say: {row}"
+
+
+PATCHES = [
+    # What stays, the choice, its arm, and the arm that it is compared with.
+    ("half", "JetFormer's: the first", "channel", "no-split"),
+    ("half", "after a learned linear map", "learned-convolution", "channel"),
+    ("half", "LCMA", "lcma", "channel"),
+    ("a quarter", "JetFormer's: the first", "channel-quarter", "no-split"),
+    ("a quarter", "after a learned linear map", "learned-convolution-quarter", "channel-quarter"),
+    ("a quarter", "LCMA", "lcma-quarter", "channel-quarter"),
+]
+
+
+@pytest.mark.parametrize(("stays", "choice", "arm", "other"), PATCHES)
+def test_choices_on_patches(stays, choice, arm, other):
+    page = (RESULTS.parent / "jet.md").read_text(encoding="utf-8")
+    found = []
+    for study in ("photos32_patches", "fashion_mnist32_patches"):
+        bits = {key: row["validation"]["bits_per_dimension"] for key, row in rows(study).items()}
+        seeds = [seed for name, seed in sorted(bits) if name == arm and (other, seed) in bits]
+        values = np.array([bits[arm, seed] - bits[other, seed] for seed in seeds])
+        error = f" ± {mean_and_error(values)[1]:.3f}" if len(values) > 1 else ""
+        found.append(f"{values.mean():+.3f}{error} ({len(values)})".replace("-", "−"))
+    against = "no split" if other == "no-split" else "JetFormer's"
+    row = f"| {stays} | {choice} | {against} | {found[0]} | {found[1]} |"
+    assert row in page, f"the rows say: {row}"
