@@ -9,7 +9,6 @@ import pytest
 import tensorflow as tf
 
 import tfp_lcma as lcma
-from tests import checks
 from tests.registry import multi_scale
 from tests.seeds import seed_initializers
 from tests.toys import pictures, tiny_flow, tiny_model
@@ -17,6 +16,7 @@ from tfp_lcma.factorizations import Checkerboard, LikelihoodContribution, Random
 from tfp_lcma.factorizations import OnlineLikelihoodContribution as Online
 from tfp_lcma.keras_model.online_split import forget_moments, variable_orders, with_online_split
 from tfp_lcma.networks.actnorm import ActNormLayer
+from tfp_lcma.testing import compare, exactness, moves, tfp_methods, variables
 from tfp_lcma.testing.inputs import data, move_weights
 
 SHAPE = (8, 8, 1)
@@ -142,13 +142,13 @@ def test_density_is_exact_before_during_and_after_every_revision(stage):
         orders[0].assign(np.array([2, 1, 0, 3]), decided=True)
     if stage == "decided":
         orders[1].assign(np.array([7, 4, 0, 2, 1, 3, 5, 6]), decided=True)
-    checks.check_log_det(flow)
-    checks.check_round_trips(flow)
+    exactness.check_log_det(flow)
+    exactness.check_round_trips(flow)
     if stage == "half decided":
-        checks.check_moves(flow)
-        checks.check_carry(flow)
-        checks.check_eager_equals_graph(flow)
-        checks.check_gradients(flow)
+        moves.check_moves(flow)
+        moves.check_carry(flow)
+        tfp_methods.check_eager_equals_graph(flow)
+        variables.check_gradients(flow)
 
 
 def test_traced_log_prob_follows_the_index():
@@ -163,11 +163,11 @@ def test_traced_log_prob_follows_the_index():
     static = multi_scale("float64", RandomInBlock(1))
     for mine, theirs in zip(static.trainable_variables, flow.trainable_variables, strict=True):
         mine.assign(theirs)
-    checks.close(log_prob(x), lcma.FlowDistribution(static).log_prob(x), 1e-12, "log_prob")
+    compare.close(log_prob(x), lcma.FlowDistribution(static).log_prob(x), 1e-12, "log_prob")
     assert np.all(np.asarray(log_prob(x)) != np.asarray(before))
     z = flow.inverse(x)
-    checks.close(z, static.inverse(x), 1e-12, "latents, in the places they came from")
-    checks.close(tf.function(flow.forward)(z), x, 1e-10, "round trip")
+    compare.close(z, static.inverse(x), 1e-12, "latents, in the places they came from")
+    compare.close(tf.function(flow.forward)(z), x, 1e-10, "round trip")
     assert np.array_equal(flow.exit_map, static.exit_map)
     for mine, theirs in zip(flow.level_index, static.level_index, strict=True):
         assert np.array_equal(mine, theirs)

@@ -70,7 +70,9 @@ def serve(directory, rest_port, grpc_port, host, max_request_bytes, timeout):
         f"  gRPC  {server.grpc_address}\n"
         "Ctrl-C stops it."
     )
-    stop.wait()
+    # Python runs handlers in this thread, and a signal that another one received does not wake it.
+    while not stop.wait(0.5):
+        pass
     click.echo("Stopping.")
     server.stop()
     model.close()
