@@ -3,6 +3,7 @@
 import asyncio
 import resource
 import threading
+import time
 
 from tfp_lcma.training.tryout.connections import Connections
 from tfp_lcma.training.tryout.guard import Guard
@@ -13,6 +14,9 @@ from tfp_lcma.training.tryout.traffic import Traffic
 
 # Requests that are under way when the server stops have so long to end.
 _GRACE_SECONDS = 10.0
+# And new ones are refused in so many words for so long: gRPC cuts off, without any, what it has
+# received and not handed over yet.
+_REFUSAL_SECONDS = 0.5
 
 
 class TryOutServer:
@@ -71,6 +75,7 @@ class TryOutServer:
     def stop(self) -> None:
         """Refuses new requests, gives those under way time to end, and returns."""
         self._traffic.drain(_GRACE_SECONDS)
+        time.sleep(_REFUSAL_SECONDS)
         # What had come before, and waits for a thread, is told that the server ends.
         stopped = self._grpc.stop(_GRACE_SECONDS)
         self._drained.set()
