@@ -14,7 +14,11 @@ import tfp_lcma as lcma
 from tests.toys import pictures
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs" / "how_to").glob("*.md")),
+    *sorted((ROOT / "docs" / "explanation").glob("*.md")),
+]
 # The tests that run a page's Python.
 RUN_BY = {
     "README.md": "test_code_blocks.py",
@@ -89,13 +93,13 @@ def test_readme_trains_scores_samples_saves_and_exports(small):
 
 
 def test_serving_exports_as_readme_does():
-    (export,) = python("docs/serving.md")
+    (export,) = python("docs/how_to/serving.md")
     statements = {ast.unparse(node) for node in ast.parse(python("README.md")[0]).body}
     assert {ast.unparse(node) for node in ast.parse(export).body} <= statements
 
 
 def test_splits_from_data_and_while_training(small):
-    untrained, online, *own = python("docs/factorizations.md")
+    untrained, online, *own = python("docs/explanation/factorizations.md")
     exec(untrained, small)
     exec(online, small)
     assert small["model"].flow.factorization is small["split"]
@@ -104,7 +108,7 @@ def test_splits_from_data_and_while_training(small):
 
 
 def test_memory_is_a_setting_of_a_flow(small):
-    (block,) = python("docs/depth_and_memory.md")
+    (block,) = python("docs/explanation/depth_and_memory.md")
     exec(block.replace("steps=32, width=128", "steps=2, width=4"), small)
     assert small["flow"].memory == "keep"
 

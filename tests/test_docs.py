@@ -21,7 +21,7 @@ def blocks(page, heading):
 
 def test_factorization_of_ones_own_works_as_the_page_says():
     names = {"__name__": "docs"}
-    for block in blocks("factorizations.md", "One of your own"):
+    for block in blocks("explanation/factorizations.md", "One of your own"):
         exec(block, names)
     flow, factorization = names["flow"], names["flow"].factorization
     assert isinstance(factorization, Factorization)
@@ -39,7 +39,7 @@ def test_factorization_of_ones_own_works_as_the_page_says():
 
 def test_residual_flow_tells_its_standard_error_as_the_page_says():
     names = {"__name__": "docs"}
-    for block in blocks("residual_flows.md", "The log-det is an estimate"):
+    for block in blocks("explanation/residual_flows.md", "The log-det is an estimate"):
         exec(block, names)
     estimate = names["estimate"]
     assert estimate.log_det.shape == estimate.standard_error.shape == (3, 4, 4, 1)
@@ -48,7 +48,7 @@ def test_residual_flow_tells_its_standard_error_as_the_page_says():
 
 def test_sorting_by_content_is_no_density_and_the_invariant_shuffle_is_as_the_page_says():
     names = {"__name__": "docs"}
-    text = (DOCS / "entropy_informed.md").read_text(encoding="utf-8")
+    text = (DOCS / "explanation/entropy_informed.md").read_text(encoding="utf-8")
     for block in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
         exec(block, names)
     assert round(names["by_content"], 2) == 1.85
@@ -58,7 +58,7 @@ def test_sorting_by_content_is_no_density_and_the_invariant_shuffle_is_as_the_pa
 
 def test_a_function_is_compiled_for_a_gpu_as_the_page_says():
     names = {"__name__": "docs"}
-    (block,) = blocks("gpu.md", "Compile with XLA")
+    (block,) = blocks("how_to/gpu.md", "Compile with XLA")
     exec(block, names)
     graph = names["log_prob"].get_concrete_function(tf.TensorSpec((2, *names["flow"].event_shape)))
     assert graph.structured_outputs.shape == (2,)
@@ -66,7 +66,7 @@ def test_a_function_is_compiled_for_a_gpu_as_the_page_says():
 
 def test_exit_priors_build_the_models_of_the_page():
     names = {"__name__": "docs"}
-    text = (DOCS / "exit_priors.md").read_text(encoding="utf-8")
+    text = (DOCS / "explanation/exit_priors.md").read_text(encoding="utf-8")
     for block in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
         exec(block, names)
     assert isinstance(names["flow"].exit_prior, type(names["prior"]))
@@ -74,7 +74,7 @@ def test_exit_priors_build_the_models_of_the_page():
 
 def test_jet_builds_the_flows_of_the_page():
     names = {"__name__": "docs"}
-    text = (DOCS / "jet.md").read_text(encoding="utf-8")
+    text = (DOCS / "explanation/jet.md").read_text(encoding="utf-8")
     for block in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
         exec(block, names)
     assert np.bincount(names["flow"].exit_map.ravel()).tolist() == [128, 128]
@@ -82,7 +82,7 @@ def test_jet_builds_the_flows_of_the_page():
 
 def test_dequantization_builds_the_models_of_the_page():
     names = {"__name__": "docs"}
-    text = (DOCS / "dequantization.md").read_text(encoding="utf-8")
+    text = (DOCS / "explanation/dequantization.md").read_text(encoding="utf-8")
     for block in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
         exec(block, names)
     assert names["model"].dequantization.flow is names["q"]

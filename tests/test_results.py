@@ -95,7 +95,7 @@ def test_leads_while_training(arm, steps, wording):
 
 
 def test_bounds_of_dequantizations():
-    page = (RESULTS.parent / "dequantization.md").read_text(encoding="utf-8")
+    page = (RESULTS.parent / "explanation" / "dequantization.md").read_text(encoding="utf-8")
     studies = sorted(path.name for path in RESULTS.glob("*_dequantization"))
     assert studies
     for study in studies:
@@ -111,7 +111,7 @@ def test_bounds_of_dequantizations():
         row = (
             f"| {draws} | {len(tested)} | {bits:.4f} | {found[0]} | {found[1]} ({steps:,} steps) |"
         )
-        (line,) = (line for line in page.splitlines() if f"(results/{study}/report.md)" in line)
+        (line,) = (line for line in page.splitlines() if f"(../results/{study}/report.md)" in line)
         assert line.endswith(row.replace("-", "−")), f"the rows say: {row}"
 
 
@@ -128,7 +128,7 @@ PATCHES = [
 
 @pytest.mark.parametrize(("stays", "choice", "arm", "other"), PATCHES)
 def test_choices_on_patches(stays, choice, arm, other):
-    page = (RESULTS.parent / "jet.md").read_text(encoding="utf-8")
+    page = (RESULTS.parent / "explanation" / "jet.md").read_text(encoding="utf-8")
     found = []
     for study in ("photos32_patches", "fashion_mnist32_patches"):
         bits = {key: row["validation"]["bits_per_dimension"] for key, row in rows(study).items()}

@@ -104,7 +104,8 @@ def test_other_arguments_are_refused_by_name(function, arguments, message):
 
 
 def test_documentation_runs_as_it_stands():
-    text = (Path(__file__).parents[2] / "docs" / "anomaly_scores.md").read_text(encoding="utf-8")
+    page = Path(__file__).parents[2] / "docs" / "how_to" / "anomaly_scores.md"
+    text = page.read_text(encoding="utf-8")
     names = {
         "model": trained(),
         "images": np.concatenate([pictures(20, seed=6), np.zeros((1, 4, 4, 1), np.uint8)]),

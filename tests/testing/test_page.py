@@ -8,7 +8,8 @@ import pytest
 from tests.seeds import seed_initializers
 from tfp_lcma.testing import assert_flow_contract
 
-TEXT = (Path(__file__).parents[2] / "docs" / "your_own_parts.md").read_text(encoding="utf-8")
+PAGE = Path(__file__).parents[2] / "docs" / "how_to" / "your_own_parts.md"
+TEXT = PAGE.read_text(encoding="utf-8")
 
 
 def made_on_the_page():

@@ -15,7 +15,7 @@ from tfp_lcma.training.cli.group import group
 from tfp_lcma.training.studies.timing import ratio
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGE = (DOCS / "several_machines.md").read_text(encoding="utf-8")
+PAGE = (DOCS / "how_to" / "several_machines.md").read_text(encoding="utf-8")
 
 
 def blocks(language):
@@ -97,7 +97,7 @@ def test_the_page_has_the_ratio_of_each_report(folder, images):
     pair = ratio(seconds["alone"], seconds["communicating"])
     assert found["batch"] == 2 * images
     interval = f"{pair.low:.2f} to {pair.high:.2f}"
-    row = f"| {images} | {pair.median:.2f} | {interval} | [report](results/{folder}/report.md) |"
+    row = f"| {images} | {pair.median:.2f} | {interval} | [report](../results/{folder}/report.md) |"
     assert row in PAGE
 
 

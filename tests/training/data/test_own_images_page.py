@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-PAGE = Path(__file__).parents[3] / "docs" / "your_own_images.md"
+PAGE = Path(__file__).parents[3] / "docs" / "how_to" / "your_own_images.md"
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from tests.training.tryout.conftest import png
 from tests.training.tryout.toy_export import BINS
 
-PAGE = Path(__file__).parents[3] / "docs" / "serving_clients.md"
+PAGE = Path(__file__).parents[3] / "docs" / "how_to" / "serving_clients.md"
 
 
 @pytest.fixture(scope="module")
