@@ -41,9 +41,10 @@ def test_first_step_of_plain_adam_throws_a_deep_flow_off_and_the_recommended_one
 
 @pytest.mark.parametrize("model", registry.MODELS)
 def test_learning_rate_rises_and_then_stays_or_falls_to_0(model):
-    for steps, last in ((None, 1.0), (1000, 0.0)):
+    for steps, rise, end, last in ((None, 200, 2000, 1), (2000, 200, 2000, 0), (300, 30, 300, 0)):
         optimizer = recommended_optimizer(model, steps=steps)
-        rates = np.array([float(optimizer._learning_rate(step)) for step in (0, 100, 200, 1000)])
+        looks = (0, rise // 2, rise, end)
+        rates = np.array([float(optimizer._learning_rate(step)) for step in looks])
         highest = 4e-3 if isinstance(optimizer, keras.optimizers.Adamax) else 1e-3
         np.testing.assert_allclose(rates, highest * np.array([0, 0.5, 1, last]), atol=1e-7)
 

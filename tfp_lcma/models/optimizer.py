@@ -30,7 +30,9 @@ class JetAdam(keras.optimizers.Adam):
 
 
 def recommended_optimizer(model: str, steps: int | None = None) -> keras.optimizers.Optimizer:
-    """Returns an optimiser for a model, whose learning rate rises from 0 over 200 steps.
+    """Returns an optimiser for a model, whose learning rate rises from 0 over its first steps.
+
+    It rises for 200 steps, or for a tenth of a training that is known to be shorter than 2,000.
 
     From the first step on, Adam moves every weight by its whole learning rate, all of them in
     directions of one batch; in a deep flow that adds up, and costs bits per dimension at once.
@@ -52,7 +54,8 @@ def recommended_optimizer(model: str, steps: int | None = None) -> keras.optimiz
     """
     registry.check_name("model", model, registry.MODELS)
     kind, learning_rate = _OPTIMIZERS.get(model, _USUAL)
-    return warmed_up(kind, learning_rate, warmup_steps=_WARMUP_STEPS, steps=steps)
+    warmup = _WARMUP_STEPS if steps is None else min(_WARMUP_STEPS, steps // 10)
+    return warmed_up(kind, learning_rate, warmup_steps=warmup, steps=steps)
 
 
 def warmed_up(
