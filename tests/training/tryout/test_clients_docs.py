@@ -1,8 +1,10 @@
 """The clients of the documentation run as they stand, against the try-out server."""
 
+import json
 import re
 import shutil
 import subprocess
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,8 @@ import pytest
 from tests.training.tryout.conftest import png
 from tests.training.tryout.toy_export import BINS
 
-PAGE = Path(__file__).parents[3] / "docs" / "how_to" / "serving_clients.md"
+HOW_TO = Path(__file__).parents[3] / "docs" / "how_to"
+PAGE = HOW_TO / "serving_clients.md"
 
 
 @pytest.fixture(scope="module")
@@ -50,3 +53,21 @@ def test_curl_gets_what_the_page_says(blocks, session, tmp_path):
     expected = session.outputs("log_prob", images=image[None])["log_prob"][0]
     assert f'"log_prob": {expected!s}' in result.stdout
     assert result.stdout.count('"predictions"') == 2
+
+
+def test_containers_are_asked_at_paths_that_are_answered(server):
+    page = (HOW_TO / "tensorflow_serving.md").read_text(encoding="utf-8")
+    manifest = (HOW_TO / "tensorflow_serving" / "kubernetes.yaml").read_text(encoding="utf-8")
+
+    def answer(path, body=None):
+        with urllib.request.urlopen(f"http://{server.rest_address}{path}", body) as response:
+            return json.load(response)
+
+    (health,) = re.findall(r"--container-health-route=(\S+)", page)
+    probed = re.findall(r"path: (\S+)", manifest)
+    assert {health} == set(probed)
+    assert answer(health)["model_version_status"][0]["state"] == "AVAILABLE"
+    (predict,) = re.findall(r"--container-predict-route=(\S+)", page)
+    (body,) = re.findall(r"```json\n(.*?)```", page, flags=re.DOTALL)
+    rows = answer(predict, body.encode())["predictions"]
+    assert np.shape(rows) == (len(json.loads(body)["instances"]), 8, 8, 1)
