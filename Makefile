@@ -1,12 +1,14 @@
 # make demo   train on digits, compare, draw and export: a few minutes on two cores
 # make test   lint, types and tests; make test-fast: part of them, in less than two minutes
+# make docs   the site, in site/; make docs-serve: on http://127.0.0.1:8000
 # make test-gpu   what only a GPU can show, and the benchmark on it
 PYTHON ?= $(shell for p in python3.11 python3.12 python3; do $$p -c pass 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test types suite test-fast test-slow test-scale test-gpu test-install dist check-results format clean
+.PHONY: demo test types suite test-fast test-slow test-scale test-gpu test-install dist docs docs-serve \
+	check-results format clean
 
 demo: $(INSTALLED)
 	$(BIN)/tfp-lcma demo
@@ -82,6 +84,24 @@ $(RELEASE): $(INSTALLED)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[release]"
 	touch $@
 
+# The site, in site/, strictly: a warning fails, an example or a tutorial that does not run, a link
+# that leads nowhere, anything that would be loaded from elsewhere, a page that scrolls sideways.
+DOCS := $(VENV)/.docs
+
+docs: $(DOCS)
+	rm -rf site docs/reference/generated
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --fresh-env --jobs 2 \
+		--doctree-dir build/docs/doctrees docs site
+	$(BIN)/python docs/_checks/links.py site
+	$(BIN)/python docs/_checks/browser.py site
+
+docs-serve:
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory site 8000
+
+$(DOCS): $(INSTALLED)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[docs]"
+	touch $@
+
 # What docs/results says of several studies, computed again from their rows.
 check-results: $(INSTALLED)
 	$(BIN)/python -m pytest tests/test_results.py
@@ -98,4 +118,4 @@ $(INSTALLED): setup.py constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) runs build dist *.egg-info
+	rm -rf $(VENV) runs build dist site docs/reference/generated *.egg-info

@@ -79,6 +79,17 @@ setup(
             "ruff>=0.9",
             "selenium>=4.30",  # with Debian's chromium and chromium-driver, opens the page
         ],
+        "docs": [
+            "furo>=2024.8",
+            "ipykernel>=6.29",
+            "jupytext>=1.16",
+            "matplotlib>=3.9",
+            "myst-nb>=1.2",
+            "selenium>=4.30",  # opens the pages where chromium and its driver are there
+            "sphinx>=8.1",
+            "sphinx-copybutton>=0.5",
+            "sphinx-mathjax-offline>=0.0.2",  # formulas without a network
+        ],
         "release": [
             "build>=1.2",
             "check-jsonschema>=0.36",

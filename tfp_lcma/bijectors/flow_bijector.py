@@ -387,7 +387,7 @@ class FlowBijector(Copyable, OnePassBijector):
 
     @property
     def start_flags(self) -> list[keras.Variable]:
-        """Variables, one for every normalisation with a data-dependent start: 1 once it has."""
+        """One variable for every normalisation that starts from data, 1 once it has."""
         inner = [layer for outer in self.layers for layer in outer._flatten_layers()]
         flags = [flag for layer in inner for flag in getattr(layer, "start_flags", ())]
         return list({id(flag): flag for flag in flags}.values())

@@ -161,7 +161,7 @@ class ResidualBlock(FlowBijector):
 
     @property
     def log_det(self) -> str:
-        """How the log-det is computed: "roulette", "truncated" or "exact"."""
+        """How the log-det is computed, by "roulette", "truncated" or "exact"."""
         return self._kind
 
     def series(self, training: bool = False) -> Series | None:

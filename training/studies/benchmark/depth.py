@@ -84,6 +84,7 @@ def write_report(folder: Path) -> Path:
     command = " ".join(["tfp-lcma benchmark --depth", *options])
     drawn = len({row["steps"] for row in rows}) > 1
     parts = [
+        "# Memory and time against depth",
         "Glow, 3 levels, width {width}, {side}×{side}×3, batch {batch}, {threads} threads, "
         "{where}. Memory is beyond imports, variables and the optimiser's state; gradients "
         "and copies of the parameters are in it.".format(**settings, where=_where(settings, rows)),

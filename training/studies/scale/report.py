@@ -38,6 +38,7 @@ def write_report(folder: Path) -> Path:
     others = found["others"]
     noise = "" if others is None else f" Other programs used {others:.2f} processors meanwhile."
     text = [
+        "# Two processes and input beside training steps",
         f"{found['flow']}, {found['processor']}, {found['processors']} processors. Medians of "
         f"{found['rounds']} rounds, taken in turn; processes of one thread each.{noise}",
         markdown(heads, rows),

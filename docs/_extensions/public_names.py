@@ -1,0 +1,74 @@
+"""What leads to where a name is defined leads to the page of the room that it is public in."""
+
+import importlib
+import re
+from pathlib import Path
+
+REFERENCE = Path(__file__).parents[1] / "reference"
+
+
+def listed() -> dict[str, list[str]]:
+    """Returns the names that each module's page lists, by module."""
+    found: dict[str, list[str]] = {}
+    for page in sorted(REFERENCE.glob("*.rst")):
+        text = page.read_text(encoding="utf-8")
+        for module, rest in re.findall(
+            r"^\.\. currentmodule:: (\S+)\n(.*?)(?=^\.\. currentmodule::|\Z)", text, re.M | re.S
+        ):
+            for block in re.findall(r"^\.\. autosummary::\n(.*?)(?=^\S|\Z)", rest, re.M | re.S):
+                names = re.findall(r"^    (\w+)$", block, re.M)
+                found.setdefault(module, []).extend(names)
+    return found
+
+
+def _homes() -> dict[str, str]:
+    homes = {}
+    for module, names in listed().items():
+        for name in names:
+            thing = getattr(importlib.import_module(module), name)
+            where = getattr(thing, "__module__", None), getattr(thing, "__qualname__", None)
+            if all(where):
+                homes[".".join(where)] = f"{module}.{name}"
+    return homes
+
+
+def _resolve(app, env, node, content):
+    if node.get("refdomain") != "py":
+        return None
+    target = node["reftarget"]
+    home = next((h for h in app.public_homes if target == h or target.startswith(f"{h}.")), None)
+    if home is None:
+        return None
+    target = app.public_homes[home] + target.removeprefix(home)
+    domain = env.domains["py"]
+    return domain.resolve_xref(
+        env, node["refdoc"], app.builder, node["reftype"], target, node, content
+    )
+
+
+def _bases(homes, bases):
+    """Returns the bases that a reader can look up: others are replaced by theirs."""
+    found = []
+    for base in bases:
+        name = f"{base.__module__}.{base.__qualname__}"
+        if name.startswith("tfp_lcma.") and name not in homes:
+            found += _bases(homes, base.__bases__)
+        else:
+            found.append(base)
+    return [base for base in dict.fromkeys(found) if base is not object] or [object]
+
+
+def _show_bases(app, name, obj, options, bases):
+    bases[:] = _bases(app.public_homes, bases)
+
+
+def _read_homes(app):
+    app.public_homes = _homes()
+
+
+def setup(app):
+    """Reads the public names before the pages."""
+    app.connect("builder-inited", _read_homes)
+    app.connect("missing-reference", _resolve)
+    app.connect("autodoc-process-bases", _show_bases)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
