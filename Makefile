@@ -89,9 +89,10 @@ $(RELEASE): $(INSTALLED)
 DOCS := $(VENV)/.docs
 
 docs: $(DOCS)
-	rm -rf site docs/reference/generated
+	rm -rf site build/docs/html docs/reference/generated
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --fresh-env --jobs 2 \
-		--doctree-dir build/docs/doctrees docs site
+		--doctree-dir build/docs/doctrees docs build/docs/html
+	mv build/docs/html site
 	$(BIN)/python docs/_checks/links.py site
 	$(BIN)/python docs/_checks/browser.py site
 
