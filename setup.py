@@ -16,6 +16,7 @@ TRAINING = [
     "grpcio>=1.66",
     "hypercorn>=0.17,<0.19",  # its connections are limited by means of its internals
     "importlib_resources",  # imported but not declared by tensorflow-datasets 4.9.10
+    "jinja2>=3.1",
     "matplotlib>=3.9",
     "msgspec>=0.19",
     "pillow>=10.3",  # greys of 16 bits
@@ -57,6 +58,7 @@ setup(
     package_data={
         "tfp_lcma": ["py.typed"],
         "tfp_lcma.training.recipes": ["*/*.toml"],
+        "tfp_lcma.training.reports": ["templates/*"],
         "tfp_lcma.training.tryout": ["page/*"],
     },
     install_requires=[

@@ -57,7 +57,7 @@ def make_small(patch) -> None:
     patch(callbacks, "summaries", lambda *_: [])
     patch(run_pictures, "draw_pictures", lambda *_: None)
     patch(run_pictures, "draw_curves", lambda *_: None)
-    patch(report, "draw_figures", lambda *_: {})
+    patch(report, "draw_figures", lambda *_: [])
 
 
 def make_eager(patch) -> None:

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 
 class ImageSummary(keras.callbacks.Callback):
-    """Writes pictures to TensorBoard at the end of epochs.
+    """Writes pictures to TensorBoard at the end of the first epoch and of later ones.
 
     Args:
         log_dir: Folder of the event files.
@@ -29,7 +29,7 @@ class ImageSummary(keras.callbacks.Callback):
         self._pictures, self._every = dict(pictures), every
 
     def on_epoch_end(self, epoch, logs=None):
-        if (epoch + 1) % self._every:
+        if epoch % self._every:
             return
         with self._writer.as_default(step=epoch + 1):
             for name, draw in self._pictures.items():

@@ -173,7 +173,7 @@ def compare(
             said = in_flags(error, recipe).replace(str(own), str(folder))
             raise click.ClickException(said) from error
     if path is not None:
-        click.echo(f"The report is {path}.")
+        click.echo(f"The report is {path}; as one page, {path.with_suffix('.html')}.")
 
 
 def parse_seeds(text: str) -> list[int]:

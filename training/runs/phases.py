@@ -15,6 +15,7 @@ from tfp_lcma.training.runs import evaluation, run_pictures, statistics
 from tfp_lcma.training.runs.callbacks import callbacks
 from tfp_lcma.training.runs.load_run import results_in, start_from
 from tfp_lcma.training.runs.run import Run, write_json
+from tfp_lcma.training.runs.run_page import write_run_page
 from tfp_lcma.training.runs.save_model import of_one_device, save_model
 from tfp_lcma.training.runs.trainer import Trainer, fresh_model
 from tfp_lcma.training.runs.training_failed import TrainingFailedError
@@ -78,6 +79,7 @@ def train(run: Run, dataset: Dataset, settings: dict[str, Any]) -> dict[str, Any
                 pixels=settings["pixels"],
             )
         metrics["export"] = str(version)
+    write_run_page(run.folder, settings, metrics)
     return metrics
 
 

@@ -80,14 +80,14 @@ def sampled(model: lcma.FlowModel) -> tuple[int, np.ndarray | None]:
 
 def draw_curves(folder: Path, histories: dict[str, list[dict]]) -> None:
     """Writes the training curves of a run's phases."""
-    curves = {}
-    for phase, history in histories.items():
-        for key, label in (
-            ("bits_per_dimension", "training"),
-            ("val_bits_per_dimension", "validation"),
-        ):
-            curves[f"{phase}, {label}"] = [(row["step"], row[key]) for row in history]
-    pictures.save_training_curves(folder / "training_curves.png", curves)
+    measured = {"training": "bits_per_dimension", "validation": "val_bits_per_dimension"}
+    phases = {
+        phase: {
+            name: [(row["step"], row[key]) for row in history] for name, key in measured.items()
+        }
+        for phase, history in histories.items()
+    }
+    pictures.save_training_curves(folder / "training_curves.png", phases)
 
 
 def draw_online_choices(folder: Path) -> None:
@@ -131,22 +131,24 @@ def tensorboard_pictures(
 
     def samples(model):
         count, condition = sampled(model)
-        drawn = np.floor(model.sample(count, condition, seed=seed)) * (255 / (dataset.bins - 1))
-        return pictures.tile(drawn.astype(np.uint8), _OF_A_CLASS)
+        drawn = np.floor(model.sample(count, condition, seed=seed)).astype(np.uint8)
+        return pictures.draw_image_grid(drawn, columns=_OF_A_CLASS, bins=dataset.bins)
 
     def exit_map(model):
-        return _grey(model.flow.exit_map.max(axis=-1))
+        return pictures.draw_exit_map(model.flow.exit_map, levels=len(model.flow.flows))
 
     def event_log_prob(model):
-        maps = model.event_log_prob(shown.images, condition_of(model, shown), seed=seed)
-        return _grey(maps.mean(axis=0).sum(axis=-1))
+        few = shown.first(_MAPS)
+        maps = model.event_log_prob(few.images, condition_of(model, few), seed=seed)
+        return pictures.draw_event_log_prob(few.images, maps, bins=dataset.bins)
 
     def log_det(model):
         x = tf.cast(shown.images, model.flow.dtype) + 0.5
         y = model.preprocessing.inverse_and_event_log_det(x)[0]
         condition = condition_of(model, shown)
         log_dets = model.flow.inverse_event_log_det_jacobian(y, condition).numpy()
-        return _grey(log_dets.mean(axis=0).sum(axis=-1))
+        title = f"mean log-det of the flow, {len(shown)} validation images"
+        return pictures.draw_log_det_map(log_dets.mean(axis=0), title=title)
 
     def channels(model):
         condition = condition_of(model, shown)
@@ -159,9 +161,3 @@ def tensorboard_pictures(
         "log_det": log_det,
     }
     return drawn | ({"channels": channels} if shuffles else {})
-
-
-def _grey(values: np.ndarray) -> np.ndarray:
-    """Returns a map as a picture from black, its lowest value, to white."""
-    spread = max(float(np.ptp(values)), 1e-6)
-    return (255 * (values - values.min()) / spread).astype(np.uint8)[..., None]

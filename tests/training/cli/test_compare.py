@@ -64,7 +64,8 @@ def test_settings_reach_the_study_and_the_command_its_report(tmp_path, monkeypat
     ]  # fmt: skip
     result = call(*arguments)
     assert result.exit_code == 0, result.output
-    assert result.output == f"The report is {tmp_path / 'report' / 'report.md'}.\n"
+    written = tmp_path / "report" / "report"
+    assert result.output == f"The report is {written}.md; as one page, {written}.html.\n"
     ((made, (arms, seeds)),) = calls
     assert (made.recipe.steps, made.recipe.pretrain_steps, made.recipe.flow["width"]) == (50, 25, 8)
     assert (arms, seeds) == (("checkerboard", "lcma"), [0, 1])

@@ -6,6 +6,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from tfp_lcma.training.reports.pictures import (
+    draw_event_log_prob,
+    draw_exit_map,
     save_event_log_prob,
     save_exit_map,
     save_image_grid,
@@ -158,19 +160,18 @@ VIRIDIS_FIRST, VIRIDIS_LAST = (68, 1, 84), (253, 231, 37)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_exit_map_gives_every_level_its_color(channels, tmp_path):
+def test_exit_map_gives_every_level_its_color(channels):
     exit_map = np.zeros((8, 8, channels), int)
-    save_exit_map(tmp_path / "one.png", exit_map, levels=3)
+    one = draw_exit_map(exit_map, levels=3).astype(int)
     exit_map[::2, ::2] = 2
-    save_exit_map(tmp_path / "two.png", exit_map, levels=3)
-    one, two = read(tmp_path / "one.png"), read(tmp_path / "two.png")
+    two = draw_exit_map(exit_map, levels=3).astype(int)
     last = [count(picture, VIRIDIS_LAST) for picture in (one, two)]
     # In the first picture the colour of the last level is in the legend only.
     assert last[0] < 1_000 and last[1] > last[0] + 10_000 * channels
     assert shows(one, VIRIDIS_FIRST, 50_000 * channels)
 
 
-@pytest.mark.parametrize("channels, background_channels", [(1, 1), (3, 3), (1, 3), (3, 1)])
+@pytest.mark.parametrize("channels, background_channels", [(1, 3), (3, 1)])
 def test_exit_map_lies_half_transparently_over_its_background(
     channels, background_channels, tmp_path
 ):
@@ -244,8 +245,16 @@ def test_event_log_prob_shares_one_scale_and_marks_what_is_not_finite(tmp_path):
     assert shows(picture, VIRIDIS_FIRST, 10_000) and shows(picture, VIRIDIS_LAST, 10_000)
     assert not shows(picture, (255, 0, 0), 1)
     log_probs[0, 0, 0] = -np.inf
-    save_event_log_prob(tmp_path / "map.png", images, log_probs)
-    assert shows(read(tmp_path / "map.png"), (255, 0, 0), 100)
+    drawn = draw_event_log_prob(images, log_probs).astype(int)
+    assert shows(drawn, (255, 0, 0), 100)
+
+
+def test_more_than_four_images_take_several_rows():
+    one, two = (
+        draw_event_log_prob(np.zeros((n, 4, 4, 1), np.uint8), np.ones((n, 4, 4, 1))) for n in (4, 5)
+    )
+    assert two.shape[0] > 1.8 * one.shape[0]
+    assert two.shape[1] == pytest.approx(one.shape[1], rel=0.05)
 
 
 def test_one_outlier_does_not_flatten_the_scale(tmp_path):
@@ -266,22 +275,67 @@ def test_event_log_prob_names_the_wrong_argument(log_probs, tmp_path):
 
 # --- curves ---
 
+BLUE, ORANGE = (31, 119, 180), (255, 127, 14)
+
+
+def rows_of(picture, color):
+    return np.flatnonzero(shown_at(picture, color).any(axis=1))
+
+
+def columns_of(picture, color):
+    return np.flatnonzero(shown_at(picture, color).any(axis=0))
+
+
+def shown_at(picture, color):
+    return (np.abs(picture - np.array(color)) <= 1.5).all(axis=-1)
+
 
 def test_curves_draw_one_line_each_and_survive_a_diverged_step(tmp_path):
     steps = range(0, 1000, 10)
     curves = {"train": [(s, 3 + 50 * 0.98**s) for s in steps], "validation": [(500, 3.2)]}
     curves["train"][40] = (400, float("nan"))
-    save_training_curves(tmp_path / "curves.png", curves)
+    save_training_curves(tmp_path / "curves.png", {"training": curves})
     picture = read(tmp_path / "curves.png")
-    assert shows(picture, (31, 119, 180)) and shows(picture, (255, 127, 14))
+    assert shows(picture, BLUE) and shows(picture, ORANGE)
+
+
+def test_every_curve_is_seen_though_one_is_short_and_high(tmp_path):
+    """Nothing is named that cannot be seen: a short curve lies in another's first tenth."""
+    curves = {"long": [(s, 2.0) for s in range(1, 1000, 9)], "short": [(1, 9), (2, 8.8), (3, 8.7)]}
+    save_training_curves(tmp_path / "curves.png", {"training": curves})
+    picture = read(tmp_path / "curves.png")
+    marks = picture[:, : picture.shape[1] // 3]
+    assert shows(marks, ORANGE)
+
+
+def test_phases_are_panels_and_each_curve_has_its_name_at_its_end(tmp_path):
+    phases = {"pre-training": {"train": [(60, 3.0)]}, "training": {"train": [(60, 2.0)]}}
+    save_training_curves(tmp_path / "curves.png", phases)
+    picture = read(tmp_path / "curves.png")
+    middle = picture.shape[0] // 2
+    for panel in (picture[:middle], picture[middle:]):
+        mark, name = np.split(columns_of(panel, BLUE), [1])
+        # A mark three quarters to the right, its name beyond.
+        assert 0.6 * panel.shape[1] < mark[0] and name[-1] > mark[0] + 40
+
+
+def test_equal_curves_have_one_name_and_names_do_not_cover_each_other(tmp_path):
+    curve, close = [(1, 3.0), (2, 2.5), (3, 2.0)], [(1, 3.0), (2, 2.5), (3, 2.001)]
+    save_training_curves(tmp_path / "two.png", {"t": {"a": curve, "b": curve}})
+    assert not shows(read(tmp_path / "two.png"), ORANGE, 1), "the second has no line of its own"
+    save_training_curves(tmp_path / "close.png", {"t": {"a": curve, "b": close}})
+    picture = read(tmp_path / "close.png")
+    names = picture[:, picture.shape[1] * 9 // 10 :]
+    below, above = rows_of(names, BLUE), rows_of(names, ORANGE)
+    assert above.max() < below.min()
 
 
 def test_all_of_a_curve_of_two_points_is_seen(tmp_path):
-    save_training_curves(tmp_path / "curves.png", {"train": [(350, 4.0), (700, 3.0)]})
+    curves = {"train": [(350, 4.0), (700, 3.0)]}
+    save_training_curves(tmp_path / "curves.png", {"training": curves})
     picture = read(tmp_path / "curves.png")
-    columns = np.flatnonzero((picture == (31, 119, 180)).all(axis=-1).any(axis=0))
-    # The legend is on the right.
-    assert columns.min() < 0.3 * picture.shape[1]
+    # From half of the steps on, which begin at 0.
+    assert columns_of(picture, BLUE).min() < 0.5 * picture.shape[1]
 
 
 @pytest.mark.parametrize(
@@ -295,7 +349,7 @@ def test_all_of_a_curve_of_two_points_is_seen(tmp_path):
 )
 def test_curves_name_the_wrong_one(curves, message, tmp_path):
     with pytest.raises(ValueError, match=message):
-        save_training_curves(tmp_path / "curves.png", curves)
+        save_training_curves(tmp_path / "curves.png", {"training": curves})
 
 
 # --- whole files, no global state ---
@@ -309,7 +363,7 @@ WRITERS = {
     "log-prob": lambda path: save_event_log_prob(
         path, random_images(1, 4, 4, 1), np.ones((1, 4, 4, 1))
     ),
-    "curves": lambda path: save_training_curves(path, {"train": [(0, 1.0)]}),
+    "curves": lambda path: save_training_curves(path, {"": {"train": [(0, 1.0)]}}),
 }
 
 

@@ -51,8 +51,8 @@ def test_tensorboard_gets_samples_exits_and_maps(dataset):
         assert picture.dtype == np.uint8, name
         assert picture.ndim == 3, name
         assert picture.max() > picture.min(), name
-    # RealNVP's checkerboard: the diagonal of every 2x2 block stays for the last level.
-    np.testing.assert_array_equal(drawn["exit_map"][:2, :2, 0], [[255, 0], [0, 255]])
+        # To be looked at, with a scale: not a pixel a pixel.
+        assert min(picture.shape[:2]) > 250, name
 
 
 def test_training_curves_show_both_phases(tmp_path):

@@ -20,6 +20,7 @@ from tfp_lcma.training.reports.pictures.channels import (
 )
 from tfp_lcma.training.reports.pictures.curves import save_training_curves
 from tfp_lcma.training.reports.pictures.grids import (
+    draw_image_grid,
     save_image_grid,
     save_interpolations,
     save_reconstructions,
@@ -27,6 +28,9 @@ from tfp_lcma.training.reports.pictures.grids import (
 )
 from tfp_lcma.training.reports.pictures.heat_maps import save_heat_map
 from tfp_lcma.training.reports.pictures.maps import (
+    draw_event_log_prob,
+    draw_exit_map,
+    draw_log_det_map,
     save_event_log_prob,
     save_exit_map,
     save_log_det_map,
@@ -34,6 +38,10 @@ from tfp_lcma.training.reports.pictures.maps import (
 
 __all__ = [
     "draw_channel_choices",
+    "draw_event_log_prob",
+    "draw_exit_map",
+    "draw_image_grid",
+    "draw_log_det_map",
     "save_block_maps",
     "save_channel_choices",
     "save_channel_history",

@@ -4,6 +4,8 @@ import os
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 
 from tfp_lcma.training.reports.pictures.canvas import (
@@ -113,16 +115,16 @@ def save_patch_maps(
 ) -> None:
     """Draws images with a foreign patch above their maps; a frame shows where the patch is.
 
-    Every map has a colour scale of its own, from its 1st to its 99th percentile; bright is
-    anomalous.
+    Every map has a colour scale of its own, from its 1st to its 99th percentile, which stand below
+    it; bright is anomalous.
 
     Args:
         path: PNG file to write.
         images: integers 0..bins-1, [n, H, W, C], gray or RGB.
         masks: bool [n, H, W], true in a rectangle.
-        maps: by name, finite [n, H, W].
+        maps: by name, finite [n, H, W], in nats per pixel.
         labels: one line above every image, n of them.
-        titles: by the name of a map, one line below every panel, n of them.
+        titles: by the name of a map, what is said below every panel, n of them.
         bins: number of intensities.
 
     Raises:
@@ -136,7 +138,7 @@ def save_patch_maps(
                 f"{name} must have shape {list(images.shape[:3])}; got {list(values.shape)}"
             )
     n, height, width = images.shape[:3]
-    figure = new_figure(1.3 * n + 1.0, (len(maps) + 1) * (1.3 * height / width + 0.2))
+    figure = new_figure(1.3 * n + 2.0, (len(maps) + 1) * (1.3 * height / width + 0.3))
     panels = figure.subplots(len(maps) + 1, n, squeeze=False)
     shown = to_rgb(to_bytes(images, bins))
     for column in range(n):
@@ -147,12 +149,19 @@ def save_patch_maps(
             panels[row, column].imshow(
                 values[column], cmap="magma", vmin=low, vmax=high, interpolation="nearest"
             )
-            panels[row, column].set_xlabel(titles[name][column], fontsize=7)
+            said = f"{titles[name][column]}\n{low:.2g} to {high:.2g} nats"
+            panels[row, column].set_xlabel(said, fontsize=7)
         for axes in panels[:, column]:
             axes.add_patch(_frame(masks[column]))
             axes.set(xticks=[], yticks=[])
     for row, name in enumerate(["image", *maps]):
         panels[row, 0].set_ylabel(name.replace(", ", ",\n"), fontsize=7)
+    if maps:
+        scale = ScalarMappable(Normalize(0, 1), "magma")
+        bar = figure.colorbar(scale, ax=panels[1:], ticks=[0, 1], aspect=40)
+        ends = ["1st percentile\nof the map", "99th percentile:\nanomalous"]
+        bar.set_ticklabels(ends, fontsize=7)
+        bar.set_label("nats per pixel", fontsize=8)
     save_figure(path, figure)
 
 

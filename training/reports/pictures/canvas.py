@@ -1,9 +1,11 @@
 """What all pictures share: checked arrays, visible pixels, whole files."""
 
+import io
 import os
 
 import numpy as np
 from matplotlib.figure import Figure
+from PIL import Image
 
 from tfp_lcma.files import written_whole
 
@@ -61,6 +63,13 @@ def save_figure(path: str | os.PathLike, figure: Figure, *, trim: bool = True) -
     """Writes a PNG file, without the empty margins if `trim`."""
     with written_whole(path) as temporary:
         figure.savefig(temporary, format="png", dpi=DPI, bbox_inches="tight" if trim else None)
+
+
+def to_pixels(figure: Figure) -> np.ndarray:
+    """Returns a figure as `save_figure` writes it, uint8 [height, width, 3]."""
+    with io.BytesIO() as file:
+        figure.savefig(file, format="png", dpi=DPI, bbox_inches="tight")
+        return np.asarray(Image.open(file).convert("RGB"))
 
 
 def save_pixels(path: str | os.PathLike, image: np.ndarray, title: str | None = None) -> None:

@@ -4,11 +4,10 @@ import os
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from tfp_lcma import ChannelChoices
-from tfp_lcma.training.reports.pictures.canvas import new_figure, save_figure
+from tfp_lcma.training.reports.pictures.canvas import new_figure, save_figure, to_pixels
 
 
 def save_channel_choices(path: str | os.PathLike, levels: Sequence[ChannelChoices]) -> None:
@@ -26,9 +25,7 @@ def save_channel_choices(path: str | os.PathLike, levels: Sequence[ChannelChoice
 
 def draw_channel_choices(levels: Sequence[ChannelChoices]) -> np.ndarray:
     """Returns the same picture as uint8 `[height, width, 3]`."""
-    canvas = FigureCanvasAgg(_choices_figure(levels))
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    return to_pixels(_choices_figure(levels))
 
 
 def save_channel_history(

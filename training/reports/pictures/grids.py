@@ -68,10 +68,16 @@ def save_image_grid(
     Raises:
         ValueError: a shape, a type or a value is not as described.
     """
+    save_pixels(path, draw_image_grid(images, columns=columns, bins=bins), title)
+
+
+def draw_image_grid(
+    images: np.ndarray, *, columns: int | None = None, bins: int = 256
+) -> np.ndarray:
+    """Returns the pixels of `save_image_grid`, uint8 [height, width, C]."""
     images = check_shape("images", images, "n H W C")
     check_intensities("images", images, bins)
-    grid = tile(enlarge(to_bytes(images, bins)), columns, padding=2)
-    save_pixels(path, grid, title)
+    return tile(enlarge(to_bytes(images, bins)), columns, padding=2)
 
 
 def save_interpolations(

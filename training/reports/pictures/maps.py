@@ -6,6 +6,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from tfp_lcma.training.reports.pictures.canvas import (
@@ -15,10 +16,13 @@ from tfp_lcma.training.reports.pictures.canvas import (
     new_figure,
     save_figure,
     to_bytes,
+    to_pixels,
     to_rgb,
 )
 
 _CHANNELS = {1: ("exit level",), 3: ("red channel", "green channel", "blue channel")}
+# Images above their maps that stand side by side.
+_COLUMNS = 4
 
 
 def save_exit_map(
@@ -41,6 +45,15 @@ def save_exit_map(
     Raises:
         ValueError: a shape, a type or a value is not as described.
     """
+    save_figure(path, _exit_figure(exit_map, background, levels))
+
+
+def draw_exit_map(exit_map: np.ndarray, *, levels: int) -> np.ndarray:
+    """Returns the picture of `save_exit_map`, without a background, as uint8 [height, width, 3]."""
+    return to_pixels(_exit_figure(exit_map, None, levels))
+
+
+def _exit_figure(exit_map: np.ndarray, background: np.ndarray | None, levels: int) -> Figure:
     exit_map = check_shape("exit_map", exit_map, "H W C")
     if levels < 1:
         raise ValueError(f"levels must be at least 1; got {levels}")
@@ -84,8 +97,8 @@ def save_exit_map(
         Patch(facecolor=color, edgecolor="black", label=_exit_label(level, levels, share[level]))
         for level, color in enumerate(colors)
     ]
-    figure.legend(handles=handles, loc="outside lower center", frameon=False)
-    save_figure(path, figure)
+    figure.legend(handles=handles, loc="outside lower left", frameon=False)
+    return figure
 
 
 def save_log_det_map(path: str | os.PathLike, log_det: np.ndarray, *, title: str) -> None:
@@ -99,6 +112,15 @@ def save_log_det_map(path: str | os.PathLike, log_det: np.ndarray, *, title: str
     Raises:
         ValueError: a shape or a value is not as described.
     """
+    save_figure(path, _log_det_figure(log_det, title))
+
+
+def draw_log_det_map(log_det: np.ndarray, *, title: str) -> np.ndarray:
+    """Returns the picture of `save_log_det_map` as uint8 [height, width, 3]."""
+    return to_pixels(_log_det_figure(log_det, title))
+
+
+def _log_det_figure(log_det: np.ndarray, title: str) -> Figure:
     log_det = np.asarray(log_det)
     if log_det.ndim != 3 or 0 in log_det.shape:
         raise ValueError(
@@ -115,7 +137,7 @@ def save_log_det_map(path: str | os.PathLike, log_det: np.ndarray, *, title: str
     axes.set_xlabel(f"{pixels.min():.3g} to {pixels.max():.3g}, mean {pixels.mean():.3g} nats")
     channels = "" if log_det.shape[2] == 1 else f", sum of {log_det.shape[2]} channels"
     figure.colorbar(drawn, label=f"log-determinant, nats per pixel{channels}")
-    save_figure(path, figure)
+    return figure
 
 
 def save_event_log_prob(
@@ -135,6 +157,17 @@ def save_event_log_prob(
     Raises:
         ValueError: a shape, a type or a value is not as described.
     """
+    save_figure(path, _event_log_prob_figure(images, event_log_probs, bins))
+
+
+def draw_event_log_prob(
+    images: np.ndarray, event_log_probs: np.ndarray, bins: int = 256
+) -> np.ndarray:
+    """Returns the picture of `save_event_log_prob` as uint8 [height, width, 3]."""
+    return to_pixels(_event_log_prob_figure(images, event_log_probs, bins))
+
+
+def _event_log_prob_figure(images: np.ndarray, event_log_probs: np.ndarray, bins: int) -> Figure:
     images = check_shape("images", images, "n H W C")
     check_intensities("images", images, bins)
     event_log_probs = np.asarray(event_log_probs)
@@ -150,26 +183,40 @@ def save_event_log_prob(
     low, high = np.percentile(finite, [1, 99])
     if low == high:
         low, high = low - 0.5, high + 0.5
-    colors = matplotlib.colormaps["viridis"].with_extremes(bad="red")
     n, height, width = images.shape[:3]
-    figure = new_figure(1.5 * n + 1.5, 3.0 * height / width + 0.6)
-    panels = figure.subplots(2, n, squeeze=False)
-    for column, image in enumerate(to_rgb(enlarge(to_bytes(images, bins)))):
-        panels[0, column].imshow(image, interpolation="nearest")
-        drawn = panels[1, column].imshow(
-            np.ma.masked_invalid(pixels[column]),
-            cmap=colors,
-            vmin=low,
-            vmax=high,
-            interpolation="nearest",
-        )
-        _finish(panels[0, column])
-        _finish(panels[1, column])
-        panels[1, column].set_xlabel(f"sum {pixels[column].sum():.5g} nats", fontsize=8)
-    panels[0, 0].set_ylabel("image")
-    panels[1, 0].set_ylabel("log-likelihood")
-    figure.colorbar(drawn, ax=panels, extend="both", label="log-likelihood, nats per pixel")
-    save_figure(path, figure)
+    columns = min(n, _COLUMNS)
+    rows = 2 * -(-n // columns)
+    figure = new_figure(1.9 * columns + 1.2, rows * (1.9 * height / width + 0.15) + 0.3)
+    panels = figure.subplots(rows, columns, squeeze=False)
+    for axes in panels.ravel():
+        axes.set_axis_off()
+    style = {
+        "cmap": matplotlib.colormaps["viridis"].with_extremes(bad="red"),
+        "vmin": low,
+        "vmax": high,
+        "interpolation": "nearest",
+    }
+    for i, image in enumerate(to_rgb(enlarge(to_bytes(images, bins)))):
+        row, column = divmod(i, columns)
+        upper, lower = panels[2 * row, column], panels[2 * row + 1, column]
+        upper.imshow(image, interpolation="nearest")
+        drawn = lower.imshow(np.ma.masked_invalid(pixels[i]), **style)
+        for axes in (upper, lower):
+            axes.set_axis_on()
+            _finish(axes)
+        lower.set_xlabel(f"sum {pixels[i].sum():.5g} nats", fontsize=8)
+        if column == 0:
+            upper.set_ylabel("image", fontsize=9)
+            lower.set_ylabel("log-likelihood", fontsize=9)
+    figure.colorbar(
+        drawn,
+        ax=panels,
+        extend="both",
+        extendfrac=0.03,
+        aspect=30,
+        label="log-likelihood, nats per pixel",
+    )
+    return figure
 
 
 def _check_background(background: np.ndarray, size: tuple[int, int]) -> np.ndarray:

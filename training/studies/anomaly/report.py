@@ -186,7 +186,7 @@ def _draw_maps(path: Path, kept: dict[str, np.ndarray], bins: int) -> None:
     }
     titles = {
         name: [
-            f"{roc_auc(pixels[~mask], pixels[mask]).value:.2f}"
+            f"ROC-AUC {roc_auc(pixels[~mask], pixels[mask]).value:.2f}"
             for pixels, mask in zip(values, together, strict=True)
         ]
         for name, values in drawn.items()

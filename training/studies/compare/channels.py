@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from tfp_lcma.training.reports import pictures
-from tfp_lcma.training.reports.tables import NOTHING, markdown
+from tfp_lcma.training.reports.document import Picture, Table
+from tfp_lcma.training.reports.tables import NOTHING
 from tfp_lcma.training.runs.channel_log import from_json
 from tfp_lcma.training.studies.compare import tables
 from tfp_lcma.training.studies.compare.paired import mean_of
@@ -21,8 +22,8 @@ ON_ENTROPIES = (
 )
 
 
-def entropies_table(summaries: Sequence[Summary]) -> str:
-    """Returns one row an arm and level; nothing if no arm's channels were followed."""
+def entropies_table(summaries: Sequence[Summary]) -> Table:
+    """Returns one row an arm, whose channels were followed, and level."""
     rows = []
     for summary in summaries:
         runs = [looks for looks in map(_looks, summary.runs.values()) if looks]
@@ -50,16 +51,12 @@ def entropies_table(summaries: Sequence[Summary]) -> str:
         "arm", "level", "factored out, first look", "factored out, last look", "rise",
         "staying, last look", "share of images that differ", "first look after step",
     ]  # fmt: skip
-    return markdown(heads, rows) if rows else ""
+    return Table(heads, rows)
 
 
-def draw_channels(report: Path, summaries: Sequence[Summary]) -> dict[str, str]:
-    """Draws, of every arm's first seed, which channels are factored out and how that changed.
-
-    Returns:
-        The caption of each file, in the order of the report.
-    """
-    captions = {}
+def draw_channels(report: Path, summaries: Sequence[Summary]) -> list[Picture]:
+    """Draws, of every arm's first seed, which channels are factored out and how that changed."""
+    drawn = []
     for summary in summaries:
         if not summary.runs:
             continue
@@ -69,15 +66,16 @@ def draw_channels(report: Path, summaries: Sequence[Summary]) -> dict[str, str]:
             continue
         name = f"{summary.name}-channels.png"
         pictures.save_channel_choices(report / name, looks[-1][1])
-        captions[name] = (
-            f"Which channels are factored out, in how many images: {summary.name}, seed {seed}."
-        )
+        which = f"{summary.name}, seed {seed}"
+        caption = f"Which channels are factored out, in how many images: {which}."
+        drawn.append(Picture(name, caption, "chart"))
         if len(looks) > 1 and summary.arm.online:
             name = f"{summary.name}-channels-history.png"
             steps, history = zip(*((step, levels[0]) for step, levels in looks), strict=True)
             pictures.save_channel_history(report / name, steps, history, 1)
-            captions[name] = f"The first split in the course of training: {summary.name}."
-    return captions
+            caption = f"The first split in the course of training: {summary.name}."
+            drawn.append(Picture(name, caption))
+    return drawn
 
 
 def _looks(run):

@@ -3,12 +3,14 @@
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from tfp_lcma.factorizations import PAIRS, ExitPrice, LogDetStatistics
 from tfp_lcma.files import written_whole
 from tfp_lcma.training.reports import pictures
+from tfp_lcma.training.reports.document import Picture
 from tfp_lcma.training.runs.online_choices import ChoiceLog
 from tfp_lcma.training.studies.compare.comparisons import Comparison
 from tfp_lcma.training.studies.compare.questions import best
@@ -31,23 +33,22 @@ def showcase(summaries: Sequence[Summary], comparison: Comparison) -> list[Summa
 
 def draw_figures(
     study: Path, report: Path, summaries: Sequence[Summary], comparison: Comparison
-) -> dict[str, str]:
-    """Writes every picture that the results allow into `report`.
-
-    Returns:
-        The caption of each file, in the order of the report.
-    """
-    captions = {}
+) -> list[Picture]:
+    """Writes every picture that the results allow into `report`, in the order of the report."""
+    drawn = []
     shown = showcase(summaries, comparison)
     curves = {summary.name: mean_curve(summary) for summary in shown}
     curves = {name: curve for name, curve in curves.items() if curve}
     if curves:
-        pictures.save_training_curves(report / "curves.png", curves)
-        captions["curves.png"] = "Validation bits/dim in training, mean over seeds."
-    for ending, caption in (
-        ("samples", "Samples of {}, seed {}, not chosen."),
-        ("exit-map", "At which level the pixels are factored out: {}, seed {}."),
-    ):
+        phases = {"validation images, mean over seeds": curves}
+        pictures.save_training_curves(report / "curves.png", phases)
+        caption = "Validation bits/dim in training, mean over seeds."
+        drawn.append(Picture("curves.png", caption, "chart"))
+    of_arms: list[tuple[str, str, Literal["images", "map"]]] = [
+        ("samples", "Samples of {}, seed {}, not chosen.", "images"),
+        ("exit-map", "At which level the pixels are factored out: {}, seed {}.", "map"),
+    ]
+    for ending, caption, kind in of_arms:
         for summary in shown:
             if ending == "exit-map" and pair_shares(summary) is None:
                 continue  # Components of blocks and whole images have no pixels of their own.
@@ -57,10 +58,10 @@ def draw_figures(
                 name = f"{summary.name}-{ending}.png"
                 with written_whole(report / name) as temporary:
                     shutil.copyfile(source, temporary)
-                captions[name] = caption.format(summary.name, seed)
-    captions |= _draw_pairs(report, summaries)
-    captions |= _draw_choices(study / "choices", report, summaries)
-    return captions | _draw_statistics(study / "statistics", report)
+                drawn.append(Picture(name, caption.format(summary.name, seed), kind))
+    drawn += _draw_pairs(report, summaries)
+    drawn += _draw_choices(study / "choices", report, summaries)
+    return drawn + _draw_statistics(study / "statistics", report)
 
 
 def mean_curve(summary: Summary) -> list[tuple[int, float]]:
@@ -76,7 +77,7 @@ def mean_curve(summary: Summary) -> list[tuple[int, float]]:
 def _draw_pairs(report, summaries):
     shares = {s.name: pair_shares(s) for s in summaries}
     shares = {name: values for name, values in shares.items() if values is not None}
-    captions = {}
+    drawn = []
     for level in range(max((len(values) for values in shares.values()), default=0)):
         name = f"pairs-level-{level + 1}.png"
         pictures.save_shares(
@@ -85,13 +86,14 @@ def _draw_pairs(report, summaries):
             [pair_name(pair) for pair in PAIRS],
             title=f"which two pixels of a 2x2 block stay at level {level + 1} (0 1 over 2 3)",
         )
-        captions[name] = f"Which two pixels of each block stay at level {level + 1}, all seeds."
-    return captions
+        caption = f"Which two pixels of each block stay at level {level + 1}, all seeds."
+        drawn.append(Picture(name, caption, "chart"))
+    return drawn
 
 
 def _draw_choices(folder, report, summaries):
     """Draws how the choices of splits made while training came to rest, first seeds only."""
-    captions = {}
+    drawn = []
     for summary in (s for s in summaries if s.arm.online and s.runs):
         seed = min(summary.runs)
         curves = ChoiceLog(folder / f"{summary.name}-{seed}.json").curves()
@@ -105,23 +107,24 @@ def _draw_choices(folder, report, summaries):
             )
             names = [pair_name(pair) for pair in PAIRS]
             pictures.save_share_curves(report / name, steps, shares, names, title=summary.name)
-            captions[name] = caption
-    return captions
+            drawn.append(Picture(name, caption, "chart"))
+    return drawn
 
 
 def _draw_statistics(folder, report):
     """Draws what the first seed's pre-training says about every level."""
     found = sorted(folder.glob("seed-*-plain.npz"), key=lambda path: int(path.name.split("-")[1]))
     if not found:
-        return {}
+        return []
     seed = found[0].name.split("-")[1]
     statistics = LogDetStatistics.load(found[0])
-    captions = {}
+    drawn = []
     for level, log_det in enumerate(statistics.log_det):
         name = f"log-det-level-{level + 1}.png"
         title = f"mean log-det to the end of level {level + 1}"
         pictures.save_log_det_map(report / name, log_det, title=title)
-        captions[name] = f"{title.capitalize()} of the flow without a split, seed {seed}."
+        caption = f"{title.capitalize()} of the flow without a split, seed {seed}."
+        drawn.append(Picture(name, caption))
     # On patches there are no pairs to have prices.
     blocks = statistics.patch is None
     for level, prices in enumerate(ExitPrice(statistics).prices if blocks else ()):
@@ -132,8 +135,9 @@ def _draw_statistics(folder, report):
             for i, pair in enumerate(PAIRS)
         }
         pictures.save_block_maps(report / name, maps, label="exit price, nats per block")
-        captions[name] = (
+        caption = (
             f"What it costs to factor out each pair of pixels (0 1 over 2 3) at level {level + 1}, "
             f"Gaussian approximation, seed {seed}."
         )
-    return captions
+        drawn.append(Picture(name, caption))
+    return drawn

@@ -5,10 +5,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tfp_lcma.files import written_whole
-from tfp_lcma.training.reports.tables import NOTHING, markdown
+from tfp_lcma.training.reports.document import (
+    Code,
+    Picture,
+    Report,
+    Section,
+    Table,
+    to_markdown,
+)
+from tfp_lcma.training.reports.page import write_page
+from tfp_lcma.training.reports.tables import NOTHING
 from tfp_lcma.training.studies.compare import tables
 from tfp_lcma.training.studies.compare.channels import ON_ENTROPIES, draw_channels, entropies_table
-from tfp_lcma.training.studies.compare.comparisons import COMPARISONS
+from tfp_lcma.training.studies.compare.comparisons import COMPARISONS, Comparison
 from tfp_lcma.training.studies.compare.figures import draw_figures
 from tfp_lcma.training.studies.compare.questions import answers, best_sentences, subject_sentences
 from tfp_lcma.training.studies.compare.scores import ON_SCORES, scores_table
@@ -17,11 +26,14 @@ from tfp_lcma.training.studies.results import ResultsFile
 
 
 def write_report(study: Path, report: Path) -> Path:
-    """Writes `report.md` and its pictures; returns the former's path.
+    """Writes `report.md`, its pictures, and `report.html`, which holds all in one file.
 
     Args:
         study: folder of a study, possibly unfinished.
         report: folder to write into.
+
+    Returns:
+        The path of `report.md`.
 
     Raises:
         ValueError: a file of the study is damaged.
@@ -30,36 +42,54 @@ def write_report(study: Path, report: Path) -> Path:
     settings = json.loads((study / "config.json").read_text(encoding="utf-8"))
     comparison = COMPARISONS[settings["comparison"]]
     summaries = summarize(study, comparison.baseline)
-    exchange = _exchange(study)
-    captions = draw_figures(study, report, summaries, comparison)
-    captions |= draw_channels(report, summaries)
-    questions = answers(summaries, comparison)
-    table = tables.results_table(summaries, comparison.baseline, exchange.get("steps"))
-    failures = tables.failures_table(summaries)
-    pairs = tables.pairs_table(summaries)
-    entropies = entropies_table(summaries)
-    # Where masked couplings have to do with the pixel grid.
-    scores = settings["model"] == "real_nvp" and scores_table(study / "statistics")
-    parts = [
-        f"# {comparison.title} on {settings['name']}",
-        _commands(study),
-        _facts(settings, summaries, exchange),
-        *subject_sentences(summaries, comparison),
-        *best_sentences(summaries, comparison),
-        f"## All arms\n\n{table}",
-        _how_to_read(settings, summaries, comparison.baseline),
-        questions and f"## Named questions\n\n{tables.answers_table(questions)}\n\n{_ON_QUESTIONS}",
-        entropies and f"## How Gaussian what is factored out is\n\n{entropies}\n\n{ON_ENTROPIES}",
-        failures and f"## Runs that failed\n\n{failures}",
-        "## Pictures",
-        *(f"![{caption}]({name})\n*{caption}*" for name, caption in captions.items()),
-        pairs and f"## Which pixels stay\n\n{pairs}\n\n{_ON_PAIRS}",
-        scores and f"## What the scores follow\n\n{scores}\n\n{ON_SCORES}",
-    ]
+    drawn = [*draw_figures(study, report, summaries, comparison), *draw_channels(report, summaries)]
+    document = _document(study, settings, summaries, comparison, drawn)
     path = report / "report.md"
     with written_whole(path) as temporary:
-        temporary.write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
+        temporary.write_text(to_markdown(document), encoding="utf-8")
+    write_page(path.with_suffix(".html"), document)
     return path
+
+
+def _document(
+    study: Path,
+    settings: dict,
+    summaries: Sequence[Summary],
+    comparison: Comparison,
+    drawn: Sequence[Picture],
+) -> Report:
+    exchange = _exchange(study)
+    results = tables.results_table(summaries, comparison.baseline, exchange.get("steps"))
+    questions = tables.answers_table(answers(summaries, comparison))
+    of_tables = [
+        ("All arms", results, _how_to_read(settings, summaries, comparison.baseline)),
+        ("Named questions", questions, _ON_QUESTIONS),
+        ("How Gaussian what is factored out is", entropies_table(summaries), ON_ENTROPIES),
+        ("Runs that failed", tables.failures_table(summaries), ""),
+    ]
+    after = [("Which pixels stay", tables.pairs_table(summaries), _ON_PAIRS)]
+    # Where masked couplings have to do with the pixel grid.
+    if settings["model"] == "real_nvp":
+        after.append(("What the scores follow", scores_table(study / "statistics"), ON_SCORES))
+    return Report(
+        f"{comparison.title} on {settings['name']}",
+        [
+            _commands(study),
+            _facts(settings, summaries, exchange),
+            *subject_sentences(summaries, comparison),
+            *best_sentences(summaries, comparison),
+        ],
+        [*_sections(of_tables), Section("Pictures", drawn), *_sections(after)],
+    )
+
+
+def _sections(of_tables: Sequence[tuple[str, Table, str]]) -> list[Section]:
+    """Returns a section a table, and what is said about it; none of a table without rows."""
+    return [
+        Section(title, [table, text] if text else [table])
+        for title, table, text in of_tables
+        if table.rows
+    ]
 
 
 _ON_QUESTIONS = (
@@ -72,11 +102,11 @@ _ON_PAIRS = (
 )
 
 
-def _commands(study: Path) -> str:
+def _commands(study: Path) -> Code:
     """Lists the commands that made the numbers, in order."""
     files = (ResultsFile(study / name) for name in ("results.jsonl", "test.jsonl"))
     commands = dict.fromkeys(row["command"] for file in files for row in file.rows())
-    return "\n".join(["```", *commands, "```"])
+    return Code(list(commands))
 
 
 def _exchange(study: Path) -> dict[str, float]:
@@ -85,7 +115,7 @@ def _exchange(study: Path) -> dict[str, float]:
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
-def _facts(settings: dict, summaries: Sequence[Summary], exchange: dict[str, float]) -> str:
+def _facts(settings: dict, summaries: Sequence[Summary], exchange: dict[str, float]) -> Table:
     height, width, channels = settings["event_shape"]
     train, validation, test = settings["images"]
     parameters = {row["parameters"] for summary in summaries for row in summary.runs.values()}
@@ -109,7 +139,7 @@ def _facts(settings: dict, summaries: Sequence[Summary], exchange: dict[str, flo
             "baseline (95% interval {low:.2f} to {high:.2f}), collecting statistics as long as "
             "{collecting:.0f} steps, a pre-training with it as long as {steps:.0f}; timed in turn"
         ).format(**exchange)
-    return markdown(["", ""], [[name, fact] for name, fact in facts.items()])
+    return Table(["", ""], [[name, fact] for name, fact in facts.items()])
 
 
 def _range(numbers) -> str:

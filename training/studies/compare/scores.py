@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from tfp_lcma.factorizations import LogDetStatistics, view
-from tfp_lcma.training.reports.tables import markdown
+from tfp_lcma.training.reports.document import Table
 
 # Sub-positions 0 1 over 2 3: RealNVP's couplings transform 1 and 2 twice, 0 and 3 once.
 _TRANSFORMED_TWICE = np.array([0.0, 1.0, 1.0, 0.0])
@@ -17,8 +17,8 @@ ON_SCORES = (
 )
 
 
-def scores_table(statistics: Path) -> str:
-    """Returns the table, one row a seed; nothing if no seed has what it takes.
+def scores_table(statistics: Path) -> Table:
+    """Returns the table, one row a seed that has what it takes.
 
     Args:
         statistics: folder of the statistics of pre-trainings: `seed-K-plain.npz`, and
@@ -38,7 +38,7 @@ def scores_table(statistics: Path) -> str:
         )
         rows.append([path.name.split("-")[1], *(f"{value:+.2f}" for value in followed)])
     heads = ["seed", "variance, all pixels", "variance, within blocks", "masks, within blocks"]
-    return markdown(heads, rows) if rows else ""
+    return Table(heads, rows)
 
 
 def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:

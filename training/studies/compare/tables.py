@@ -1,11 +1,12 @@
-"""The tables of the report, in markdown."""
+"""The tables of the report."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
 from tfp_lcma.factorizations import PAIRS
-from tfp_lcma.training.reports.tables import NOTHING, markdown
+from tfp_lcma.training.reports.document import Table
+from tfp_lcma.training.reports.tables import NOTHING
 from tfp_lcma.training.studies.compare.arms import PRETRAININGS
 from tfp_lcma.training.studies.compare.paired import Mean, holm, mean_of
 from tfp_lcma.training.studies.compare.questions import Answer
@@ -14,7 +15,7 @@ from tfp_lcma.training.studies.compare.summary import Summary
 
 def results_table(
     summaries: Sequence[Summary], baseline: str, pretraining_steps: float | None
-) -> str:
+) -> Table:
     """Returns one row an arm, in the order given.
 
     Args:
@@ -27,10 +28,10 @@ def results_table(
         f"difference from {baseline}", "p", "Holm p", "FID", "KID", "parameters", "steps",
         "s a run", "ms a sample", "pre-training",
     ]  # fmt: skip
-    return markdown(heads, [_row(s, pretraining_steps) for s in summaries if s.runs])
+    return Table(heads, [_row(s, pretraining_steps) for s in summaries if s.runs])
 
 
-def answers_table(answers: Sequence[Answer]) -> str:
+def answers_table(answers: Sequence[Answer]) -> Table:
     """Returns one row a named question; p is corrected over these questions."""
     asked = {str(i): a.difference.p for i, a in enumerate(answers) if a.difference.p is not None}
     corrected = holm(asked)
@@ -46,16 +47,16 @@ def answers_table(answers: Sequence[Answer]) -> str:
         ]
         for i, a in enumerate(answers)
     ]
-    return markdown(["arm", "against", "images", "seeds", "difference", "p", "Holm p"], rows)
+    return Table(["arm", "against", "images", "seeds", "difference", "p", "Holm p"], rows)
 
 
-def failures_table(summaries: Sequence[Summary]) -> str:
-    """Returns one row a run that failed; nothing if there is none."""
+def failures_table(summaries: Sequence[Summary]) -> Table:
+    """Returns one row a run that failed."""
     rows = [[s.name, str(seed), why] for s in summaries for seed, why in s.failures.items()]
-    return markdown(["arm", "seed", "why"], rows) if rows else ""
+    return Table(["arm", "seed", "why"], rows)
 
 
-def pairs_table(summaries: Sequence[Summary]) -> str:
+def pairs_table(summaries: Sequence[Summary]) -> Table:
     """Returns, for every level and arm, the share of blocks that keep each pair of pixels."""
     rows = []
     for summary in summaries:
@@ -65,7 +66,7 @@ def pairs_table(summaries: Sequence[Summary]) -> str:
         for level, values in enumerate(shares):
             rows.append([summary.name, str(level + 1), *(f"{v:.1%}" for v in values)])
     rows.sort(key=lambda row: row[1])
-    return markdown(["arm", "level", *map(pair_name, PAIRS)], rows) if rows else ""
+    return Table(["arm", "level", *map(pair_name, PAIRS)], rows)
 
 
 def pair_shares(summary: Summary) -> np.ndarray | None:

@@ -35,8 +35,7 @@ def test_table_tells_variance_from_masks(tmp_path):
         dataclasses.replace(made, log_det=levels).save(tmp_path / f"seed-{seed}-plain.npz")
         dataclasses.replace(made, variance=variance).save(tmp_path / f"seed-{seed}-untrained.npz")
     made.save(tmp_path / "seed-5-plain.npz")  # of images nothing was gathered
-    table = scores_table(tmp_path).splitlines()[2:]
-    assert [[cell.strip() for cell in row.strip("|").split("|")] for row in table] == [
+    assert scores_table(tmp_path).rows == [
         ["0", "-1.00", "-1.00", "+0.00"],
         ["3", "+0.00", "+0.00", "+1.00"],
     ]
@@ -44,4 +43,4 @@ def test_table_tells_variance_from_masks(tmp_path):
 
 
 def test_without_statistics_there_is_no_table(tmp_path):
-    assert scores_table(tmp_path) == ""
+    assert scores_table(tmp_path).rows == []
