@@ -93,8 +93,9 @@ def train(
 
     Pre-trains, builds the split, trains with early stopping on the validation split, reads the
     test split once, draws and exports. Interrupted, the same command carries on from the last
-    checkpoint. Results are in the run's folder: metrics.json, recipe.toml (to be given back with
-    --config), pictures, model.keras and TensorBoard logs.
+    checkpoint. Results are in the run's folder: report.html, which shows all of it on one page,
+    metrics.json, recipe.toml (to be given back with --config), pictures, model.keras and
+    TensorBoard logs.
     """
     cluster = cluster_of(strategy)
     recipe = recipe.replaced(steps=steps, pretrain_steps=steps)
@@ -173,6 +174,7 @@ def _say_results(run, metrics):
         f"{run.recipe.name}, {run.factorization}: test {test['bits_per_dimension']:.4f} "
         f"± {error_text(test['standard_error'], 4)} bits/dim over {test['images']} images "
         f"({test['draws']} draws, an upper bound); round trip x-z-x "
-        f"{metrics['round_trip']['x_to_z_to_x']:.1e} of the range. Everything is in {run.place}"
+        f"{metrics['round_trip']['x_to_z_to_x']:.1e} of the range. Everything is in {run.place} "
+        "(see report.html)"
         + (f"; exported to {metrics['export']}." if "export" in metrics else ".")
     )

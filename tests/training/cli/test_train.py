@@ -264,7 +264,7 @@ def test_a_folder_of_every_kind_of_file_trains_and_says_what_it_skipped(messy_ru
 @pytest.mark.filterwarnings("ignore:passed over", "ignore:left out")
 def test_a_run_in_another_file_system_is_whole_there_and_carried_on(messy_run):
     said, folder, command = messy_run
-    assert "Everything is in ram://messy/run." in said
+    assert "Everything is in ram://messy/run (see report.html)." in said
     assert load_run(folder).metrics["test"]["images"] == 1
     assert (folder / "checkpoints" / "training" / "checkpoint").exists()
     assert any((folder / "tensorboard").rglob("*tfevents*"))

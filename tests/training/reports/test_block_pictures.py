@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfp_lcma.training.reports.pictures import save_block_maps, save_shares
+from tfp_lcma.training.reports.pictures import save_block_maps, save_share_curves, save_shares
 
-GREEN = (44, 160, 44)
+BLUE, GREEN = (31, 119, 180), (44, 160, 44)
 
 
 def count(path, color):
@@ -19,6 +19,14 @@ def test_a_bar_is_as_long_as_its_share(tmp_path):
         save_shares(tmp_path / f"{name}.png", {"arm": values}, ["a", "b", "c"], title="t")
     whole, half = (count(tmp_path / f"{name}.png", GREEN) for name in ("all", "half"))
     assert whole > 1_000 and half == pytest.approx(whole / 2, rel=0.1)
+
+
+def test_what_is_never_there_is_not_in_the_legend(tmp_path):
+    save_shares(tmp_path / "bars.png", {"arm": (0, 0, 5)}, ["a", "b", "c"], title="t")
+    curves = np.array([[0, 0, 1.0], [0, 0, 1.0]])
+    save_share_curves(tmp_path / "curves.png", [1, 2], curves, ["a", "b", "c"], title="t")
+    for name in ("bars", "curves"):
+        assert count(tmp_path / f"{name}.png", BLUE) == 0 < count(tmp_path / f"{name}.png", GREEN)
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,9 @@ def save_shares(
     ends = np.zeros(len(bars))
     for part, category in enumerate(categories):
         lengths = np.array([values[part] / values.sum() for values in bars.values()])
-        axes.barh(list(bars), lengths, left=ends, label=category, edgecolor="white", linewidth=0.5)
+        # What no bar has is not named; each has its colour all the same.
+        label = category if lengths.any() else None
+        axes.barh(list(bars), lengths, left=ends, label=label, edgecolor="white", linewidth=0.5)
         ends += lengths
     axes.invert_yaxis()
     axes.set(xlim=(0, 1), xlabel="share of blocks")
@@ -79,7 +81,9 @@ def save_share_curves(
         )
     figure = new_figure(7.0, 3.2)
     axes = figure.subplots()
-    axes.stackplot(steps, shares.T, labels=categories, edgecolor="white", linewidth=0.5)
+    # What is never there is not named.
+    labels = [name if share.any() else "" for name, share in zip(categories, shares.T, strict=True)]
+    axes.stackplot(steps, shares.T, labels=labels, edgecolor="white", linewidth=0.5)
     axes.set(xlabel="training step", ylabel="share of blocks", ylim=(0, 1))
     axes.margins(x=0)
     axes.set_title(title, fontsize=10)

@@ -56,7 +56,7 @@ def save_channel_history(
     upper.set(ylabel="minus negentropy, nats\n(0: Gaussian)")
     upper.set_title(f"channels before the split of level {level}", fontsize=10)
     upper.grid(alpha=0.3)
-    upper.legend(fontsize=8)
+    upper.legend(fontsize=8, frameon=False)
     for axes in lower:
         drawn = axes.pcolormesh(
             steps, np.arange(len(leaving[0])), np.stack(leaving, axis=1), vmin=0, vmax=1
@@ -86,9 +86,10 @@ def _choices_figure(levels: Sequence[ChannelChoices]) -> Figure:
             if values is not None:
                 spread = max(float(np.std(values)), 1e-6)
                 lower.plot(channels, (values - np.mean(values)) / spread, mark, label=label, ms=4)
-        lower.set(xlabel="channel")
+        lower.set(xlabel="channel of the view")
         lower.grid(alpha=0.3)
     panels[0, 0].set_ylabel("share factored out")
-    panels[1, 0].set_ylabel("standardised")
-    panels[1, -1].legend(fontsize=8)
+    panels[1, 0].set_ylabel("standard deviations\nfrom the mean")
+    handles, labels = panels[1, -1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right lower", fontsize=8, frameon=False)
     return figure
