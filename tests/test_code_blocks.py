@@ -30,6 +30,7 @@ RUN_BY = {
     "factorizations.md": "test_code_blocks.py",
     "gpu.md": "test_docs.py",
     "jet.md": "test_docs.py",
+    "keras_model.md": "test_code_blocks.py",
     "residual_flows.md": "test_docs.py",
     "serving.md": "test_code_blocks.py",
     "serving_clients.md": "training/tryout/test_clients_docs.py",
@@ -80,14 +81,21 @@ def test_blocks_are_of_languages_that_tests_read():
 
 
 @pytest.mark.slow
-def test_readme_trains_scores_samples_saves_and_exports(small):
-    first, conditional, anomalies = python("README.md")
+def test_readme_trains_samples_exports_and_splits(small):
+    first, split = python("README.md")
+    exec(first, small)
+    assert Path("saved_models/cats/1/saved_model.pb").is_file()
+    exec(split, small)
+    assert small["model"].flow.factorization == small["split"]
+    assert np.isfinite(small["model"].bits_per_dimension(small["images"][:2])).all()
+
+
+@pytest.mark.slow
+def test_a_flow_is_a_keras_model_and_takes_conditions(small):
+    first, conditional = python("docs/how_to/keras_model.md")
     exec(first, small)
     assert small["z"].shape == (8, 8, 8, 3)
     assert Path("cats.keras").is_file()
-    assert Path("saved_models/cats/1/saved_model.pb").is_file()
-    exec(anomalies, small)
-    assert small["where"].shape == (20, 8, 8)
     exec(conditional, small)
     assert small["model"].class_probabilities(small["images"][:2]).shape == (2, 10)
 

@@ -94,6 +94,44 @@ def test_leads_while_training(arm, steps, wording):
     claims(wording.format(*(f"{lead:.3f}" for lead in leads)))
 
 
+# The arms that the page on LCMA shows, by what it calls them.
+SHOWN = {
+    "LCMA, as published": "lcma",
+    "LCMA, position-aware networks": "lcma-position-aware",
+    "LCMA, one order a channel": "lcma-channel",
+    "the other parity (complement)": "complement",
+    "random within blocks": "random-in-block",
+    "exit price, one pair a level": "exit-price-level",
+    "`Haar`, mean and horizontal stay": "haar",
+    "`KarhunenLoeve` of a pre-trained flow": "karhunen-loeve",
+    "`KarhunenLoeve` of the images": "karhunen-loeve-images",
+    "the same across channels": "karhunen-loeve-across-images",
+    "`Channel`, Glow's own": "channel",
+    "learned 1×1 convolution (control)": "learned-convolution",
+}
+
+
+@pytest.mark.parametrize(
+    ("header", "studies"),
+    [
+        ("digits | Fashion-MNIST | photographs, 16×16", ("digits", "fashion_mnist", "photos16")),
+        ("Glow | residual flow", ("fashion_mnist_glow", "fashion_mnist_residual")),
+    ],
+)
+def test_tables_of_splits(header, studies):
+    page = (RESULTS.parent / "explanation" / "lcma.md").read_text(encoding="utf-8")
+    table = page.split(f"| | {header} |\n")[1].split("\n\n")[0]
+    for line in table.splitlines()[1:]:
+        name, *cells = (cell.strip() for cell in line.strip("|").split("|"))
+        for study, cell in zip(studies, cells, strict=False):
+            if "±" in cell:
+                images = "validation" if cell.endswith(" ᵛ") else "test"
+                pairs = differences(study, SHOWN[name], "checkerboard", images)
+                mean, error = mean_and_error(pairs)
+                found = f"{mean:+.3f}".replace("-", "−").replace("−0.000", "0.000")
+                assert cell.removesuffix(" ᵛ") == f"{found} ± {error:.3f}", (study, name)
+
+
 def test_bounds_of_dequantizations():
     page = (RESULTS.parent / "explanation" / "dequantization.md").read_text(encoding="utf-8")
     studies = sorted(path.name for path in RESULTS.glob("*_dequantization"))
