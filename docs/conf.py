@@ -29,7 +29,7 @@ extensions = [
     "markdown_docstrings",
     "public_names",
 ]
-exclude_patterns = ["conf.py", "_checks", "_extensions"]
+exclude_patterns = ["conf.py", "_checks", "_extensions", "_figures"]
 templates_path = ["_templates"]
 suppress_warnings = ["toc.empty_glob"]
 

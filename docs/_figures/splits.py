@@ -1,6 +1,6 @@
-"""Draws splits.png: which splits beat RealNVP's checkerboard, from the rows of three studies.
+"""Draws docs/results/splits.png: which splits beat RealNVP's checkerboard, from the rows of three studies.
 
-usage: python docs/results/splits.py
+usage: python docs/_figures/splits.py
 """
 
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-RESULTS = Path(__file__).parent
+RESULTS = Path(__file__).parents[1] / "results"
 STUDIES = {"digits": "digits", "fashion_mnist": "Fashion-MNIST", "photos16": "photographs, 16×16"}
 ARMS = {
     "lcma": "LCMA, as published",
