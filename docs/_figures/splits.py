@@ -1,4 +1,4 @@
-"""Draws docs/results/splits.png: which splits beat RealNVP's checkerboard, from the rows of three studies.
+"""Draws docs/results/splits.png: ten splits against the checkerboard, from the rows of studies.
 
 usage: python docs/_figures/splits.py
 """
