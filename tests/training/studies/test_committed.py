@@ -17,7 +17,7 @@ from tfp_lcma.training.studies.results import ResultsFile
 
 ROOT = Path(__file__).parents[3]
 FILES = sorted((ROOT / "docs" / "results").rglob("*.jsonl"))
-BENCHMARKS = {"benchmark", "benchmark_0_1", "depth", "gpu"}
+BENCHMARKS = {"benchmark", "benchmark_0_1", "depth", "gpu", "jet_benchmark"}
 STUDIES = [path for path in FILES if not BENCHMARKS & set(path.parts)]
 DEFAULTS = {
     field.name: field.default
