@@ -57,6 +57,7 @@ setup(
     entry_points={"console_scripts": ["tfp-lcma = tfp_lcma.__main__:main"]},
     package_data={
         "tfp_lcma": ["py.typed"],
+        "tfp_lcma.pretrained": ["models/*/*"],
         "tfp_lcma.training.recipes": ["*/*.toml"],
         "tfp_lcma.training.reports": ["templates/*"],
         "tfp_lcma.training.tryout": ["page/*"],

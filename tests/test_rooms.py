@@ -22,7 +22,7 @@ FLOORS = [
     {"multi_scale"},
     {"density", "models", "testing"},
     {"keras_model"},
-    {"serving"},
+    {"serving", "pretrained"},
     {"__init__"},
     # The laboratory, which nothing outside it may know but what runs the command line.
     {"training"},

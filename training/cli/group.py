@@ -13,6 +13,10 @@ SECTIONS = {
         "demo": (f"{_CLI}.demo:demo", "Train two flows on digits and compare them: minutes."),
         "train": (f"{_CLI}.train:train", "Train a flow on a data set or your own images."),
         "sample": (f"{_CLI}.sample:sample", "Draw images from a trained flow."),
+        "pretrained": (
+            f"{_CLI}.pretrained:pretrained",
+            "List the trained models of the package, and measure them again.",
+        ),
         "score": (f"{_CLI}.score:score", "Score image files by their likelihood."),
         "anomaly": (f"{_CLI}.anomaly:anomaly", "Measure how well scores find odd images."),
     },

@@ -4,7 +4,12 @@ from pathlib import Path
 
 import click
 
-from tfp_lcma.training.cli.density_options import density_argument, load
+from tfp_lcma.training.cli.density_options import (
+    density_argument,
+    load,
+    load_model,
+    pretrained_option,
+)
 from tfp_lcma.training.cli.paths import check_file, check_folder
 
 
@@ -20,8 +25,15 @@ def _check_output(context, parameter, output: Path) -> Path:
     return check_folder("--output", output)
 
 
-@click.command(epilog="Example: tfp-lcma sample runs/digits -n 64 --temperature 0.8 -o samples.png")
-@density_argument
+@click.command(
+    epilog="""\b
+Examples:
+  tfp-lcma sample runs/digits -n 64 --temperature 0.8 -o samples.png
+  tfp-lcma sample --pretrained digits-lcma
+"""
+)
+@density_argument(required=False)
+@pretrained_option
 @click.option("-n", "--number", type=click.IntRange(1), default=64, help="How many images.")
 @click.option(
     "-o",
@@ -41,12 +53,15 @@ def _check_output(context, parameter, output: Path) -> Path:
     "--class", "label", type=int, help="Of this class.  [default: of all classes in turn]"
 )
 @click.option("--seed", default=0, help="The same seed draws the same images.")
-def sample(folder, number, output, temperature, label, seed):
-    """Draw images from the model of a run or of an export.
+def sample(folder, pretrained, number, output, temperature, label, seed):
+    """Draw images from the model of a run, of an export, or of the package.
 
     The first images of a seed are the same, however many are drawn.
     """
-    density = load(folder, label)
+    if (folder is None) == (pretrained is None):
+        got = "neither" if folder is None else "both"
+        raise click.UsageError(f"Give RUN|EXPORT or --pretrained, one of them; got {got}.")
+    density = load_model(pretrained, label) if folder is None else load(folder, label)
 
     import numpy as np
 

@@ -17,7 +17,7 @@ _SHOWN = 3
 @click.command(
     epilog="Example: tfp-lcma score runs/digits photographs/ more/*.png -o scores.csv --maps maps"
 )
-@density_argument
+@density_argument()
 @click.argument("images", nargs=-1, required=True, type=PathHere())
 @click.option(
     "-o",

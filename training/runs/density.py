@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfp_lcma import noise
+from tfp_lcma import noise, pretrained
 from tfp_lcma.training.data.pixels import PixelSettings
 from tfp_lcma.training.runs.run_or_export import exported_version, is_run, read_card
 from tfp_lcma.validation import check_condition
@@ -87,6 +87,18 @@ def load_density(folder: Path) -> Density:
     version = exported_version(folder)
     card = read_card(version)
     return DensityOfExport(version, card, _pixels(card.pixels, card.event_shape, card.bins))
+
+
+def load_pretrained(name: str) -> Density:
+    """Loads a model that comes with the package.
+
+    Raises:
+        ValueError: If there is no such model, or its files cannot be read.
+    """
+    from tfp_lcma.training.runs.density_of_run import DensityOfRun
+
+    card, model = pretrained.card(name), pretrained.load(name)
+    return DensityOfRun(model, _pixels(card["pixels"], model.event_shape, model.bins))
 
 
 def _pixels(config, event_shape, bins) -> PixelSettings | None:

@@ -49,7 +49,7 @@ def test_every_command_explains_itself_with_an_example_and_every_option(name):
 def test_an_unknown_command_is_answered_with_all_nearest_first():
     result = call("trian")
     assert result.exit_code == 2
-    assert "must be one of train, demo, sample," in result.output
+    assert "must be one of train, pretrained, demo," in result.output
     assert "got 'trian'" in result.output
 
 

@@ -11,6 +11,7 @@ from tfp_lcma.training.reports.pictures import (
     save_event_log_prob,
     save_exit_map,
     save_image_grid,
+    save_image_pairs,
     save_interpolations,
     save_log_det_map,
     save_reconstructions,
@@ -97,6 +98,19 @@ def test_grid_enlarges_digits_and_shows_their_last_intensity_white(tmp_path):
     assert picture.shape == (64, 64, 3)
     np.testing.assert_array_equal(np.unique(picture), [0, 128, 255])
     assert (picture[16:24, 24:32] == 255).all() and (picture[40:48, 40:48] == 128).all()
+
+
+def test_pairs_stand_one_below_the_other_and_apart_from_their_neighbours(tmp_path):
+    images, others = random_images(3, 64, 64, 3), 255 - random_images(3, 64, 64, 3)
+    save_image_pairs(tmp_path / "pairs.png", images, others, columns=2)
+    picture = read(tmp_path / "pairs.png")
+    assert picture.shape == (2 * 128 + 8, 2 * 64 + 8, 3)
+    np.testing.assert_array_equal(picture[:64, 72:], images[1])
+    np.testing.assert_array_equal(picture[64:128, 72:], others[1])
+    np.testing.assert_array_equal(picture[136:200, :64], images[2])
+    assert (picture[128:136] == 255).all() and (picture[:, 64:72] == 255).all()
+    with pytest.raises(ValueError, match=r"others must have the shape of images, \[3, "):
+        save_image_pairs(tmp_path / "pairs.png", images, others[:2])
 
 
 def test_title_leaves_the_pixels_alone(tmp_path):

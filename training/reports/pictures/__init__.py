@@ -22,6 +22,7 @@ from tfp_lcma.training.reports.pictures.curves import save_training_curves
 from tfp_lcma.training.reports.pictures.grids import (
     draw_image_grid,
     save_image_grid,
+    save_image_pairs,
     save_interpolations,
     save_reconstructions,
     tile,
@@ -49,6 +50,7 @@ __all__ = [
     "save_exit_map",
     "save_heat_map",
     "save_image_grid",
+    "save_image_pairs",
     "save_interpolations",
     "save_labelled_rows",
     "save_log_det_map",

@@ -80,6 +80,40 @@ def draw_image_grid(
     return tile(enlarge(to_bytes(images, bins)), columns, padding=2)
 
 
+def save_image_pairs(
+    path: str | os.PathLike,
+    images: np.ndarray,
+    others: np.ndarray,
+    *,
+    columns: int | None = None,
+    bins: int = 256,
+    title: str | None = None,
+) -> None:
+    """Writes a grid of pairs, of each the second image below the first.
+
+    Args:
+        path: PNG file to write.
+        images: integers 0..bins-1, [n, H, W, C], gray or RGB.
+        others: the same shape and scale.
+        columns: pairs in a row; None for a grid about as many wide as high.
+        bins: number of intensities.
+        title: one line above the grid.
+
+    Raises:
+        ValueError: a shape, a type or a value is not as described.
+    """
+    images = check_shape("images", images, "n H W C")
+    others = check_shape("others", others, "n H W C")
+    if others.shape != images.shape:
+        raise ValueError(
+            f"others must have the shape of images, {list(images.shape)}; got {list(others.shape)}"
+        )
+    for name, each in (("images", images), ("others", others)):
+        check_intensities(name, each, bins)
+    pairs = np.concatenate([enlarge(to_bytes(each, bins)) for each in (images, others)], axis=1)
+    save_pixels(path, tile(pairs, columns, padding=8), title)
+
+
 def save_interpolations(
     path: str | os.PathLike, images: np.ndarray, *, bins: int = 256, title: str | None = None
 ) -> None:
