@@ -56,6 +56,8 @@ says() {
     echo "\$ $*"
     "$@"
 }
+says tfp-lcma pretrained evaluate digits-lcma
+says tfp-lcma sample --pretrained digits-lcma -n 16 -o digits.npz
 says tfp-lcma demo --steps 40 --pretrain-steps 20
 test -s runs/digits/samples.png -a -s saved_models/digits/1/saved_model.pb
 says tfp-lcma train --data photographs --image-size 16 --steps 30 --set training.validate_every=15 \

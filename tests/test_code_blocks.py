@@ -31,6 +31,7 @@ RUN_BY = {
     "gpu.md": "test_docs.py",
     "jet.md": "test_docs.py",
     "keras_model.md": "test_code_blocks.py",
+    "pretrained.md": "training/cli/test_pretrained.py",
     "residual_flows.md": "test_docs.py",
     "serving.md": "test_code_blocks.py",
     "serving_clients.md": "training/tryout/test_clients_docs.py",

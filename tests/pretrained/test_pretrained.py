@@ -98,16 +98,3 @@ def test_a_damaged_card_is_named(content, tmp_path):
     (tmp_path / cards.CARD).write_text(content)
     with pytest.raises(ValueError, match=r"card.json must be the card of a trained model"):
         cards.read_card(tmp_path)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
-def test_every_model_is_served_with_all_signatures(name, tmp_path):
-    from tfp_lcma.training.tryout.check_export import check_version
-
-    model = lcma.pretrained.load(name)
-    version = lcma.export_saved_model(model, tmp_path / name)
-    served = check_version(version)["signatures"]
-    assert {"log_prob", "event_log_prob", "sample", "encode", "decode", "interpolate"} <= set(
-        served
-    )

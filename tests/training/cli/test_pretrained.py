@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ from click.testing import CliRunner
 import tfp_lcma as lcma
 from tfp_lcma.pretrained import cards
 from tfp_lcma.training.cli.group import group
+from tfp_lcma.training.tryout.check_export import check_version
 
 NAMES = lcma.pretrained.names()
+PAGE = Path(__file__).parents[3] / "docs" / "how_to" / "pretrained.md"
 
 
 def call(*arguments):
@@ -27,22 +30,41 @@ def test_all_models_are_listed_and_a_card_is_shown():
     )
 
 
-def test_the_card_s_command_finds_its_bits_again_and_samples_are_the_model_s(tmp_path, monkeypatch):
+def blocks():
+    """The Python code of pretrained.md."""
+    return re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_samples_are_digits_and_the_card_s_command_finds_its_bits_again(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    model = lcma.pretrained.load("digits-lcma")
-    monkeypatch.setattr(lcma.pretrained, "load", lambda name: model)
-    card = lcma.pretrained.card("digits-lcma")
-    measured = call(*card["evaluate"].split()[1:])
+    names: dict = {}
+    exec(blocks()[0], names)
+    samples = names["samples"]
+    assert samples.shape == (16, 8, 8, 1) and samples.max() < 17
+    # Digits fill the middle and leave the border dark.
+    assert samples[:, 2:6, 2:6].mean() > 3 * samples[:, :, [0, -1]].mean()
+
+    monkeypatch.setattr(lcma.pretrained, "load", {"digits-lcma": names["model"]}.__getitem__)
+    measured = call(*names["card"]["evaluate"].split()[1:])
     assert measured.exit_code == 0, measured.output
-    assert f"card has {card['bits_per_dimension']['mean']:.4f} " in measured.output
+    assert f"card has {names['card']['bits_per_dimension']['mean']:.4f} " in measured.output
 
     drawn = call("sample", "--pretrained", "digits-lcma", "-n", "3", "-o", "samples.npz")
     assert drawn.exit_code == 0, drawn.output
     with np.load("samples.npz") as arrays:
-        samples = arrays["images"]
-    assert samples.shape == (3, 8, 8, 1) and samples.max() < 17
-    # Digits fill the middle and leave the border dark.
-    assert samples[:, 2:6, 2:6].mean() > 2 * samples[:, :, [0, -1]].mean()
+        assert arrays["images"].shape == (3, 8, 8, 1) and 12 < arrays["images"].max() < 17
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_every_model_is_served_with_all_signatures(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    _, export = blocks()
+    names = {"lcma": lcma, "model": lcma.pretrained.load(name), "card": lcma.pretrained.card(name)}
+    exec(export.replace("digits-lcma", name), names)
+    served = check_version(tmp_path / "saved_models" / name / "1")["signatures"]
+    needed = {"log_prob", "event_log_prob", "sample", "encode", "decode", "interpolate"}
+    assert needed <= set(served)
 
 
 def test_a_model_that_is_not_what_its_card_says_fails(tmp_path, monkeypatch):
