@@ -114,7 +114,8 @@ class ChannelWatch(keras.callbacks.Callback):
         if self._on_watch is not None:
             self._on_watch(choices)
         if self._writer:
-            with self._writer.as_default(step=epoch + 1):
+            # Keras' TensorBoard(update_freq=n) lets nothing be recorded but at every n-th step.
+            with self._writer.as_default(step=epoch + 1), tf.summary.record_if(True):
                 for number, level in enumerate(choices, start=1):
                     tf.summary.scalar(f"entropy/level_{number}_staying", level.staying_entropy)
                     tf.summary.scalar(f"entropy/level_{number}_leaving", level.leaving_entropy)

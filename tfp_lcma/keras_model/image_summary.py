@@ -31,7 +31,8 @@ class ImageSummary(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if epoch % self._every:
             return
-        with self._writer.as_default(step=epoch + 1):
+        # Keras' TensorBoard(update_freq=n) lets nothing be recorded but at every n-th step.
+        with self._writer.as_default(step=epoch + 1), tf.summary.record_if(True):
             for name, draw in self._pictures.items():
                 tf.summary.image(name, draw(self.model)[None])
         self._writer.flush()
