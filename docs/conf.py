@@ -61,6 +61,7 @@ nb_execution_cache_path = str(HERE.parent / "build" / "docs" / "notebooks" / _so
 # The reference.
 autosummary_ignore_module_all = False
 autoclass_content = "both"
+autodoc_inherit_docstrings = False
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"

@@ -8,16 +8,21 @@ REFERENCE = Path(__file__).parents[1] / "reference"
 
 
 def listed() -> dict[str, list[str]]:
-    """Returns the names that each module's page lists, by module."""
+    """Returns the names that the pages of the reference list, by module."""
     found: dict[str, list[str]] = {}
     for page in sorted(REFERENCE.glob("*.rst")):
-        text = page.read_text(encoding="utf-8")
-        for module, rest in re.findall(
-            r"^\.\. currentmodule:: (\S+)\n(.*?)(?=^\.\. currentmodule::|\Z)", text, re.M | re.S
-        ):
-            for block in re.findall(r"^\.\. autosummary::\n(.*?)(?=^\S|\Z)", rest, re.M | re.S):
-                names = re.findall(r"^    (\w+)$", block, re.M)
-                found.setdefault(module, []).extend(names)
+        module, inside = "", False
+        for line in page.read_text(encoding="utf-8").splitlines():
+            if match := re.match(r"\.\. currentmodule:: (\S+)", line):
+                module = match[1]
+            elif match := re.match(r"\.\. py:data:: (\w+)", line):
+                found.setdefault(module, []).append(match[1])
+            elif line == ".. autosummary::":
+                inside = True
+            elif inside and (match := re.fullmatch(r"    (\w+)", line)):
+                found.setdefault(module, []).append(match[1])
+            elif line and not line.startswith(" "):
+                inside = False
     return found
 
 

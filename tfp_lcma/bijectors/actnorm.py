@@ -23,12 +23,30 @@ class ActNorm(ChannelFlow):
     `starting`, as that of `FlowModel.initialize` does, which `fit` calls with its
     first batch. Nothing else, sampling included, can set it off.
 
+    ```python
+    import tensorflow as tf
+
+    import tfp_lcma as lcma
+
+    actnorm = lcma.bijectors.ActNorm((4, 4, 3))
+    x = tf.random.normal((64, 4, 4, 3), mean=5.0)
+    # It starts from this batch.
+    actnorm.inverse(x, context=lcma.bijectors.Context(starting=True))
+    round(abs(float(tf.reduce_mean(actnorm.inverse(x)))), 3)  # 0.0
+    ```
+
     References:
         Kingma, Dhariwal: Glow, section 3.1.
     """
 
     def __init__(self, event_shape: Sequence[int], *, dtype: str = "float32", name=None):
-        """Normalises the channels of images of `event_shape`."""
+        """Normalises the channels of images of `event_shape`.
+
+        Args:
+            event_shape: `(height, width, channels)`.
+            dtype: Type of activations and log-dets.
+            name: Name of the bijector.
+        """
         self._layer = ActNormLayer(event_shape[-1], dtype=dtype)
         super().__init__(event_shape, dtype=dtype, layers=[self._layer], name=name)
 

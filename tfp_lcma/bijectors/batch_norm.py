@@ -55,6 +55,13 @@ class BatchNorm(FlowBijector):
     it: `FlowModel` recomputes them over the training set before it evaluates anything. Where
     several replicas share a batch, statistics are of all of it.
 
+    ```python
+    import tfp_lcma as lcma
+
+    norm = lcma.bijectors.BatchNorm((4, 4, 3), momentum=0.99)
+    norm.gathers_statistics  # True
+    ```
+
     References:
         Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, section 3.7, appendix E.
     """

@@ -25,10 +25,29 @@ class FlowChain(FlowBijector):
     ```
 
     The order is that of `tfb.Chain`, whose last member acts first on the latent.
+
+    ```python
+    import tfp_lcma as lcma
+
+    shape = (4, 4, 2)
+    half = lcma.bijectors.ChannelHalf(shape, exchange=True)
+    flow = lcma.bijectors.FlowChain(
+        [
+            lcma.bijectors.ActNorm(shape),
+            lcma.bijectors.InvertibleConvolution(shape),
+            lcma.bijectors.Coupling(half, lcma.networks.Convolutional(8)),
+        ]
+    )
+    flow.event_shape  # (4, 4, 2)
+    ```
     """
 
     def __init__(self, bijectors: Sequence[FlowBijector], name: str | None = None):
-        """Chains `bijectors`, given from the data's side to the latent's.
+        """Chains flows.
+
+        Args:
+            bijectors: The flows, from the data's side to the latent's.
+            name: Name of the bijector.
 
         Raises:
             ValueError: If the list is empty, holds something other than a

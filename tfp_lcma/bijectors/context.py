@@ -13,6 +13,17 @@ Constants = Mapping[tuple[int, str], tf.Tensor]
 class ProbeSeeds(NamedTuple):
     """What the random probes of estimated log-dets are functions of.
 
+    ```python
+    import tensorflow as tf
+
+    import tfp_lcma as lcma
+
+    flow = lcma.models.residual_flow((4, 4, 1), levels=1, steps=1, width=4)
+    seeds = lcma.bijectors.ProbeSeeds(tf.constant([[0, 1], [0, 2]]), tf.constant(0))
+    context = lcma.bijectors.Context(probes=seeds)
+    z, log_det = flow.inverse_and_event_log_det(tf.zeros((2, 4, 4, 1)), context=context)
+    ```
+
     Attributes:
         rows: int32 `[batch, 2]`, a seed for every row of the batch; `[1, 2]`: the
             same probes for every row.
@@ -26,6 +37,16 @@ class ProbeSeeds(NamedTuple):
 @dataclasses.dataclass(frozen=True)
 class Context:
     """One immutable record that every pass takes along.
+
+    ```python
+    import tensorflow as tf
+
+    import tfp_lcma as lcma
+
+    flow = lcma.models.real_nvp((4, 4, 1), levels=1, width=4, blocks=1, conditions=10)
+    context = lcma.bijectors.Context(condition=tf.constant([3, 7]))
+    z, log_det = flow.inverse_and_event_log_det(tf.zeros((2, 4, 4, 1)), context=context)
+    ```
 
     Attributes:
         condition: Classes `[batch]`, vectors `[batch, k]` or images `[batch, height, width, k]`,

@@ -444,10 +444,26 @@ class FlowBijector(Copyable, OnePassBijector):
 
 @register
 class Identity(FlowBijector):
-    """Leaves everything as it is; log-det 0."""
+    """Leaves everything as it is; log-det 0.
+
+    ```python
+    import tensorflow as tf
+
+    import tfp_lcma as lcma
+
+    flow = lcma.bijectors.Identity((4, 4, 1))
+    z, log_det = flow.inverse_and_event_log_det(tf.ones((1, 4, 4, 1)))
+    float(tf.reduce_sum(log_det))  # 0.0
+    ```
+    """
 
     def __init__(self, event_shape: Sequence[int], name: str | None = None):
-        """Passes images of `event_shape` through."""
+        """Creates the flow.
+
+        Args:
+            event_shape: `(height, width, channels)`.
+            name: Name of the bijector.
+        """
         super().__init__(event_shape, dtype=None, name=name)
 
     def get_config(self) -> dict:

@@ -21,6 +21,17 @@ class Halves(Partition):
     of: halves of the channels and halves of the positions have one shape, and couplings of both
     kinds can be steps of one `Repeated`. Every dimension comes back to its own place.
 
+    ```python
+    import numpy as np
+
+    import tfp_lcma as lcma
+
+    shape = (4, 4, 2)
+    rows = np.arange(32).reshape(shape)  # the upper two rows are kept
+    coupling = lcma.bijectors.Coupling(lcma.bijectors.Halves(rows), lcma.networks.Convolutional(8))
+    coupling.partition.input_shape  # (4, 4, 1)
+    ```
+
     References:
         Kolesnikov, Pinto, Tschannen: Jet, section 3; google-research/big_vision,
         models/proj/jet/jet.py (channel and spatial couplings in one scan).

@@ -17,6 +17,29 @@ class Rearrangement(FlowBijector):
 
     A subclass writes `_arrange` (data to latent) and `_restore`, both on
     `[batch, height, width, channels]`, and `route`.
+
+    ```python
+    import tensorflow as tf
+
+    import tfp_lcma as lcma
+
+
+    class Mirror(lcma.bijectors.Rearrangement):
+        def _arrange(self, x):
+            return tf.reverse(x, [2])
+
+        def _restore(self, z):
+            return tf.reverse(z, [2])
+
+        def route(self, index):
+            return index[:, ::-1]
+
+        def get_config(self):
+            return {"event_shape": self.event_shape}
+
+
+    flow = Mirror((2, 2, 1))
+    ```
     """
 
     def __init__(self, event_shape, *, latent_shape=None, layers=(), name=None):
@@ -74,12 +97,24 @@ class Squeeze(Rearrangement):
     Entry `channel * 4 + dy * 2 + dx` of the result is sub-position (dy, dx) of
     `channel`. This is the order in which factorizations see a level (its view).
 
+    ```python
+    import tfp_lcma as lcma
+
+    flow = lcma.bijectors.Squeeze((8, 8, 3))
+    flow.latent_shape  # (4, 4, 12)
+    ```
+
     References:
         Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, section 3.6.
     """
 
     def __init__(self, event_shape: Sequence[int], name: str | None = None):
-        """Squeezes images of `event_shape`, whose height and width must be even."""
+        """Creates the move.
+
+        Args:
+            event_shape: `(height, width, channels)`, height and width even.
+            name: Name of the bijector.
+        """
         super().__init__(event_shape, latent_shape=squeezed_shape(event_shape), name=name)
 
     def get_config(self) -> dict:
@@ -97,10 +132,23 @@ class Squeeze(Rearrangement):
 
 @register
 class Unsqueeze(Rearrangement):
-    """Undoes a squeeze: [h/2, w/2, 4c] -> [h, w, c]."""
+    """Undoes a squeeze: [h/2, w/2, 4c] -> [h, w, c].
+
+    ```python
+    import tfp_lcma as lcma
+
+    flow = lcma.bijectors.Unsqueeze((8, 8, 3))
+    flow.event_shape, flow.latent_shape  # ((4, 4, 12), (8, 8, 3))
+    ```
+    """
 
     def __init__(self, image_shape: Sequence[int], name: str | None = None):
-        """Restores images of `image_shape` (height, width, channels) from their squeezed form."""
+        """Creates the move.
+
+        Args:
+            image_shape: `(height, width, channels)` of the latent, before it is squeezed.
+            name: Name of the bijector.
+        """
         super().__init__(squeezed_shape(image_shape), latent_shape=image_shape, name=name)
 
     def get_config(self) -> dict:
@@ -128,6 +176,17 @@ class Permutation(Rearrangement):
     Where every position orders its channels alike this is one gather along the
     channels, else one along the flattened event. The gradient of either is the
     inverse gather, not TensorFlow's default, a scatter.
+
+    ```python
+    import numpy as np
+
+    import tfp_lcma as lcma
+
+    upside_down = np.arange(16).reshape(4, 4, 1)[::-1]
+    flow = lcma.bijectors.Permutation(upside_down)
+    x = np.arange(16, dtype="float32").reshape(1, 4, 4, 1)
+    flow.inverse(x)[0, 0, :, 0].numpy().tolist()  # [12.0, 13.0, 14.0, 15.0]
+    ```
     """
 
     def __init__(self, index: np.ndarray, name: str | None = None):

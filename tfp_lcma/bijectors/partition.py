@@ -11,7 +11,22 @@ from tfp_lcma.serialization import Configurable, register
 
 
 def checkerboard_mask(event_shape: Sequence[int], parity: int) -> np.ndarray:
-    """Returns a boolean array of `event_shape`, true where (row + column) % 2 == parity."""
+    """Returns a boolean array of `event_shape`, true where (row + column) % 2 == parity.
+
+    ```python
+    import tfp_lcma as lcma
+
+    mask = lcma.bijectors.checkerboard_mask((2, 4, 1), parity=0)
+    mask[..., 0].astype(int).tolist()  # [[1, 0, 1, 0], [0, 1, 0, 1]]
+    ```
+
+    Args:
+        event_shape: `(height, width, channels)`, of at least two pixels.
+        parity: 0 or 1.
+
+    Raises:
+        ValueError: If there is one pixel alone.
+    """
     height, width, channels = image_shape(event_shape, "event_shape")
     if height * width < 2:
         raise ValueError(
@@ -24,6 +39,13 @@ def checkerboard_mask(event_shape: Sequence[int], parity: int) -> np.ndarray:
 
 class Partition(Configurable):
     """Takes an image apart into what is kept and what is moved, and puts it together again.
+
+    ```python
+    import tfp_lcma as lcma
+
+    half = lcma.bijectors.ChannelHalf((4, 4, 6))
+    half.event_shape, half.input_shape, half.moved_channels  # ((4, 4, 6), (4, 4, 3), 3)
+    ```
 
     Attributes:
         event_shape: Shape of the image.
@@ -91,7 +113,18 @@ class Partition(Configurable):
 
 @register
 class Mask(Partition):
-    """Keeps the dimensions where a mask is true and shows zeros in the place of the others."""
+    """Keeps the dimensions where a mask is true and shows zeros in the place of the others.
+
+    ```python
+    import numpy as np
+
+    import tfp_lcma as lcma
+
+    left = np.zeros((4, 4, 1), bool)
+    left[:, :2] = True  # kept
+    coupling = lcma.bijectors.Coupling(lcma.bijectors.Mask(left), lcma.networks.Convolutional(8))
+    ```
+    """
 
     def __init__(self, mask: np.ndarray, maps: np.ndarray | None = None):
         """Creates the partition.
@@ -138,6 +171,13 @@ def checkerboard(
 ) -> Mask:
     """Keeps every second pixel, and shows the mask to the network.
 
+    ```python
+    import tfp_lcma as lcma
+
+    kept = lcma.bijectors.checkerboard((4, 4, 1), parity=0)
+    coupling = lcma.bijectors.Coupling(kept, lcma.networks.Convolutional(8))
+    ```
+
     Args:
         event_shape: `(height, width, channels)`.
         parity: Of row + column of the pixels that are kept.
@@ -157,6 +197,14 @@ class ChannelHalf(Partition):
 
     With `exchange` the halves change places: step after step of one kind then
     moves either half in turn.
+
+    ```python
+    import tfp_lcma as lcma
+
+    half = lcma.bijectors.ChannelHalf((4, 4, 6), exchange=True)
+    half.moved_channels  # 3
+    coupling = lcma.bijectors.Coupling(half, lcma.networks.Convolutional(8))
+    ```
     """
 
     def __init__(

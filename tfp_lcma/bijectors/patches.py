@@ -19,6 +19,13 @@ class Patches(Rearrangement):
     Entry `(dy * p + dx) * c + channel` of a position is pixel (dy, dx) of its patch: raster order,
     as vision transformers read a patch.
 
+    ```python
+    import tfp_lcma as lcma
+
+    flow = lcma.bijectors.Patches((8, 8, 3), patch=4)
+    flow.latent_shape  # (2, 2, 48)
+    ```
+
     References:
         Dosovitskiy et al.: An image is worth 16x16 words, section 3.1.
     """

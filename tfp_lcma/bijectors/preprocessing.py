@@ -30,6 +30,16 @@ class LogitPreprocessing(FlowBijector):
 
     The support is a little wider than the pixel range: p in (0, 1).
 
+    ```python
+    import numpy as np
+
+    import tfp_lcma as lcma
+
+    preprocessing = lcma.bijectors.LogitPreprocessing((1, 2, 1), bins=256, dtype="float64")
+    x = np.array([0.0, 128.0]).reshape(1, 1, 2, 1)
+    np.ravel(preprocessing.inverse(x)).round(2).tolist()  # [-2.94, 0.0]
+    ```
+
     References:
         Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, section
         4.1. The paper prints alpha + (1 - alpha) x / 256, which diverges at 256;
@@ -99,6 +109,16 @@ class LogitPreprocessing(FlowBijector):
 class AffinePreprocessing(FlowBijector):
     """Maps dequantised intensities in [0, bins) to [-1/2, 1/2): y = x / bins - 1/2.
 
+    ```python
+    import numpy as np
+
+    import tfp_lcma as lcma
+
+    preprocessing = lcma.bijectors.AffinePreprocessing((1, 2, 1), bins=256)
+    x = np.array([0.0, 192.0], "float32").reshape(1, 1, 2, 1)
+    np.ravel(preprocessing.inverse(x)).tolist()  # [-0.5, 0.25]
+    ```
+
     References:
         Kingma, Dhariwal: Glow, the published code's preprocessing.
     """
@@ -114,7 +134,14 @@ class AffinePreprocessing(FlowBijector):
         dtype: str = "float32",
         name: str | None = None,
     ):
-        """Creates the map for data with `bins` intensity values."""
+        """Creates the map.
+
+        Args:
+            event_shape: `(height, width, channels)`.
+            bins: Number of intensity values of the data.
+            dtype: Type of activations and log-dets.
+            name: Name of the bijector.
+        """
         super().__init__(event_shape, dtype=dtype, name=name)
         self.bins = check_bins(bins)
 
@@ -133,6 +160,16 @@ class AffinePreprocessing(FlowBijector):
 @register
 class SymmetricPreprocessing(AffinePreprocessing):
     """Maps dequantised intensities in [0, bins) to [-1, 1): y = 2 x / bins - 1.
+
+    ```python
+    import numpy as np
+
+    import tfp_lcma as lcma
+
+    preprocessing = lcma.bijectors.SymmetricPreprocessing((1, 2, 1), bins=256)
+    x = np.array([0.0, 192.0], "float32").reshape(1, 1, 2, 1)
+    np.ravel(preprocessing.inverse(x)).tolist()  # [-1.0, 0.5]
+    ```
 
     References:
         Kolesnikov, Pinto, Tschannen: Jet, the published code's preprocessing.

@@ -22,6 +22,17 @@ class Rotation(FlowBijector):
 
     A per-dimension tensor travels by Q∘Q, the squares of the entries, whose rows and columns sum
     to one: every dimension's share goes to the components it is part of, and the sum is kept.
+
+    ```python
+    import numpy as np
+    import tensorflow as tf
+
+    import tfp_lcma as lcma
+
+    flow = lcma.bijectors.Rotation((1, 1, 2), np.array([[0.6, 0.8], [0.8, -0.6]]))
+    x = tf.reshape([5.0, 10.0], (1, 1, 1, 2))
+    flow.inverse(x).numpy().ravel().round().tolist()  # [11.0, -2.0]
+    ```
     """
 
     def __init__(self, event_shape: Sequence[int], matrix: np.ndarray, name: str | None = None):

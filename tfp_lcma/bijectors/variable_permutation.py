@@ -45,12 +45,29 @@ class VariablePermutation(Rearrangement):
     It is exact for whatever index it holds, and no assignment changes a shape or a traced
     function. `exit_map` and `level_index` of a flow with such a part follow the index; a function
     traced before an assignment that read them does not. The gradient is the inverse gather.
+
+    ```python
+    import numpy as np
+    import tensorflow as tf
+
+    import tfp_lcma as lcma
+
+    flow = lcma.bijectors.VariablePermutation((1, 1, 3))
+    flow.assign(np.array([2, 0, 1]))
+    x = tf.reshape([1.0, 2.0, 3.0], (1, 1, 1, 3))
+    flow.inverse(x).numpy().ravel().tolist()  # [3.0, 1.0, 2.0]
+    ```
     """
 
     routes_change = True
 
     def __init__(self, event_shape: Sequence[int], name: str | None = None):
-        """Creates the permutation, at first the identity."""
+        """Creates the permutation, at first the identity.
+
+        Args:
+            event_shape: `(height, width, channels)`.
+            name: Name of the bijector.
+        """
         self._layer = IndexLayer(int(np.prod(image_shape(event_shape, "event_shape"))))
         super().__init__(event_shape, name=name, layers=[self._layer])
         self.assign(np.arange(self.event_shape[-1]))

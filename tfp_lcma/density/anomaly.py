@@ -43,6 +43,14 @@ def typicality(bits_per_dimension: np.ndarray, typical: float) -> np.ndarray:
     The typicality test of [1] for batches of one image: what is too likely is
     as suspicious as what is too unlikely.
 
+    ```python
+    import numpy as np
+
+    import tfp_lcma as lcma
+
+    lcma.anomaly.typicality(np.array([3.0, 5.5]), typical=4.0).tolist()  # [1.0, 1.5]
+    ```
+
     Args:
         bits_per_dimension: Of the images, `[n]`.
         typical: Their mean over training images; over held-out ones if the flow
@@ -70,6 +78,15 @@ def complexity_corrected(
     The score S of [2]. A compressor made for images at large gives simple images few bits, as the
     flow does, so that being simple no longer makes an image likely; read as a likelihood ratio, it
     asks whether the image is better explained by the training images than by images in general.
+
+    ```python
+    import numpy as np
+
+    import tfp_lcma as lcma
+
+    images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 1), "uint8")
+    lcma.anomaly.complexity_corrected(np.array([7.0, 8.5]), images).tolist()  # [-1.0, 0.5]
+    ```
 
     Args:
         bits_per_dimension: Of the images, `[n]`.
@@ -99,6 +116,17 @@ def compressed_bits_per_dimension(images: np.ndarray, bins: int = 256) -> np.nda
     which for an 8×8 image come to 8.6 bits per dimension. A black image so has 0, another constant
     one a few bytes. Where the rest is more than `log2(bins)` it is that: the length of the pixels
     as they are, which small images of few intensities often stay below and PNG files do not.
+
+    ```python
+    import numpy as np
+
+    import tfp_lcma as lcma
+
+    noise = np.random.default_rng(0).integers(0, 256, (1, 8, 8, 1), "uint8")
+    black = np.zeros((1, 8, 8, 1), "uint8")
+    images = np.concatenate([noise, black])
+    lcma.anomaly.compressed_bits_per_dimension(images).tolist()  # [8.0, 0.0]
+    ```
 
     Args:
         images: uint8 (or whole parts of floats) `[n, height, width, channels]`,
@@ -130,6 +158,16 @@ def anomaly_map(
     The negative event log-probability, summed over channels. It is an
     attribution in the flow's own coordinates, exact in sum; where layers mix
     channels after a squeeze (1×1 convolutions) its resolution is their blocks.
+
+    ```python
+    import numpy as np
+
+    import tfp_lcma as lcma
+
+    event_log_prob = np.full((1, 4, 4, 3), -2.0)
+    event_log_prob[0, 1, 2] = -5.0
+    lcma.anomaly.anomaly_map(event_log_prob)[0, 1].tolist()  # [6.0, 6.0, 15.0, 6.0]
+    ```
 
     Args:
         event_log_prob: As `FlowModel.event_log_prob` gives it, nats,

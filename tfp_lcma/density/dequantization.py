@@ -23,6 +23,27 @@ class Dequantization(Configurable):
     ```
 
     A subclass writes `add_noise` and `get_config`.
+
+    ```python
+    import math
+
+    import keras
+    import tensorflow as tf
+
+    import tfp_lcma as lcma
+
+
+    @keras.saving.register_keras_serializable(package="mine")
+    class Middle(lcma.density.Dequantization):
+        # Noise of the middle half of the unit interval.
+        def add_noise(self, images, uniform, log_det, context):
+            # A density of 2 in every dimension.
+            x = tf.floor(tf.cast(images, uniform.dtype)) + 0.25 + uniform / 2
+            return x, log_det.plus(tf.fill(tf.shape(uniform), -math.log(2)))
+
+        def get_config(self):
+            return {}
+    ```
     """
 
     @property
@@ -103,6 +124,13 @@ class Uniform(Dequantization):
 
     ```none
     log P(x) >= E_u log p(x + u),  u uniform in [0, 1) per dimension
+    ```
+
+    ```python
+    import tfp_lcma as lcma
+
+    flow = lcma.models.glow((4, 4, 1), levels=1, steps=1, width=4)
+    model = lcma.FlowModel(flow, dequantization=lcma.density.Uniform())
     ```
 
     References:

@@ -35,10 +35,24 @@ class FlowDistribution(tfd.TransformedDistribution, metaclass=ShowsFlow):
     the log-density is -inf, so that mixtures and importance weights stay finite; of NaN it is NaN.
 
     All methods take `condition=`, for flows that have one.
+
+    ```python
+    import tfp_lcma as lcma
+
+    flow = lcma.models.real_nvp((4, 4, 1), levels=1, width=4, blocks=1)
+    distribution = lcma.FlowDistribution(flow)
+    x = distribution.sample(2, seed=0)
+    tuple(distribution.log_prob(x).shape)  # (2,)
+    tuple(distribution.event_log_prob(x).shape)  # (2, 4, 4, 1)
+    ```
     """
 
     def __init__(self, bijector: FlowBijector, name: str = "FlowDistribution"):
         """Creates the distribution over the domain of `bijector`.
+
+        Args:
+            bijector: The flow, from data to noise.
+            name: Name of the distribution.
 
         Raises:
             ValueError: If `bijector` is not a `FlowBijector`.

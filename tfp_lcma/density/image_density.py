@@ -40,6 +40,16 @@ class ImageDensity:
     Where a log-det is estimated, its probes are drawn by the image too, so that
     a density is a function of image, seed and draw, in whatever batch.
 
+    ```python
+    import numpy as np
+
+    import tfp_lcma as lcma
+
+    model = lcma.FlowModel(lcma.models.real_nvp((4, 4, 1), levels=1, width=4, blocks=1))
+    images = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 1), "uint8")
+    tuple(model.density.log_prob(images, seed=(0, 0)).shape)  # (2,)
+    ```
+
     Attributes:
         distribution: The `FlowDistribution` of dequantised intensities.
         dequantization: What makes whole intensities continuous.
@@ -55,7 +65,14 @@ class ImageDensity:
         dequantization: Dequantization,
         bins: int,
     ):
-        """Puts the parts together."""
+        """Puts the parts together.
+
+        Args:
+            flow: The flow, from preprocessed values to noise.
+            preprocessing: Flow from dequantised intensities to the domain of `flow`.
+            dequantization: What makes whole intensities continuous.
+            bins: Number of intensity values.
+        """
         self.distribution = FlowDistribution(FlowChain([preprocessing, flow]))
         self.dequantization, self.bins = dequantization, bins
         self.event_shape, self.dtype = flow.event_shape, flow.dtype

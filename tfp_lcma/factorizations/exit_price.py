@@ -26,6 +26,17 @@ def pair_prices(covariance: np.ndarray) -> np.ndarray:
     divergence of a Gaussian S, given K, from independent Gaussians of the right
     variances, which is what an unconditional exit takes it for.
 
+    ```python
+    import numpy as np
+
+    import tfp_lcma as lcma
+
+    covariance = np.eye(4)
+    covariance[0, 1] = covariance[1, 0] = 0.9  # the upper pixels share much
+    prices = lcma.factorizations.pair_prices(covariance)
+    prices.round(2).tolist()  # [0.83, 0.83, 0.83, 0.83, 0.83, 0.0]
+    ```
+
     Args:
         covariance: `[..., 4, 4]`, of the block's sub-positions in raster order.
 
@@ -52,6 +63,19 @@ class ExitPrice(StaticFactorization):
     Valid where dimensions keep their identity up to the end of the level: with
     masked couplings, not with 1x1 convolutions. Of other shares, and on patches, see
     `GreedyExitPrice`.
+
+    ```python
+    import numpy as np
+
+    import tfp_lcma as lcma
+
+    images = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 1), "uint8")
+    flow = lcma.models.real_nvp((8, 8, 1), levels=2, width=4, blocks=1, factorization=None)
+    model = lcma.FlowModel(flow)
+    model.initialize(images)
+    statistics = lcma.LogDetCollector().collect(model, images)
+    split = lcma.factorizations.ExitPrice(statistics)
+    ```
     """
 
     views = "blocks"

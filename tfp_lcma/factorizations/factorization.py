@@ -20,6 +20,13 @@ class Factorization(Configurable):
     patches (`models.jet`) the view is the grid of patches, `[h, w, entries]`, at every level: the
     entries of a position are what is left of a patch's dimensions.
 
+    ```python
+    import tfp_lcma as lcma
+
+    split = lcma.factorizations.Channel(retained=0.25)
+    split.bijector(level=0, view_shape=(4, 4, 12)).latent_shape  # (4, 4, 12)
+    ```
+
     Attributes:
         retained: The share of a view's entries that stay, or their number.
         patch: Side of the patches of the flow that it is chosen for; None: views of 2x2 blocks.
@@ -141,7 +148,29 @@ class Factorization(Configurable):
 
 
 class StaticFactorization(Factorization):
-    """A factorization by a fixed permutation within every block; a subclass writes `order`."""
+    """A factorization by a fixed permutation within every block; a subclass writes `order`.
+
+    ```python
+    import keras
+    import numpy as np
+
+    import tfp_lcma as lcma
+
+
+    @keras.saving.register_keras_serializable(package="mine")
+    class LowerRow(lcma.factorizations.StaticFactorization):
+        def order(self, level, view_shape):
+            blocks = np.broadcast_to([2, 3, 0, 1], (*view_shape[:2], view_shape[2] // 4, 4))
+            return lcma.factorizations.view_order(blocks)
+
+        def get_config(self):
+            return {"retained": self.retained}
+
+
+    flow = lcma.models.real_nvp((8, 8, 1), levels=2, width=4, blocks=1, factorization=LowerRow())
+    flow.exit_map[:2, :2, 0].tolist()  # [[0, 0], [1, 1]]
+    ```
+    """
 
     def order(self, level: int, view_shape: Sequence[int]) -> np.ndarray:
         """Returns which entry of the view each slot receives.
@@ -158,7 +187,21 @@ class StaticFactorization(Factorization):
 
 
 def view(image: np.ndarray, level: int = 0, patch: int | None = None) -> np.ndarray:
-    """Views an array `[h, w, c]` as a level's view, `[h/2, w/2, 4c]` without patches."""
+    """Views an array `[h, w, c]` as a level's view, `[h/2, w/2, 4c]` without patches.
+
+    ```python
+    import numpy as np
+
+    import tfp_lcma as lcma
+
+    lcma.factorizations.view(np.arange(16).reshape(4, 4, 1))[0, 0].tolist()  # [0, 1, 4, 5]
+    ```
+
+    Args:
+        image: Anything that every dimension of an image has.
+        level: Index of the level; in a flow on patches level 0 makes the patches.
+        patch: Side of the patches; None: the view is of 2x2 blocks.
+    """
     return to_view(image.shape, level, patch).route(image)
 
 
@@ -168,6 +211,15 @@ def _seen(patch):
 
 def view_order(sub_positions: np.ndarray) -> np.ndarray:
     """Turns an order of each channel's four sub-positions into an order of the view.
+
+    ```python
+    import numpy as np
+
+    import tfp_lcma as lcma
+
+    diagonal = np.array([[0, 3, 1, 2], [0, 3, 1, 2]])  # of two channels
+    lcma.factorizations.view_order(diagonal).tolist()  # [0, 4, 3, 7, 1, 5, 2, 6]
+    ```
 
     Args:
         sub_positions: Integers `[..., c, 4]`: the sub-positions 0 to 3 of every

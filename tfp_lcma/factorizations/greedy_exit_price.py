@@ -52,6 +52,19 @@ class GreedyExitPrice(StaticFactorization):
 
     Valid where dimensions keep their identity up to the end of the level: not with 1x1
     convolutions.
+
+    ```python
+    import numpy as np
+
+    import tfp_lcma as lcma
+
+    images = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 1), "uint8")
+    flow = lcma.models.real_nvp((8, 8, 1), levels=2, width=4, blocks=1, factorization=None)
+    model = lcma.FlowModel(flow)
+    model.initialize(images)
+    statistics = lcma.LogDetCollector().collect(model, images)
+    split = lcma.factorizations.GreedyExitPrice(statistics, retained=0.25)
+    ```
     """
 
     views = "own"

@@ -19,6 +19,19 @@ class KarhunenLoeve(CollectedRotation):
     what stays: of the same channel, or of all with `across_channels`. At deeper levels the
     covariance is that of the same flow's activations, seen through the rotations above. Log-det 0;
     latents stand by slot. The factorization is this package's.
+
+    ```python
+    import numpy as np
+
+    import tfp_lcma as lcma
+
+    images = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 1), "uint8")
+    flow = lcma.models.real_nvp((8, 8, 1), levels=2, width=4, blocks=1, factorization=None)
+    model = lcma.FlowModel(flow)
+    model.initialize(images)
+    statistics = lcma.LogDetCollector().collect(model, images)
+    split = lcma.factorizations.KarhunenLoeve(statistics, keep="negentropy")
+    ```
     """
 
     def __init__(

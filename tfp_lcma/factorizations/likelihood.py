@@ -23,6 +23,16 @@ class LikelihoodContribution(BlockRanking):
     the end of a level. A deeper level ranks only the dimensions that reached it. Equal scores fall
     back to RealNVP's order, so constant scores reproduce `Checkerboard`.
 
+    ```python
+    import numpy as np
+
+    import tfp_lcma as lcma
+
+    scores = np.random.default_rng(0).normal(size=(2, 8, 8, 1))  # a collector's, or your own
+    split = lcma.factorizations.LikelihoodContribution(scores)
+    flow = lcma.models.real_nvp((8, 8, 1), levels=2, width=4, blocks=1, factorization=split)
+    ```
+
     References:
         Das, Abbeel, Spanos: Likelihood Contribution based Multi-scale Architecture
         for Generative Flows, section 3 and equation 9. The defaults are the
@@ -109,6 +119,19 @@ class LikelihoodGain(BlockRanking):
     couplings transformed often has gained already, so statistics of two pre-trainings, with either
     order of the masks, are better than one. The arguments are `LikelihoodContribution`'s, but for
     `scores`. The score is this package's.
+
+    ```python
+    import numpy as np
+
+    import tfp_lcma as lcma
+
+    images = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 1), "uint8")
+    flow = lcma.models.real_nvp((8, 8, 1), levels=2, width=4, blocks=1, factorization=None)
+    model = lcma.FlowModel(flow)
+    model.initialize(images)
+    statistics = lcma.LogDetCollector().collect(model, images)
+    split = lcma.factorizations.LikelihoodGain(statistics)
+    ```
     """
 
     def _scores_of(self, statistics):

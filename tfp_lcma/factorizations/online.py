@@ -37,12 +37,18 @@ class OnlineLikelihoodContribution(Factorization):
     density is exact at every step, and nothing is traced again.
 
     Any model takes this factorization; `FlowModel.fit` does the drawing and the
-    deciding, through the callback `OnlineSplit`. The protocol is this package's;
-    that the choice could be made while training is named as future work in:
+    deciding, through the callback `OnlineSplit`. The protocol is this package's.
+
+    ```python
+    import tfp_lcma as lcma
+
+    split = lcma.factorizations.OnlineLikelihoodContribution(decide_at=(500,), rule="exit_price")
+    flow = lcma.models.real_nvp((8, 8, 1), levels=2, width=4, blocks=1, factorization=split)
+    ```
 
     References:
         Das, Abbeel, Spanos: Likelihood Contribution based Multi-scale Architecture
-        for Generative Flows, section 7.
+        for Generative Flows, section 7 (a choice while training, as future work).
     """
 
     views = "blocks"

@@ -14,6 +14,13 @@ def offset_maps(factorization: Factorization, level: int, event_shape: Sequence[
     `2**level` by `2**level` pixels vary from block to block, and hides the pixel
     grid from convolutions. These maps show it to them.
 
+    ```python
+    import tfp_lcma as lcma
+
+    maps = lcma.factorizations.offset_maps(lcma.factorizations.Checkerboard(), 1, (8, 8, 1))
+    maps.shape, maps[0, 0].tolist()  # ((4, 4, 4), [0.25, 0.75, 0.25, 0.75])
+    ```
+
     Args:
         factorization: What stands between the levels.
         level: Index of the level.

@@ -102,6 +102,19 @@ class RotatedExitPrice(CollectedRotation):
 
     Its statistics may come from a flow that was never trained: a flow starts as the identity, up
     to the scales of channels and of sub-positions, so they are those of the images.
+
+    ```python
+    import numpy as np
+
+    import tfp_lcma as lcma
+
+    images = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 1), "uint8")
+    flow = lcma.models.real_nvp((8, 8, 1), levels=2, width=4, blocks=1, factorization=None)
+    model = lcma.FlowModel(flow)
+    model.initialize(images)
+    statistics = lcma.LogDetCollector().collect(model, images)
+    split = lcma.factorizations.RotatedExitPrice(statistics)
+    ```
     """
 
     def _choose(self, statistics, level, mixture):

@@ -30,6 +30,13 @@ class Haar(Factorization):
     Neighbouring pixels are nearly equal, so the differences share little with
     the mean: factoring them out costs little. Log-det 0; latents stand by slot.
 
+    ```python
+    import tfp_lcma as lcma
+
+    split = lcma.factorizations.Haar(keep=("mean", "vertical"))
+    flow = lcma.models.real_nvp((8, 8, 1), levels=2, width=4, blocks=1, factorization=split)
+    ```
+
     References:
         Ardizzone et al.: Guided image generation with conditional invertible neural
         networks (downsampling by Haar wavelets). Which components stay is this
@@ -72,12 +79,24 @@ class LearnedConvolution(Factorization):
     It adds a log-det of its own and 2 (4c)² + 4c numbers a level, two triangular
     matrices that are stored as squares and a diagonal.
 
+    ```python
+    import tfp_lcma as lcma
+
+    split = lcma.factorizations.LearnedConvolution(retained=0.25)
+    flow = lcma.models.real_nvp((8, 8, 1), levels=2, width=4, blocks=1, factorization=split)
+    ```
+
     References:
         Kingma, Dhariwal: Glow, section 3.2.
     """
 
     def __init__(self, dtype: str = "float32", *, retained: float | int = 0.5):
-        """Mixes in `dtype`, which must be the flow's."""
+        """Creates the factorization.
+
+        Args:
+            dtype: Type of the matrices, which must be the flow's.
+            retained: Share or number of a view's entries that stay.
+        """
         super().__init__(retained=retained)
         self._dtype = dtype
 

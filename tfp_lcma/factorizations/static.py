@@ -20,6 +20,14 @@ CHECKERBOARD_ORDER = (0, 3, 1, 2)
 class Checkerboard(StaticFactorization):
     """RealNVP's split: the diagonal (0,0), (1,1) of every 2x2 block stays.
 
+    ```python
+    import tfp_lcma as lcma
+
+    split = lcma.factorizations.Checkerboard()
+    flow = lcma.models.real_nvp((8, 8, 1), levels=2, width=4, blocks=1, factorization=split)
+    flow.exit_map[:2, :2, 0].tolist()  # [[1, 0], [0, 1]]
+    ```
+
     References:
         Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, section 3.6.
     """
@@ -32,7 +40,16 @@ class Checkerboard(StaticFactorization):
 
 @register
 class ComplementCheckerboard(StaticFactorization):
-    """The other parity: (0,1), (1,0) of every 2x2 block stays, RealNVP's halves exchanged."""
+    """The other parity: (0,1), (1,0) of every 2x2 block stays, RealNVP's halves exchanged.
+
+    ```python
+    import tfp_lcma as lcma
+
+    split = lcma.factorizations.ComplementCheckerboard()
+    flow = lcma.models.real_nvp((8, 8, 1), levels=2, width=4, blocks=1, factorization=split)
+    flow.exit_map[:2, :2, 0].tolist()  # [[0, 1], [1, 0]]
+    ```
+    """
 
     views = "blocks"
 
@@ -50,6 +67,14 @@ class Channel(StaticFactorization):
     In a flow on patches this is JetFormer's split: the last of every patch's dimensions, in raster
     order, are factored out, and the flow is left to sort them.
 
+    ```python
+    import tfp_lcma as lcma
+
+    split = lcma.factorizations.Channel()
+    flow = lcma.models.real_nvp((8, 8, 1), levels=2, width=4, blocks=1, factorization=split)
+    flow.exit_map[:2, :2, 0].tolist()  # [[1, 1], [0, 0]]
+    ```
+
     References:
         Kingma, Dhariwal: Glow, section 3; Tschannen, Pinto, Kolesnikov: JetFormer, section 3.
     """
@@ -65,6 +90,13 @@ class Random(Factorization):
     Both halves keep the order of the view, so that a dimension stays roughly
     where it was; blocks are not respected.
 
+    ```python
+    import tfp_lcma as lcma
+
+    split = lcma.factorizations.Random(seed=1)
+    flow = lcma.models.real_nvp((8, 8, 1), levels=2, width=4, blocks=1, factorization=split)
+    ```
+
     References:
         The random baseline of Das, Abbeel, Spanos: Likelihood Contribution based
         Multi-scale Architecture for Generative Flows, section 5; the order inside a
@@ -72,7 +104,12 @@ class Random(Factorization):
     """
 
     def __init__(self, seed: int = 0, *, retained: float | int = 0.5):
-        """Draws the halves by `seed`."""
+        """Creates the factorization.
+
+        Args:
+            seed: What the halves are drawn by.
+            retained: Share or number of a view's entries that stay.
+        """
         super().__init__(retained=retained)
         self._seed = int(seed)
 
@@ -90,10 +127,23 @@ class Random(Factorization):
 
 @register
 class RandomChannels(StaticFactorization):
-    """A random half of the view's entries stays, the same at every position."""
+    """A random half of the view's entries stays, the same at every position.
+
+    ```python
+    import tfp_lcma as lcma
+
+    split = lcma.factorizations.RandomChannels(seed=1)
+    flow = lcma.models.real_nvp((8, 8, 1), levels=2, width=4, blocks=1, factorization=split)
+    ```
+    """
 
     def __init__(self, seed: int = 0, *, retained: float | int = 0.5):
-        """Draws the entries by `seed`."""
+        """Creates the factorization.
+
+        Args:
+            seed: What the entries are drawn by.
+            retained: Share or number of a view's entries that stay.
+        """
         super().__init__(retained=retained)
         self._seed = int(seed)
 
@@ -111,12 +161,24 @@ class RandomInBlock(StaticFactorization):
     """Of every 2x2 block of every channel two random pixels stay, each half in raster order.
 
     Under another share the pixels of a block are in random order.
+
+    ```python
+    import tfp_lcma as lcma
+
+    split = lcma.factorizations.RandomInBlock(seed=1)
+    flow = lcma.models.real_nvp((8, 8, 1), levels=2, width=4, blocks=1, factorization=split)
+    ```
     """
 
     views = "blocks"
 
     def __init__(self, seed: int = 0, *, retained: float | int = 0.5):
-        """Draws the pixels by `seed`."""
+        """Creates the factorization.
+
+        Args:
+            seed: What the pixels are drawn by.
+            retained: Share or number of a view's entries that stay.
+        """
         super().__init__(retained=retained)
         self._seed = int(seed)
 

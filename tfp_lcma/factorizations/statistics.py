@@ -22,6 +22,19 @@ class LogDetStatistics:
     has left before a level has NaN there. The others are in the coordinates of
     a level's own tensor, `level_index` leading back to the image.
 
+    ```python
+    import numpy as np
+
+    import tfp_lcma as lcma
+
+    images = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 1), "uint8")
+    flow = lcma.models.real_nvp((8, 8, 1), levels=2, width=4, blocks=1, factorization=None)
+    model = lcma.FlowModel(flow)
+    model.initialize(images)
+    statistics = lcma.LogDetCollector().collect(model, images)
+    statistics.variance.shape  # (2, 8, 8, 1)
+    ```
+
     Attributes:
         log_det: `[levels, height, width, channels]`, mean event log-det from the
             image to the end of each level, in nats; preprocessing not included.

@@ -20,6 +20,18 @@ from tfp_lcma.networks.channel_router import channel_entropy
 class ChannelChoices(NamedTuple):
     """What happens to the channels of one level's view, averaged over images.
 
+    ```python
+    import numpy as np
+
+    import tfp_lcma as lcma
+
+    images = np.random.default_rng(0).integers(0, 256, (16, 4, 4, 1), "uint8")
+    model = lcma.FlowModel(lcma.models.glow((4, 4, 1), levels=2, steps=1, width=4))
+    model.initialize(images)
+    (first,) = lcma.channel_choices(model, images)
+    first.entropies.shape, first.going_out.shape  # ((4,), (4,))
+    ```
+
     Attributes:
         entropies: `[channels]`: minus the negentropy of each channel as it comes
             in, 0 for a Gaussian and lower for everything else.
@@ -50,6 +62,18 @@ def channel_choices(
 ) -> list[ChannelChoices]:
     """Returns what every split of a model does to channels.
 
+    ```python
+    import numpy as np
+
+    import tfp_lcma as lcma
+
+    images = np.random.default_rng(0).integers(0, 256, (16, 4, 4, 1), "uint8")
+    model = lcma.FlowModel(lcma.models.glow((4, 4, 1), levels=2, steps=1, width=4))
+    model.initialize(images)
+    (first,) = lcma.channel_choices(model, images)
+    first.leaving.tolist()  # [0.0, 0.0, 1.0, 1.0]
+    ```
+
     Args:
         model: A `FlowModel` whose flow has a split.
         images: `[n, height, width, channels]`, a few hundred.
@@ -70,9 +94,16 @@ class ChannelWatch(keras.callbacks.Callback):
     """Follows the channels through training, at the end of epochs.
 
     ```python
-    watch = ChannelWatch(images[:512], log_dir="logs/channels")
-    model.fit(images, callbacks=[watch])
-    watch.history[-1][0].leaving  # [channels], the first split
+    import numpy as np
+
+    import tfp_lcma as lcma
+
+    images = np.random.default_rng(0).integers(0, 256, (16, 4, 4, 1), "uint8")
+    model = lcma.FlowModel(lcma.models.glow((4, 4, 1), levels=2, steps=1, width=4))
+    model.compile("adam")
+    watch = lcma.ChannelWatch(images)
+    model.fit(images, epochs=1, callbacks=[watch], verbose=0)
+    watch.history[-1][0].leaving.shape  # (4,)
     ```
 
     Attributes:

@@ -31,9 +31,17 @@ class LogDetCollector(keras.callbacks.Callback):
     float64. Under a strategy of several workers all have the chief's.
 
     ```python
-    collector = LogDetCollector()
-    pretrain.fit(images, callbacks=[collector])
-    factorization = collector.factorization()
+    import numpy as np
+
+    import tfp_lcma as lcma
+
+    images = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 1), "uint8")
+    flow = lcma.models.real_nvp((8, 8, 1), levels=2, width=4, blocks=1, factorization=None)
+    model = lcma.FlowModel(flow)
+    model.compile("adam")
+    collector = lcma.LogDetCollector()
+    model.fit(images, epochs=1, callbacks=[collector], verbose=0)
+    split = collector.factorization()
     ```
 
     References:

@@ -56,6 +56,19 @@ class FlowModel(Fitting):
     are its noise, its statistics and the gradient that is clipped or accumulated. Workers have the
     chief's start and random seed, and stop with a ValueError if their models differ.
 
+    ```python
+    import numpy as np
+
+    import tfp_lcma as lcma
+
+    images = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 1), "uint8")
+    model = lcma.FlowModel(lcma.models.glow((8, 8, 1), levels=2, steps=1, width=8))
+    model.compile(optimizer=lcma.models.recommended_optimizer("glow"))
+    model.fit(images, epochs=1, verbose=0)
+    model.bits_per_dimension(images).shape  # (64,)
+    model.sample(2, seed=0).shape  # (2, 8, 8, 1)
+    ```
+
     Attributes:
         conditions: What the flow is conditioned on: a number of classes, the
             shape `(k,)` of a vector, or None.

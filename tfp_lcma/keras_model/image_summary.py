@@ -11,6 +11,19 @@ import tensorflow as tf
 class ImageSummary(keras.callbacks.Callback):
     """Writes pictures to TensorBoard at the end of the first epoch and of later ones.
 
+    ```python
+    import numpy as np
+
+    import tfp_lcma as lcma
+
+
+    def samples(model):
+        return np.concatenate(model.sample(4, seed=0).astype("uint8"), axis=1)
+
+
+    summary = lcma.ImageSummary("logs/samples", {"samples": samples}, every=5)
+    ```
+
     Args:
         log_dir: Folder of the event files.
         pictures: Name of each picture, and the function that draws it: from the

@@ -29,6 +29,20 @@ class OnlineSplit(keras.callbacks.Callback):
     When a level is settled, what lies below it sees other dimensions than
     before: the actnorms there start again from training images and the
     optimiser forgets its moments of those variables.
+
+    ```python
+    import numpy as np
+
+    import tfp_lcma as lcma
+
+    images = np.random.default_rng(0).integers(0, 256, (64, 4, 4, 1), "uint8")
+    split = lcma.factorizations.OnlineLikelihoodContribution(decide_at=(1,))
+    flow = lcma.models.real_nvp((4, 4, 1), levels=2, width=4, blocks=1, factorization=split)
+    model = lcma.FlowModel(flow)
+    model.compile("adam")
+    model.fit(images, epochs=1, callbacks=[lcma.OnlineSplit(images)], verbose=0)
+    flow.splits[0].decided  # True
+    ```
     """
 
     def __init__(

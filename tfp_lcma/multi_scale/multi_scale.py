@@ -53,6 +53,16 @@ MEMORY = ("keep", "invert")
 class LevelRecord(NamedTuple):
     """A level's end in one inverse pass, in that level's coordinates, before the view.
 
+    ```python
+    import tensorflow as tf
+
+    import tfp_lcma as lcma
+
+    flow = lcma.models.real_nvp((8, 8, 1), levels=2, width=4, blocks=1)
+    z, log_det, records = flow.inverse_by_level(tf.zeros((1, 8, 8, 1)))
+    [tuple(record.activation.shape) for record in records]  # [(1, 8, 8, 1), (1, 4, 4, 2)]
+    ```
+
     Attributes:
         activation: `[batch, h, w, c]`.
         event_log_det: Same shape, accumulated from the flow's input on, in nats.
@@ -73,6 +83,21 @@ class MultiScale(FlowBijector):
 
     In a flow on patches the image becomes a grid of patches before the first split, and stays one:
     levels differ in how many of a patch's dimensions they have.
+
+    ```python
+    import tfp_lcma as lcma
+
+    split = lcma.factorizations.Checkerboard()
+    shapes = lcma.multi_scale.level_shapes((8, 8, 1), 2, split)
+    flows = [
+        lcma.bijectors.Coupling(
+            lcma.bijectors.checkerboard(shape, parity=0), lcma.networks.Convolutional(8)
+        )
+        for shape in shapes
+    ]
+    flow = lcma.multi_scale.MultiScale(flows, split, lcma.priors.ConditionalGaussian())
+    flow.exit_map.shape  # (8, 8, 1)
+    ```
 
     Attributes:
         flows: The flow of every level, finest first. It may end in its view,
@@ -394,6 +419,13 @@ def level_shapes(
     patch: int | None = None,
 ) -> list[tuple[int, int, int]]:
     """Returns the shape of every level's tensor.
+
+    ```python
+    import tfp_lcma as lcma
+
+    split = lcma.factorizations.Checkerboard()
+    lcma.multi_scale.level_shapes((8, 8, 3), 3, split)  # [(8, 8, 3), (4, 4, 6), (2, 2, 12)]
+    ```
 
     Args:
         event_shape: Shape of the image.

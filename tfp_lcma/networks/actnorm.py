@@ -15,12 +15,26 @@ class ActNormLayer(keras.layers.Layer):
 
     `initialize` chooses both so that its input leaves with mean 0 and variance 1.
 
+    ```python
+    import tensorflow as tf
+
+    import tfp_lcma as lcma
+
+    network = lcma.networks.ActNormLayer(3)
+    tuple(network(tf.zeros((2, 4, 4, 3))).shape)  # (2, 4, 4, 3)
+    ```
+
     References:
         Kingma, Dhariwal: Glow, section 3.1.
     """
 
     def __init__(self, channels: int, **kwargs):
-        """Normalises `channels` channels."""
+        """Creates the layer.
+
+        Args:
+            channels: Number of channels.
+            **kwargs: Of `keras.layers.Layer`.
+        """
         super().__init__(**kwargs)
         self.channels = channels
         self.build()

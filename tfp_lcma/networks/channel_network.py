@@ -29,6 +29,12 @@ class ChannelNetwork(keras.layers.Layer):
     maps side by side is computed as the sum of one of each: what does not change
     from step to step is computed once. The bias is this package's.
 
+    ```python
+    import tfp_lcma as lcma
+
+    network = lcma.networks.ChannelNetwork(kept_channels=2, hidden=4)
+    ```
+
     References:
         Mahajan et al.: Normalizing Flows With Multi-Scale Autoregressive Priors;
         visinf/mar-scf, mar_prior/corr_prior.py and lstm.py.

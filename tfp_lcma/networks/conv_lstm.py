@@ -26,6 +26,12 @@ class ConvLSTMCell(keras.layers.Layer):
     `ConvLSTM2D` does not serve here: its cell, which could be stepped, is not
     public, and its dilation spares the recurrent convolution.
 
+    ```python
+    import tfp_lcma as lcma
+
+    cell = lcma.networks.ConvLSTMCell(channels=4)
+    ```
+
     References:
         Shi et al.: Convolutional LSTM Network, equation 3, without peepholes.
     """
@@ -108,6 +114,12 @@ class ConvLSTM(keras.layers.Layer):
 
     The loop over steps is the caller's: in sampling an input is known only
     once the output before it is.
+
+    ```python
+    import tfp_lcma as lcma
+
+    cells = lcma.networks.ConvLSTM(channels=4, depth=2)
+    ```
     """
 
     def __init__(

@@ -24,6 +24,15 @@ class ConvolutionalNetwork(keras.layers.Layer):
 
     The smooth bound on the input and the bias are this package's.
 
+    ```python
+    import tensorflow as tf
+
+    import tfp_lcma as lcma
+
+    network = lcma.networks.ConvolutionalNetwork(filters=6, width=8)
+    tuple(network(tf.zeros((2, 4, 4, 3))).shape)  # (2, 4, 4, 6)
+    ```
+
     References:
         Kingma, Dhariwal: Glow, section 5.
     """
@@ -97,7 +106,15 @@ class ConvolutionalNetwork(keras.layers.Layer):
 
 @register
 class Convolutional(Specification):
-    """A `ConvolutionalNetwork`, Glow's."""
+    """A `ConvolutionalNetwork`, Glow's.
+
+    ```python
+    import tfp_lcma as lcma
+
+    network = lcma.networks.Convolutional(width=8)
+    flow = lcma.models.glow((4, 4, 1), levels=1, steps=1, network=network)
+    ```
+    """
 
     def __init__(self, width: int = 128, dtype: str | None = None):
         """Describes the network.

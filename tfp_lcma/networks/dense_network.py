@@ -86,6 +86,15 @@ class DenseNetwork(keras.layers.Layer):
     likelihood depend on its batch; the smooth bound on the input; the bias; and attention as
     Nystromformer has it (see `NystromAttention`), which theirs is not in every detail.
 
+    ```python
+    import tensorflow as tf
+
+    import tfp_lcma as lcma
+
+    network = lcma.networks.DenseNetwork(filters=6, width=8, depth=2)
+    tuple(network(tf.zeros((2, 4, 4, 3))).shape)  # (2, 4, 4, 6)
+    ```
+
     References:
         Grcic, Grubisic, Segvic: Densely connected normalizing flows.
     """
@@ -173,7 +182,15 @@ class DenseNetwork(keras.layers.Layer):
 
 @register
 class DenseNet(Specification):
-    """A `DenseNetwork`, that of DenseFlow and EIW-Flow."""
+    """A `DenseNetwork`, that of DenseFlow and EIW-Flow.
+
+    ```python
+    import tfp_lcma as lcma
+
+    network = lcma.networks.DenseNet(width=8, depth=2)
+    flow = lcma.models.glow((8, 8, 1), levels=1, steps=1, network=network)
+    ```
+    """
 
     def __init__(
         self,

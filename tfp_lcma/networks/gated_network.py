@@ -93,6 +93,15 @@ class GatedNetwork(keras.layers.Layer):
     no dropout: a likelihood is a function of its image. The smooth bound on the input and the bias
     are this package's.
 
+    ```python
+    import tensorflow as tf
+
+    import tfp_lcma as lcma
+
+    network = lcma.networks.GatedNetwork(filters=6, width=8, blocks=1, heads=2)
+    tuple(network(tf.zeros((2, 4, 4, 3))).shape)  # (2, 4, 4, 6)
+    ```
+
     References:
         Ho, Chen, Srinivas, Duan, Abbeel: Flow++ (weight-normalised
         there, with dropout).
@@ -172,7 +181,15 @@ class GatedNetwork(keras.layers.Layer):
 
 @register
 class Gated(Specification):
-    """A `GatedNetwork`, that of Flow++."""
+    """A `GatedNetwork`, that of Flow++.
+
+    ```python
+    import tfp_lcma as lcma
+
+    network = lcma.networks.Gated(width=8, blocks=1, heads=2)
+    flow = lcma.models.glow((4, 4, 1), levels=1, steps=1, network=network)
+    ```
+    """
 
     def __init__(self, width: int = 96, blocks: int = 2, heads: int = 4, dtype: str | None = None):
         """Describes the network.

@@ -18,6 +18,15 @@ class ImageFeatures(keras.layers.Layer):
     h_0 = conv3x3(image, its 2x2 blocks as channels if squeezed)
     h_k = h_(k-1) + conv3x3(relu(h_(k-1)))
     ```
+
+    ```python
+    import tensorflow as tf
+
+    import tfp_lcma as lcma
+
+    network = lcma.networks.ImageFeatures((4, 4, 3), width=6, squeezed=True)
+    tuple(network(tf.zeros((2, 4, 4, 3))).shape)  # (2, 2, 2, 6)
+    ```
     """
 
     def __init__(

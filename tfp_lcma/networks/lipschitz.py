@@ -82,6 +82,15 @@ class LipschitzNetwork(keras.layers.Layer):
     do not vanish where its slope is largest; ELU's do. It has slopes of at most 1, and each
     convolution a norm of at most `coefficient ** (1/3)`.
 
+    ```python
+    import tensorflow as tf
+
+    import tfp_lcma as lcma
+
+    network = lcma.networks.LipschitzNetwork(width=8)
+    tuple(network(tf.zeros((2, 4, 4, 3))).shape)  # (2, 4, 4, 3)
+    ```
+
     References:
         Chen, Behrmann, Duvenaud, Jacobsen: Residual flows, section 3.3 (LipSwish), appendix E.
     """

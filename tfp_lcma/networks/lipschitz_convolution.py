@@ -25,6 +25,15 @@ class LipschitzConv(keras.layers.Layer):
     enough. The iteration approaches the norm from below: leave room between the bound and what
     must not be reached.
 
+    ```python
+    import tensorflow as tf
+
+    import tfp_lcma as lcma
+
+    network = lcma.networks.LipschitzConv(filters=6, kernel_size=3)
+    tuple(network(tf.zeros((2, 4, 4, 3))).shape)  # (2, 4, 4, 6)
+    ```
+
     References:
         Gouk, Frank, Pfahringer, Cree: Regularisation of neural networks by enforcing
         Lipschitz continuity, section 4.2 (the iteration through the convolution).

@@ -26,6 +26,15 @@ class NystromAttention(keras.layers.Layer):
     `w` is the head's width. The pseudo-inverse `B^+` is iterated, as published, each image's by
     itself, and in float64, which no device shortens; all else is in float32 at least.
 
+    ```python
+    import tensorflow as tf
+
+    import tfp_lcma as lcma
+
+    network = lcma.networks.NystromAttention(filters=6, width=8)
+    tuple(network(tf.zeros((2, 4, 4, 3))).shape)  # (2, 4, 4, 6)
+    ```
+
     References:
         Xiong et al.: Nystromformer, sections 3.2 and 3.3 (without the convolution beside v).
     """

@@ -38,6 +38,15 @@ class ResidualNetwork(keras.layers.Layer):
     left out, since it makes a likelihood depend on its batch; a smooth bound on the input keeps
     the network in range instead. The bias is this package's.
 
+    ```python
+    import tensorflow as tf
+
+    import tfp_lcma as lcma
+
+    network = lcma.networks.ResidualNetwork(filters=6, width=8, blocks=1)
+    tuple(network(tf.zeros((2, 4, 4, 3))).shape)  # (2, 4, 4, 6)
+    ```
+
     References:
         Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, sections 3.2 and 4.1.
     """
@@ -169,7 +178,15 @@ def _branch(hidden, weights):
 
 @register
 class Residual(Specification):
-    """A `ResidualNetwork`, RealNVP's."""
+    """A `ResidualNetwork`, RealNVP's.
+
+    ```python
+    import tfp_lcma as lcma
+
+    network = lcma.networks.Residual(width=8, blocks=1)
+    flow = lcma.models.glow((4, 4, 1), levels=1, steps=1, network=network)
+    ```
+    """
 
     def __init__(
         self, width: int = 32, blocks: int = 2, regularizer=None, dtype: str | None = None

@@ -81,6 +81,15 @@ class TransformerNetwork(keras.layers.Layer):
     size. Memory of the attention grows with the square of the number of patches.
     The smooth bound on the input is this package's.
 
+    ```python
+    import tensorflow as tf
+
+    import tfp_lcma as lcma
+
+    network = lcma.networks.TransformerNetwork(filters=6, width=8, blocks=1, heads=2)
+    tuple(network(tf.zeros((2, 4, 4, 3))).shape)  # (2, 4, 4, 6)
+    ```
+
     References:
         Dosovitskiy et al.: An image is worth 16x16 words, section 3.1; Kolesnikov,
         Pinto, Tschannen: Jet (as a coupling's network).
@@ -180,7 +189,15 @@ class TransformerNetwork(keras.layers.Layer):
 
 @register
 class Transformer(Specification):
-    """A `TransformerNetwork` over positions or patches."""
+    """A `TransformerNetwork` over positions or patches.
+
+    ```python
+    import tfp_lcma as lcma
+
+    network = lcma.networks.Transformer(width=8, blocks=1, heads=2)
+    flow = lcma.models.glow((4, 4, 1), levels=1, steps=1, network=network)
+    ```
+    """
 
     def __init__(
         self,

@@ -13,6 +13,15 @@ class WeightNormConv(keras.layers.Layer):
 
     `kernel = gain * direction / ||direction||`, one gain per output channel.
 
+    ```python
+    import tensorflow as tf
+
+    import tfp_lcma as lcma
+
+    network = lcma.networks.WeightNormConv(filters=6, kernel_size=3)
+    tuple(network(tf.zeros((2, 4, 4, 3))).shape)  # (2, 4, 4, 6)
+    ```
+
     References:
         Salimans, Kingma: Weight normalization, equation 2.
     """

@@ -128,6 +128,13 @@ class ChannelAutoregressive(ExitPrior):
     Published for three levels: `hidden=32, kernel=(5, 5, 3), dilation=(2, 1, 1)`.
     The defaults are small, for a laptop.
 
+    ```python
+    import tfp_lcma as lcma
+
+    prior = lcma.priors.ChannelAutoregressive(hidden=4)
+    flow = lcma.models.real_nvp((4, 4, 1), levels=2, width=4, blocks=1, exit_prior=prior)
+    ```
+
     References:
         Mahajan et al.: Normalizing Flows With Multi-Scale Autoregressive Priors;
         visinf/mar-scf, mar_prior/corr_prior.py.

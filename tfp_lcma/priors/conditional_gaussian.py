@@ -133,6 +133,13 @@ class GaussianExit(FlowBijector):
 class ConditionalGaussian(ExitPrior):
     """What is factored out is Gaussian given what stays; Glow's prior, for any flow.
 
+    ```python
+    import tfp_lcma as lcma
+
+    prior = lcma.priors.ConditionalGaussian()
+    flow = lcma.models.real_nvp((4, 4, 1), levels=2, width=4, blocks=1, exit_prior=prior)
+    ```
+
     References:
         Kingma, Dhariwal: Glow; openai/glow, model.py (split2d_prior).
     """

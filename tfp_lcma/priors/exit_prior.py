@@ -12,6 +12,25 @@ class ExitPrior(Configurable):
     An exit is a `FlowBijector` on the tensor that is factored out. In its
     context, `kept` is the tensor that stays (None at the last level, where
     everything is factored out) and `condition` that of the flow.
+
+    ```python
+    import keras
+
+    import tfp_lcma as lcma
+
+
+    @keras.saving.register_keras_serializable(package="mine")
+    class Scaled(lcma.priors.ExitPrior):
+        # Independent Gaussians, one a channel.
+        def bijector(self, level, leaving_shape, kept_shape, conditions, dtype):
+            return lcma.bijectors.ActNorm(leaving_shape, dtype=dtype)
+
+        def get_config(self):
+            return {}
+
+
+    flow = lcma.models.real_nvp((4, 4, 1), levels=2, width=4, blocks=1, exit_prior=Scaled())
+    ```
     """
 
     def bijector(

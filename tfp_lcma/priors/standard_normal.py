@@ -9,6 +9,13 @@ from tfp_lcma.serialization import register
 class StandardNormal(ExitPrior):
     """Dimensions that are factored out are taken for standard normal as they are.
 
+    ```python
+    import tfp_lcma as lcma
+
+    prior = lcma.priors.StandardNormal()
+    flow = lcma.models.real_nvp((4, 4, 1), levels=2, width=4, blocks=1, exit_prior=prior)
+    ```
+
     References:
         Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, section 3.6.
     """

@@ -70,6 +70,21 @@ def export_saved_model(
     whole, and two exporters at once get different versions. In another file system than this
     machine's it appears file by file, `saved_model.pb` last.
 
+    ```python
+    import tempfile
+
+    import numpy as np
+
+    import tfp_lcma as lcma
+
+    model = lcma.FlowModel(lcma.models.real_nvp((4, 4, 1), levels=1, width=4, blocks=1))
+    images = np.random.default_rng(0).integers(0, 256, (16, 4, 4, 1), "uint8")
+    model.initialize(images)
+    folder = tempfile.mkdtemp()
+    version = lcma.export_saved_model(model, f"{folder}/digits")
+    version.name  # '1'
+    ```
+
     Args:
         model: A trained `FlowModel`.
         directory: Folder of the model's versions; made if it does not exist. Text like

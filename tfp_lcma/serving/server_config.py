@@ -26,6 +26,22 @@ def write_serving_config(
 
     A request may have up to 1,024 rows; one of more than 64 is computed in several batches.
 
+    ```python
+    import tempfile
+
+    import numpy as np
+
+    import tfp_lcma as lcma
+
+    model = lcma.FlowModel(lcma.models.real_nvp((4, 4, 1), levels=1, width=4, blocks=1))
+    images = np.random.default_rng(0).integers(0, 256, (16, 4, 4, 1), "uint8")
+    model.initialize(images)
+    folder = tempfile.mkdtemp()
+    lcma.export_saved_model(model, f"{folder}/digits")
+    models, batching = lcma.serving.write_serving_config(folder)
+    models.name, batching.name  # ('models.config', 'batching_params.pbtxt')
+    ```
+
     Args:
         directory: Folder of models, `<name>/<version>/` within it. What is hidden, and folders
             without a SavedModel, are passed over.

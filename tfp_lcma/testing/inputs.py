@@ -11,7 +11,20 @@ tfd = tfp.distributions
 
 
 def data(flow: FlowBijector, batch: int, seed: int = 0) -> tf.Tensor:
-    """A batch from the space that `flow` maps from: pixels where it preprocesses them."""
+    """A batch from the space that `flow` maps from: pixels where it preprocesses them.
+
+    ```python
+    import tfp_lcma as lcma
+
+    flow = lcma.models.glow((4, 4, 1), levels=1, steps=1, width=4)
+    tuple(lcma.testing.data(flow, batch=2).shape)  # (2, 4, 4, 1)
+    ```
+
+    Args:
+        flow: Any `FlowBijector`.
+        batch: Number of rows.
+        seed: Whole number; the same gives the same numbers.
+    """
     random = np.random.default_rng(seed)
     shape = (batch, *flow.event_shape)
     bins = getattr(flow, "bins", None)
@@ -20,7 +33,20 @@ def data(flow: FlowBijector, batch: int, seed: int = 0) -> tf.Tensor:
 
 
 def latents(flow: FlowBijector, batch: int, seed: int = 0) -> tf.Tensor:
-    """A batch of standard normal noise in the shape of the latents of `flow`."""
+    """A batch of standard normal noise in the shape of the latents of `flow`.
+
+    ```python
+    import tfp_lcma as lcma
+
+    flow = lcma.models.glow((4, 4, 1), levels=1, steps=1, width=4)
+    tuple(lcma.testing.latents(flow, batch=2).shape)  # (2, 4, 4, 1)
+    ```
+
+    Args:
+        flow: Any `FlowBijector`.
+        batch: Number of rows.
+        seed: Whole number; the same gives the same numbers.
+    """
     z = np.random.default_rng(100 + seed).normal(size=(batch, *flow.latent_shape))
     return tf.constant(z, flow.dtype or tf.float64)
 

@@ -29,6 +29,18 @@ def perturbed(flow):
 
     As it was made, a flow is nearly the identity, which hides faults: a layer that starts from
     zeros gives those before it no gradient. Noise of a kernel goes by how many inputs are summed.
+
+    ```python
+    import tfp_lcma as lcma
+
+    flow = lcma.models.glow((4, 4, 1), levels=1, steps=1, width=4)
+    with lcma.testing.perturbed(flow):
+        x = lcma.testing.data(flow, batch=2)
+        z, log_det = flow.inverse_and_event_log_det(x)
+    ```
+
+    Args:
+        flow: Any `FlowBijector`; its variables are afterwards as they were.
     """
     random = np.random.default_rng(0)
     with restored(flow):

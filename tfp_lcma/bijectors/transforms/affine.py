@@ -50,6 +50,13 @@ class Affine(Transform):
     log-det   log_scale
     ```
 
+    ```python
+    import tfp_lcma as lcma
+
+    affine = lcma.transforms.Affine(regularizer="l2")
+    flow = lcma.models.real_nvp((4, 4, 1), levels=1, width=4, blocks=1, coupling=affine)
+    ```
+
     References:
         Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, sections 3.2 to 3.4.
     """

@@ -102,6 +102,13 @@ class MixtureLogistic(Transform):
     may be as flat as the data leave it empty. The transform starts near the identity, see
     `MixtureHead`.
 
+    ```python
+    import tfp_lcma as lcma
+
+    mixture = lcma.transforms.MixtureLogistic(components=4)
+    flow = lcma.models.glow((4, 4, 1), levels=1, steps=1, width=4, coupling=mixture)
+    ```
+
     References:
         Ho, Chen, Srinivas, Duan, Abbeel: Flow++. Bounds, start and the search
         are this package's.

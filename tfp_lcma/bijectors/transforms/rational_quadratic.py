@@ -25,6 +25,13 @@ class RationalQuadratic(Transform):
     Behind a last layer of zeros it is the identity. Slopes at the two ends are 1,
     so that it goes over into the identity smoothly.
 
+    ```python
+    import tfp_lcma as lcma
+
+    spline = lcma.transforms.RationalQuadratic(bins=4, bound=3.0)
+    flow = lcma.models.glow((4, 4, 1), levels=1, steps=1, width=4, coupling=spline)
+    ```
+
     References:
         Durkan, Bekasov, Murray, Papamakarios: Neural spline flows, section 3.1; the
         spline is TFP's `RationalQuadraticSpline`.

@@ -17,6 +17,30 @@ class Transform(Configurable):
     log-det   log |dt/dx|, elementwise
     ```
 
+    ```python
+    import tensorflow as tf
+
+    import tfp_lcma as lcma
+
+
+    class Scale(lcma.transforms.Transform):
+        parameters_per_dimension = 1
+
+        def inverse(self, x, parameters):
+            log_scale = tf.tanh(parameters[..., 0])
+            return x * tf.exp(log_scale), log_scale
+
+        def forward(self, z, parameters):
+            log_scale = tf.tanh(parameters[..., 0])
+            return z * tf.exp(-log_scale), -log_scale
+
+        def get_config(self):
+            return {}
+
+
+    flow = lcma.models.glow((4, 4, 1), levels=1, steps=1, width=4, coupling=Scale())
+    ```
+
     Attributes:
         parameters_per_dimension: How many numbers a network must give for every
             number that is moved.
