@@ -15,7 +15,14 @@ MODELS = Path(__file__).parent / "models"
 
 
 def names() -> tuple[str, ...]:
-    """Returns the names of the models that come with the package, which `load` takes."""
+    """Returns the names of the models that come with the package, which `load` takes.
+
+    ```python
+    import tfp_lcma as lcma
+
+    "digits-lcma" in lcma.pretrained.names()  # True
+    ```
+    """
     return tuple(sorted(path.parent.name for path in MODELS.glob(f"*/{CARD}")))
 
 
