@@ -31,7 +31,7 @@ extensions = [
     "markdown_docstrings",
     "public_names",
 ]
-exclude_patterns = ["conf.py", "_checks", "_extensions", "_figures"]
+exclude_patterns = ["conf.py", "_*"]
 templates_path = ["_templates"]
 suppress_warnings = ["toc.empty_glob"]
 
