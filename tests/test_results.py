@@ -157,10 +157,12 @@ PATCHES = [
     # What stays, the choice, its arm, and the arm that it is compared with.
     ("half", "JetFormer's: the first", "channel", "no-split"),
     ("half", "after a learned linear map", "learned-convolution", "channel"),
-    ("half", "LCMA", "lcma", "channel"),
+    ("half", "LCMA, patch by patch", "lcma", "channel"),
+    ("half", "LCMA, one order for all patches", "lcma-channel", "channel"),
     ("a quarter", "JetFormer's: the first", "channel-quarter", "no-split"),
     ("a quarter", "after a learned linear map", "learned-convolution-quarter", "channel-quarter"),
-    ("a quarter", "LCMA", "lcma-quarter", "channel-quarter"),
+    ("a quarter", "LCMA, patch by patch", "lcma-quarter", "channel-quarter"),
+    ("a quarter", "LCMA, one order for all patches", "lcma-channel-quarter", "channel-quarter"),
 ]
 
 
