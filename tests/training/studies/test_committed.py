@@ -6,6 +6,7 @@ import re
 import shlex
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -79,6 +80,8 @@ def test_pages_show_commands_that_there_are_with_options_that_they_have(path):
     for command in re.findall(r"(?:^|`)(tfp-lcma [a-z][^`#]*?)(?=`|#|\n(?!\s*--)|$)", text, re.M):
         name, *words = shlex.split(command.replace("...", ""))[1:]
         known = group.get_command(None, name)
+        if words and isinstance(known, click.Group) and words[0] in known.commands:
+            known = known.commands[words.pop(0)]
         assert known, command
         options = {"--help"} | {option for given in known.params for option in given.opts}
         assert {word for word in words if re.match(r"--?[a-z]", word)} <= options, command
