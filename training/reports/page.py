@@ -16,8 +16,8 @@ from tfp_lcma.training.reports.document import Report
 _CODE = re.compile("`([^`]+)`")
 # Pixels: wider pictures stand alone.
 _LARGE = 900
-# How a cell of digits begins.
-_NUMBER = re.compile(r"[-+−<]?\d|n/a$")
+# Cells that a line must not break: a number, perhaps with its error.
+_NUMBER = re.compile(r"[-+<]?\d[\d.,%e± +-]*|n/a")
 
 
 class _Embedded(NamedTuple):
@@ -61,7 +61,7 @@ def _environment(folder: Path) -> jinja2.Environment:
     environment.filters["kind"] = lambda block: type(block).__name__
     environment.filters["inline"] = _inline
     environment.filters["embedded"] = lambda picture: _embedded(folder / picture.file)
-    environment.tests["numeric"] = lambda cell: _NUMBER.match(cell) is not None
+    environment.tests["numeric"] = lambda cell: _NUMBER.fullmatch(cell) is not None
     return environment
 
 

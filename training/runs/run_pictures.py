@@ -16,6 +16,8 @@ from tfp_lcma.training.runs.online_choices import ChoiceLog
 
 _SAMPLES, _ROWS, _STEPS, _MAPS = 64, 6, 9, 8
 _OF_A_CLASS = 8
+# As many as a card there shows with letters that can be read.
+_MAPS_IN_TENSORBOARD = 4
 
 
 def draw_pictures(
@@ -138,9 +140,9 @@ def tensorboard_pictures(
         return pictures.draw_exit_map(model.flow.exit_map, levels=len(model.flow.flows))
 
     def event_log_prob(model):
-        few = shown.first(_MAPS)
+        few = shown.first(_MAPS_IN_TENSORBOARD)
         maps = model.event_log_prob(few.images, condition_of(model, few), seed=seed)
-        return pictures.draw_event_log_prob(few.images, maps, bins=dataset.bins)
+        return pictures.draw_event_log_prob(few.images, maps, dataset.bins, columns=2)
 
     def log_det(model):
         x = tf.cast(shown.images, model.flow.dtype) + 0.5

@@ -1,5 +1,6 @@
 """Pictures: the file shows what the array holds, or there is no file."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -382,9 +383,12 @@ WRITERS = {
 
 
 @pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
-def test_a_failure_leaves_the_old_picture_and_nothing_else(write, tmp_path, monkeypatch):
+def test_a_picture_stays_out_of_pyplot_and_a_failure_leaves_the_old_one_alone(
+    write, tmp_path, monkeypatch
+):
     path = tmp_path / "new" / "picture"  # no suffix: it is a PNG file all the same
     write(path)
+    assert plt.get_fignums() == []
     old = path.read_bytes()
     assert Image.open(path).format == "PNG"
 
@@ -397,11 +401,3 @@ def test_a_failure_leaves_the_old_picture_and_nothing_else(write, tmp_path, monk
         write(path)
     assert path.read_bytes() == old
     assert list(path.parent.iterdir()) == [path]
-
-
-def test_pictures_stay_out_of_pyplot(tmp_path):
-    import matplotlib.pyplot as plt
-
-    for name, write in WRITERS.items():
-        write(tmp_path / name)
-    assert plt.get_fignums() == []

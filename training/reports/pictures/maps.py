@@ -157,17 +157,19 @@ def save_event_log_prob(
     Raises:
         ValueError: a shape, a type or a value is not as described.
     """
-    save_figure(path, _event_log_prob_figure(images, event_log_probs, bins))
+    save_figure(path, _event_log_prob_figure(images, event_log_probs, bins, _COLUMNS))
 
 
 def draw_event_log_prob(
-    images: np.ndarray, event_log_probs: np.ndarray, bins: int = 256
+    images: np.ndarray, event_log_probs: np.ndarray, bins: int = 256, columns: int = _COLUMNS
 ) -> np.ndarray:
-    """Returns the picture of `save_event_log_prob` as uint8 [height, width, 3]."""
-    return to_pixels(_event_log_prob_figure(images, event_log_probs, bins))
+    """Returns `save_event_log_prob`'s picture, `columns` images a row, uint8 [height, width, 3]."""
+    return to_pixels(_event_log_prob_figure(images, event_log_probs, bins, columns))
 
 
-def _event_log_prob_figure(images: np.ndarray, event_log_probs: np.ndarray, bins: int) -> Figure:
+def _event_log_prob_figure(
+    images: np.ndarray, event_log_probs: np.ndarray, bins: int, columns: int
+) -> Figure:
     images = check_shape("images", images, "n H W C")
     check_intensities("images", images, bins)
     event_log_probs = np.asarray(event_log_probs)
@@ -184,7 +186,7 @@ def _event_log_prob_figure(images: np.ndarray, event_log_probs: np.ndarray, bins
     if low == high:
         low, high = low - 0.5, high + 0.5
     n, height, width = images.shape[:3]
-    columns = min(n, _COLUMNS)
+    columns = min(n, columns)
     rows = 2 * -(-n // columns)
     figure = new_figure(1.9 * columns + 1.2, rows * (1.9 * height / width + 0.15) + 0.3)
     panels = figure.subplots(rows, columns, squeeze=False)
