@@ -105,11 +105,12 @@ def test_pairs_stand_one_below_the_other_and_apart_from_their_neighbours(tmp_pat
     images, others = random_images(3, 64, 64, 3), 255 - random_images(3, 64, 64, 3)
     save_image_pairs(tmp_path / "pairs.png", images, others, columns=2)
     picture = read(tmp_path / "pairs.png")
-    assert picture.shape == (2 * 128 + 8, 2 * 64 + 8, 3)
-    np.testing.assert_array_equal(picture[:64, 72:], images[1])
-    np.testing.assert_array_equal(picture[64:128, 72:], others[1])
-    np.testing.assert_array_equal(picture[136:200, :64], images[2])
-    assert (picture[128:136] == 255).all() and (picture[:, 64:72] == 255).all()
+    assert picture.shape == (2 * 130 + 10, 2 * 64 + 10, 3)
+    np.testing.assert_array_equal(picture[:64, 74:], images[1])
+    np.testing.assert_array_equal(picture[66:130, 74:], others[1])
+    np.testing.assert_array_equal(picture[140:204, :64], images[2])
+    for between in (picture[64:66], picture[130:140], picture[:, 64:74]):
+        assert (between == 255).all()
     with pytest.raises(ValueError, match=r"others must have the shape of images, \[3, "):
         save_image_pairs(tmp_path / "pairs.png", images, others[:2])
 

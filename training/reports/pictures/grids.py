@@ -110,8 +110,9 @@ def save_image_pairs(
         )
     for name, each in (("images", images), ("others", others)):
         check_intensities(name, each, bins)
-    pairs = np.concatenate([enlarge(to_bytes(each, bins)) for each in (images, others)], axis=1)
-    save_pixels(path, tile(pairs, columns, padding=8), title)
+    above, below = (enlarge(to_bytes(each, bins)) for each in (images, others))
+    pairs = [tile(np.stack(pair), columns=1, padding=2) for pair in zip(above, below, strict=True)]
+    save_pixels(path, tile(np.stack(pairs), columns, padding=10), title)
 
 
 def save_interpolations(
