@@ -1,9 +1,11 @@
 """What leads to where a name is defined leads to the page of the room that it is public in."""
 
 import importlib
+import inspect
 import re
 from pathlib import Path
 
+_FOREIGN = ("keras", "tensorflow", "tensorflow_probability", "tf_keras")
 REFERENCE = Path(__file__).parents[1] / "reference"
 
 
@@ -67,6 +69,13 @@ def _show_bases(app, name, obj, options, bases):
     bases[:] = _bases(app.public_homes, bases)
 
 
+def _skip_foreign(app, what, name, obj, skip, options):
+    """Leaves out what a class has from TensorFlow, TFP or Keras, even where it is wrapped anew."""
+    function = inspect.unwrap(getattr(obj, "__func__", getattr(obj, "fget", None) or obj))
+    module = getattr(function, "__module__", None) or ""
+    return module.split(".")[0] in _FOREIGN or None
+
+
 def _read_homes(app):
     app.public_homes = _homes()
 
@@ -76,4 +85,5 @@ def setup(app):
     app.connect("builder-inited", _read_homes)
     app.connect("missing-reference", _resolve)
     app.connect("autodoc-process-bases", _show_bases)
+    app.connect("autodoc-skip-member", _skip_foreign)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
