@@ -101,4 +101,4 @@ def anomaly(
         path = write_report(folder, report)
     except (ValueError, OSError, TrainingFailedError) as error:
         raise click.ClickException(in_flags(error, recipe)) from error
-    click.echo(f"The report is {path}.")
+    click.echo(f"The report is {path}; as one page, {path.with_suffix('.html')}.")

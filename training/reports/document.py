@@ -45,8 +45,15 @@ class Code:
     lines: Sequence[str]
 
 
+@dataclasses.dataclass(frozen=True)
+class Items:
+    """A list, a line an item."""
+
+    lines: Sequence[str]
+
+
 # Text is a paragraph; what it has between backticks is code.
-Block = str | Table | Picture | Code
+Block = str | Table | Picture | Code | Items
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,5 +97,7 @@ def _block(block: Block) -> str:
             return f"![{caption}]({file})\n*{caption}*"
         case Code(lines):
             return "\n".join(["```", *lines, "```"])
+        case Items(lines):
+            return "\n".join(f"- {line}" for line in lines)
         case str():
             return block

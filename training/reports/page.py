@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 from PIL import Image
 
 from tfp_lcma.files import written_whole
-from tfp_lcma.training.reports.document import Report
+from tfp_lcma.training.reports.document import Report, to_markdown
 
 _CODE = re.compile("`([^`]+)`")
 # Pixels: wider pictures stand alone.
@@ -48,6 +48,22 @@ def write_page(path: Path, report: Report) -> None:
     template = _environment(path.parent).get_template("report.html.jinja")
     with written_whole(path) as temporary:
         temporary.write_text(template.render(report=report), encoding="utf-8")
+
+
+def write_report_files(folder: Path, report: Report) -> Path:
+    """Writes `report.md` and, with the pictures that lie beside it, `report.html`.
+
+    Returns:
+        The path of the former.
+
+    Raises:
+        OSError: a picture is missing, or the folder cannot be written.
+    """
+    path = folder / "report.md"
+    with written_whole(path) as temporary:
+        temporary.write_text(to_markdown(report), encoding="utf-8")
+    write_page(path.with_suffix(".html"), report)
+    return path
 
 
 def _environment(folder: Path) -> jinja2.Environment:

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfp_lcma.training.reports.document import Code, Picture, Report, Section, Table, to_markdown
+from tfp_lcma.training.reports.document import (
+    Code,
+    Items,
+    Picture,
+    Report,
+    Section,
+    Table,
+    to_markdown,
+)
 from tfp_lcma.training.reports.page import write_page
 
 NAME = '<img src=x onerror="alert(1)"> & {{ 7 * 7 }}'
@@ -36,7 +44,7 @@ class Elements(HTMLParser):
 def page(tmp_path):
     report = Report(
         NAME,
-        [NAME, f"Said of `{NAME}`.", Code([NAME])],
+        [NAME, f"Said of `{NAME}`.", Code([NAME]), Items([NAME])],
         [
             Section(NAME, [Table([NAME, "bits"], [[NAME, "-2.5"]], folded=NAME)]),
             Section("Pictures", [Picture("a.png", NAME, "chart"), Picture("b.png", NAME)]),
@@ -51,7 +59,7 @@ def page(tmp_path):
 
 def test_what_users_name_is_text_and_nothing_else(page):
     elements = Elements(page)
-    assert elements.text.count(NAME) == 13
+    assert elements.text.count(NAME) == 14
     assert all(image["src"].startswith("data:image/png;base64,") for image in elements.of("img"))
     assert [image["alt"] for image in elements.of("img")] == [NAME, NAME]
     assert not elements.of("script")
@@ -84,9 +92,9 @@ def test_the_same_report_is_markdown():
     report = Report(
         "Title",
         ["Text."],
-        [Section("Numbers", [Table(["a", "b"], [["1", "2"]]), Code(["run it"])])],
+        [Section("Numbers", [Table(["a", "b"], [["1", "2"]]), Code(["run it"]), Items("xy")])],
     )
     assert to_markdown(report) == (
         "# Title\n\nText.\n\n## Numbers\n\n| a | b |\n| --- | --- |\n| 1 | 2 |\n\n"
-        "```\nrun it\n```\n"
+        "```\nrun it\n```\n\n- x\n- y\n"
     )

@@ -149,7 +149,7 @@ def save_patch_maps(
             panels[row, column].imshow(
                 values[column], cmap="magma", vmin=low, vmax=high, interpolation="nearest"
             )
-            said = f"{titles[name][column]}\n{low:.2g} to {high:.2g} nats"
+            said = f"{titles[name][column]}\n{low:.3g} to {high:.3g} nats"
             panels[row, column].set_xlabel(said, fontsize=7)
         for axes in panels[:, column]:
             axes.add_patch(_frame(masks[column]))
@@ -161,7 +161,8 @@ def save_patch_maps(
         bar = figure.colorbar(scale, ax=panels[1:], ticks=[0, 1], aspect=40)
         ends = ["1st percentile\nof the map", "99th percentile:\nanomalous"]
         bar.set_ticklabels(ends, fontsize=7)
-        bar.set_label("nats per pixel", fontsize=8)
+        # Beside the bar, between the words at its ends.
+        bar.set_label("nats per pixel", fontsize=8, labelpad=-40)
     save_figure(path, figure)
 
 

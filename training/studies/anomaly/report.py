@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tfp_lcma.files import written_whole
 from tfp_lcma.training.reports import pictures
-from tfp_lcma.training.reports.tables import error_text, markdown
+from tfp_lcma.training.reports.document import Code, Items, Picture, Report, Section, Table
+from tfp_lcma.training.reports.page import write_report_files
+from tfp_lcma.training.reports.tables import error_text
 from tfp_lcma.training.studies.anomaly.patches import patch_side
 from tfp_lcma.training.studies.anomaly.roc import roc_auc
 from tfp_lcma.training.studies.anomaly.scoring import SCORES, map_name
@@ -29,11 +30,14 @@ _DRAWN_MAPS = (
 
 
 def write_report(study: Path, report: Path) -> Path:
-    """Writes `report.md` and its pictures; returns the former's path.
+    """Writes `report.md`, its pictures, and `report.html`, which holds all in one file.
 
     Args:
         study: folder of a study with at least one finished seed.
         report: folder to write into.
+
+    Returns:
+        The path of `report.md`.
 
     Raises:
         ValueError: nothing is finished, or a file of the study is damaged.
@@ -43,22 +47,18 @@ def write_report(study: Path, report: Path) -> Path:
     rows = ResultsFile(study / "results.jsonl").rows()
     if not rows:
         raise ValueError(f"{study} must hold a finished seed to report; it holds none.")
-    captions = _draw(study, report, rows[0]["seed"], settings["bins"])
-    parts = [
-        f"# Anomaly scores on {settings['name']}",
-        "\n".join(["```", *dict.fromkeys(row["command"] for row in rows), "```"]),
-        _facts(settings, rows),
-        f"## Images\n\n{_areas_table(rows)}\n\n{_HOW_TO_READ}\n\n{_reversed(rows)}",
-        f"## What is simple is likely\n\n{_means_table(rows)}\n\n{_ON_MEANS}",
-        f"## Where in an image\n\n{_patches_table(rows)}\n\n"
-        + _ON_PATCHES.format(side=patch_side(settings["event_shape"])),
-        "## Pictures",
-        *(f"![{caption}]({name})\n*{caption}*" for name, caption in captions.items()),
-    ]
-    path = report / "report.md"
-    with written_whole(path) as temporary:
-        temporary.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-    return path
+    on_patches = _ON_PATCHES.format(side=patch_side(settings["event_shape"]))
+    document = Report(
+        f"Anomaly scores on {settings['name']}",
+        [Code(list(dict.fromkeys(row["command"] for row in rows))), _facts(settings, rows)],
+        [
+            Section("Images", [_areas_table(rows), _HOW_TO_READ, _ON_REVERSED, _reversed(rows)]),
+            Section("What is simple is likely", [_means_table(rows), _ON_MEANS]),
+            Section("Where in an image", [_patches_table(rows), on_patches]),
+            Section("Pictures", _draw(study, report, rows[0]["seed"], settings["bins"])),
+        ],
+    )
+    return write_report_files(report, document)
 
 
 _HOW_TO_READ = (
@@ -68,6 +68,10 @@ _HOW_TO_READ = (
     "a photograph are one); in parentheses the range over seeds. Typicality is measured from the "
     "mean of up to 2,048 training images. The pixel Gaussian is a baseline without a flow: mean "
     "and variance of every pixel over the same images, pixels independent."
+)
+_ON_REVERSED = (
+    "Sets that are surely scored as less anomalous than the test images (two standard errors "
+    "below 0.5):"
 )
 _ON_MEANS = (
     "Mean bits per dimension, of the flow and of the PNG file without its header (the length of a "
@@ -83,7 +87,7 @@ _ON_PATCHES = (
 )
 
 
-def _facts(settings: dict, rows: Sequence[dict]) -> str:
+def _facts(settings: dict, rows: Sequence[dict]) -> Table:
     height, width, channels = settings["event_shape"]
     bits = ", ".join(
         f"{row['test']['bits_per_dimension']:.3f} ± {error_text(row['test']['standard_error'], 3)}"
@@ -104,50 +108,47 @@ def _facts(settings: dict, rows: Sequence[dict]) -> str:
         + " (mean over up to 2,048 training images)",
         "draws": f"{settings['draws']} dequantisation draws an image for scores, one for maps",
     }
-    return markdown(["", ""], [[name, fact] for name, fact in facts.items()])
+    return Table(["", ""], [[name, fact] for name, fact in facts.items()])
 
 
-def _areas_table(rows: Sequence[dict]) -> str:
+def _areas_table(rows: Sequence[dict]) -> Table:
     areas = {score: outlier_areas(rows, score) for score in SCORES}
     lines = [
         [name, f"{values['images']:,}", *(str(areas[score][name]) for score in SCORES)]
         for name, values in rows[0]["outliers"].items()
     ]
-    return markdown(["outliers", "images", *SCORES.values()], lines)
+    return Table(["outliers", "images", *SCORES.values()], lines)
 
 
-def _reversed(rows: Sequence[dict]) -> str:
+def _reversed(rows: Sequence[dict]) -> Items:
     """Says of every score which outliers it surely takes for more ordinary than test images."""
-    sentences = []
+    items = []
     for score, label in SCORES.items():
         names = [name for name, area in outlier_areas(rows, score).items() if area.reversed]
         found = "; ".join(names) if names else "none"
-        sentences.append(f"- {label}: {found}.")
-    return (
-        "Sets that are surely scored as less anomalous than the test images (two standard errors "
-        "below 0.5):\n\n" + "\n".join(sentences)
-    )
+        items.append(f"{label}: {found}.")
+    return Items(items)
 
 
-def _means_table(rows: Sequence[dict]) -> str:
+def _means_table(rows: Sequence[dict]) -> Table:
     scores = ("bits_per_dimension", "compressed", "complexity_corrected")
     lines = [
         [name or "test images", *(f"{mean_of(rows, name, score):.2f}" for score in scores)]
         for name in (None, *rows[0]["outliers"])
     ]
-    return markdown(["images", "flow", "PNG", "difference"], lines)
+    return Table(["images", "flow", "PNG", "difference"], lines)
 
 
-def _patches_table(rows: Sequence[dict]) -> str:
+def _patches_table(rows: Sequence[dict]) -> Table:
     kinds = list(rows[0]["patches"])
     lines = [
         [name, *(str(areas[kind]) for kind in kinds)] for name, areas in patch_areas(rows).items()
     ]
-    return markdown(["map; patch of", *kinds], lines)
+    return Table(["map; patch of", *kinds], lines)
 
 
-def _draw(study: Path, report: Path, seed: int, bins: int) -> dict[str, str]:
-    """Writes the pictures of one seed; returns the caption of each file."""
+def _draw(study: Path, report: Path, seed: int, bins: int) -> list[Picture]:
+    """Writes the pictures of one seed."""
     report.mkdir(parents=True, exist_ok=True)
     with np.load(study / f"kept-{seed}.npz") as file:
         kept = {name: file[name] for name in file.files}
@@ -155,12 +156,19 @@ def _draw(study: Path, report: Path, seed: int, bins: int) -> dict[str, str]:
     pictures.save_labelled_rows(report / "sets.png", shown, bins=bins)
     _draw_histograms(report / "histograms.png", kept)
     _draw_maps(report / "maps.png", kept, bins)
-    return {
-        "sets.png": "A few images of every set that is scored.",
-        "histograms.png": f"Scores of test images and of some of the outliers, seed {seed}.",
-        "maps.png": "Images with a pasted patch, framed, and maps; below each its ROC-AUC, "
-        f"seed {seed}. Every map has a scale of its own.",
-    }
+    return [
+        Picture("sets.png", "A few images of every set that is scored."),
+        Picture(
+            "histograms.png",
+            f"Scores of test images and of some of the outliers, seed {seed}.",
+            "chart",
+        ),
+        Picture(
+            "maps.png",
+            "Images with a pasted patch, framed, and maps; below each its ROC-AUC, "
+            f"seed {seed}. Every map has a scale of its own.",
+        ),
+    ]
 
 
 def _draw_histograms(path: Path, kept: dict[str, np.ndarray]) -> None:

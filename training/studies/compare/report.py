@@ -4,16 +4,14 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from tfp_lcma.files import written_whole
 from tfp_lcma.training.reports.document import (
     Code,
     Picture,
     Report,
     Section,
     Table,
-    to_markdown,
 )
-from tfp_lcma.training.reports.page import write_page
+from tfp_lcma.training.reports.page import write_report_files
 from tfp_lcma.training.reports.tables import NOTHING
 from tfp_lcma.training.studies.compare import tables
 from tfp_lcma.training.studies.compare.channels import ON_ENTROPIES, draw_channels, entropies_table
@@ -44,11 +42,7 @@ def write_report(study: Path, report: Path) -> Path:
     summaries = summarize(study, comparison.baseline)
     drawn = [*draw_figures(study, report, summaries, comparison), *draw_channels(report, summaries)]
     document = _document(study, settings, summaries, comparison, drawn)
-    path = report / "report.md"
-    with written_whole(path) as temporary:
-        temporary.write_text(to_markdown(document), encoding="utf-8")
-    write_page(path.with_suffix(".html"), document)
-    return path
+    return write_report_files(report, document)
 
 
 def _document(

@@ -76,6 +76,8 @@ def test_report_has_the_command_tables_and_pictures(study, row):
     for name in names:
         picture = np.asarray(Image.open(study[0] / "report" / name).convert("L"))
         assert np.ptp(picture) > 0, f"{name} is blank"
+    page = (study[0] / "report" / "report.html").read_text(encoding="utf-8")
+    assert page.count("<img ") == 3 and f"{black:.3f} ± {error:.3f}" in page
 
 
 def test_a_finished_seed_is_not_repeated_and_other_settings_are_refused(study, monkeypatch):
