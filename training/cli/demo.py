@@ -64,7 +64,6 @@ def demo(steps, pretrain_steps, run_dir, seed):
     lcma = results["likelihood contribution (LCMA)"]
     click.echo(
         f"\nOne seed: a demonstration, not a comparison. {time.monotonic() - began:.0f} seconds.\n"
-        f"Samples:    {runs['likelihood contribution (LCMA)'].folder / 'samples.png'}\n"
-        f"Exit map:   {runs['likelihood contribution (LCMA)'].folder / 'exit_map.png'}\n"
+        f"Report:     {runs['likelihood contribution (LCMA)'].folder / 'report.html'}\n"
         f"SavedModel: {lcma['export']}"
     )
