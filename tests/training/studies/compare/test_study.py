@@ -73,8 +73,8 @@ def test_an_online_arm_needs_no_pretraining_and_says_what_it_would_have_chosen(f
     assert steps == [1, 2]
     np.testing.assert_allclose(shares[-1], np.divide(online["pairs"][0][0], 4))
     summaries = summarize(finished, SPLITS.baseline)
-    captions = draw_figures(finished, finished / "report", summaries, SPLITS)
-    assert "online-lcma-choices-level-1.png" in captions
+    pictures = draw_figures(finished, finished / "report", summaries, SPLITS)
+    assert "online-lcma-choices-level-1.png" in [picture.file for picture in pictures]
     assert (finished / "report" / "online-lcma-choices-level-1.png").exists()
 
 
