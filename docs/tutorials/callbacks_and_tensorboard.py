@@ -130,6 +130,7 @@ panels[2].plot([looks[0].staying_entropy for looks in watch.history], label="sta
 panels[2].set(title="minus negentropy, nats (0: Gaussian)")
 for axes in panels:
     axes.set(xlabel="epoch")
+    axes.locator_params(axis="x", integer=True)
     axes.title.set_fontsize(9)
 for axes in (panels[0], panels[2]):
     axes.legend(frameon=False, fontsize=8)

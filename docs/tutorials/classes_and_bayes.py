@@ -56,6 +56,7 @@ _, axes = plt.subplots(figsize=(6, 3))
 axes.plot(history.history["bits_per_dimension"], label="training")
 axes.plot(history.history["val_bits_per_dimension"], label="validation")
 axes.set(xlabel="epoch", ylabel="bits per dimension, given the class", ylim=(1.5, 4.1))
+axes.locator_params(axis="x", integer=True)
 axes.legend(frameon=False)
 plt.show()
 

@@ -105,6 +105,7 @@ axes.plot(history.epoch, history.history["val_bits_per_dimension"], label="valid
 axes.axhline(uniform, color="gray", linestyle=":", label="uniform")
 axes.axhline(histograms, color="gray", linestyle="--", label="a histogram a pixel")
 axes.set(xlabel="epoch", ylabel="bits per dimension", ylim=(1.5, 4.5))
+axes.locator_params(axis="x", integer=True)
 axes.legend(frameon=False)
 plt.show()
 
@@ -124,9 +125,9 @@ print(f"the flow             {bits.mean():.2f} ± {error:.2f} bits/dim")
 # %% [markdown]
 # What are the 16 `draws`? A flow has a density, and a whole number has a probability. The model
 # goes from one to the other by **dequantisation**: it adds noise from [0, 1) to every intensity.
-# What it says of the image is then a lower bound of the log-probability, and the mean of several
-# draws a tighter one. The noise is a function of the image and the seed, so the same image has the
-# same answer every time.
+# What it says of the image is then a lower bound on the log-probability, and what several draws say
+# together is a tighter one. The noise is a function of the image and the seed, so the same image
+# has the same answer every time.
 
 # %%
 for draws in (1, 4, 16):
@@ -199,8 +200,8 @@ print("the loaded model agrees:", np.allclose(again.log_prob(test[:8]), model.lo
 
 # %% [markdown]
 # `model.distribution` is a `tfd.TransformedDistribution` over continuous intensities, and its
-# bijector is the flow. Whatever takes a distribution takes this one: joint distributions, KL
-# divergences, Markov chains.
+# bijector is the flow. Whatever takes a distribution takes this one: joint distributions,
+# variational inference, Markov chains.
 
 # %%
 distribution = model.distribution
