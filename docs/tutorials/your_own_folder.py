@@ -271,5 +271,5 @@ print("the server has ended:", server.wait() == 0)
 # - [Your own images](../how_to/your_own_images.md): what becomes of a file, classes from
 #   subfolders, folders larger than memory.
 # - [Clients](../how_to/serving_clients.md) of the server: REST, gRPC, curl.
-# - [Classes and Bayes' rule](classes_and_bayes.md), if your folder has subfolders: `train
+# - [Classes and Bayes' rule](classes_and_bayes.py), if your folder has subfolders: `train
 #   --labels`.
