@@ -35,6 +35,8 @@ exclude_patterns = ["conf.py", "_*"]
 templates_path = ["_templates"]
 suppress_warnings = ["toc.empty_glob"]
 
+highlight_language = "none"
+
 # Markdown and notebooks.
 myst_enable_extensions = ["amsmath", "colon_fence", "dollarmath"]
 myst_heading_anchors = 4

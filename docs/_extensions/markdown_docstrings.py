@@ -1,4 +1,4 @@
-"""Docstrings in Markdown: fenced blocks and backquotes, as autodoc's reStructuredText."""
+"""Docstrings in Markdown: fences, tables and backquotes, as autodoc's reStructuredText."""
 
 import re
 
@@ -18,16 +18,37 @@ def _prose(text: str) -> str:
     return "".join(parts)
 
 
+def _table(lines: list[str]) -> list[str]:
+    """Returns the lines of a Markdown table, without indent, as those of a list-table."""
+    found = ["", ".. list-table::", "    :header-rows: 1", ""]
+    for line in [lines[0], *lines[2:]]:
+        for i, cell in enumerate(line.strip().strip("|").split("|")):
+            found.append(
+                f"    {'-' if i else '* -'} {_prose(cell.strip())}".rstrip().replace(
+                    "    - ", "      - "
+                )
+            )
+    return [*found, ""]
+
+
 def converted(lines: list[str]) -> list[str]:
     """Returns the lines of a docstring in Markdown as reStructuredText."""
     found: list[str] = []
     prose: list[str] = []
+    rows: list[str] = []
     inside = False
     for line in [*lines, ""]:
         fence = _FENCE.match(line)
+        if rows and not line.startswith("|"):
+            found += _table(rows)
+            rows = []
         if inside:
             found.append("" if fence or not line else f"    {line}")
             inside = not fence
+        elif line.startswith("|"):
+            found += _prose("\n".join(prose)).split("\n") if prose else []
+            prose = []
+            rows.append(line)
         elif fence:
             found += _prose("\n".join(prose)).split("\n")
             prose = []

@@ -69,6 +69,16 @@ def _show_bases(app, name, obj, options, bases):
     bases[:] = _bases(app.public_homes, bases)
 
 
+def _sign(app, what, name, obj, options, signature, returned):
+    """Gives Keras' classes, which are made by a function of any arguments, their constructor's."""
+    if what == "class" and signature == "(*args, **kwargs)" and "__init__" in vars(obj):
+        from sphinx.util import inspect as stringified  # tests read this file without Sphinx
+
+        own = stringified.signature(obj.__init__, bound_method=True)
+        return stringified.stringify_signature(own, show_annotation=False), returned
+    return None
+
+
 def _skip_foreign(app, what, name, obj, skip, options):
     """Leaves out what a class has from TensorFlow, TFP or Keras, even where it is wrapped anew."""
     function = inspect.unwrap(getattr(obj, "__func__", getattr(obj, "fget", None) or obj))
@@ -85,5 +95,6 @@ def setup(app):
     app.connect("builder-inited", _read_homes)
     app.connect("missing-reference", _resolve)
     app.connect("autodoc-process-bases", _show_bases)
+    app.connect("autodoc-process-signature", _sign)
     app.connect("autodoc-skip-member", _skip_foreign)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

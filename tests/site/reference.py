@@ -11,9 +11,9 @@ import tfp_lcma as lcma
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-def extension(name):
-    """Returns a module of docs/_extensions."""
-    path = DOCS / "_extensions" / f"{name}.py"
+def extension(name, folder="_extensions"):
+    """Returns a module that builds or checks the site."""
+    path = DOCS / folder / f"{name}.py"
     spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

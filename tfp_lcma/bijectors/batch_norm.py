@@ -43,12 +43,12 @@ class BatchNormLayer(keras.layers.Layer):
 
 @register
 class BatchNorm(FlowBijector):
-    """Normalises every channel by statistics of the batch (training) or of the data (inference).
+    r"""Normalises every channel by statistics of the batch (training) or of the data (inference).
 
-    ```none
-    inverse   z = (x - mean) / sqrt(variance + epsilon)
-    forward   x = z * sqrt(variance + epsilon) + mean
-    log-det   -0.5 log(variance + epsilon) at every position
+    ```math
+    \text{inverse} \quad z &= (x - m) / \sqrt{v + \epsilon} \\
+    \text{forward} \quad x &= z \sqrt{v + \epsilon} + m \\
+    \text{log-det} \quad d &= -\tfrac12 \log(v + \epsilon)
     ```
 
     Running averages lag behind a flow that still learns, and a log-likelihood is unforgiving about

@@ -114,12 +114,12 @@ PARAMETERIZATIONS: dict[str, type[TriangularFactors] | type[FreeMatrix]] = {
 
 @register
 class InvertibleConvolution(ChannelFlow):
-    """Multiplies the channels of every position, as a row, by one learned matrix W.
+    r"""Multiplies the channels of every position, as a row, by one learned matrix W.
 
-    ```none
-    inverse   z = x W,  W = P^T L (U + diag(sign * exp(log_scale)))
-    forward   x = z W^{-1}
-    log-det   sum(log_scale) / channels at every dimension: log |det W| in sum
+    ```math
+    \text{inverse} \quad z &= x W, \quad W = P^T L \, (U + \text{diag}(\pm e^s)) \\
+    \text{forward} \quad x &= z W^{-1} \\
+    \text{log-det} \quad d &= \tfrac1c \sum_j s_j, \quad \text{at every one of c dimensions}
     ```
 
     W starts as a random rotation; "plain" learns its entries as they are. All of

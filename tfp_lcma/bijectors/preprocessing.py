@@ -19,13 +19,13 @@ def check_bins(bins: int) -> int:
 
 @register
 class LogitPreprocessing(FlowBijector):
-    """Maps dequantised intensities in [0, bins) to the real line.
+    r"""Maps dequantised intensities in [0, bins) to the real line.
 
-    ```none
-    p = alpha + (1 - 2 alpha) x / bins
-    inverse   y = log p - log(1 - p)
-    forward   x = bins (sigmoid(y) - alpha) / (1 - 2 alpha)
-    log-det   softplus(y) + softplus(-y) + log(1 - 2 alpha) - log(bins)
+    ```math
+    p &= \alpha + (1 - 2 \alpha) \, x / \text{bins} \\
+    \text{inverse} \quad y &= \log p - \log(1 - p) \\
+    \text{forward} \quad x &= \text{bins} \, (\sigma(y) - \alpha) / (1 - 2 \alpha) \\
+    \text{log-det} \quad d &= -\log p - \log(1 - p) + \log(1 - 2 \alpha) - \log \text{bins}
     ```
 
     The support is a little wider than the pixel range: p in (0, 1).

@@ -16,10 +16,10 @@ DRAW_STRIDE = 0x3C6EF35F
 
 
 class Dequantization(Configurable):
-    """Noise u in [0, 1), of a density q(u | image), that makes whole intensities continuous.
+    r"""Noise u in [0, 1), of a density q(u | image), that makes whole intensities continuous.
 
-    ```none
-    log P(x) >= E_u [log p(x + u) - log q(u | x)],  u from q(u | x)
+    ```math
+    \log P(x) \ge \mathbb{E}_{u \sim q(u \mid x)} [\log p(x + u) - \log q(u \mid x)]
     ```
 
     A subclass writes `add_noise` and `get_config`.
@@ -120,10 +120,10 @@ class Dequantization(Configurable):
 
 @register
 class Uniform(Dequantization):
-    """Uniform noise, independent per dimension: log q = 0.
+    r"""Uniform noise, independent per dimension: log q = 0.
 
-    ```none
-    log P(x) >= E_u log p(x + u),  u uniform in [0, 1) per dimension
+    ```math
+    \log P(x) \ge \mathbb{E}_u \log p(x + u), \quad u \text{ uniform in } [0, 1)
     ```
 
     ```python

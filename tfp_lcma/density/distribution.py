@@ -21,11 +21,13 @@ from tfp_lcma.validation import check_count, of_numbers
 
 
 class FlowDistribution(tfd.TransformedDistribution, metaclass=ShowsFlow):
-    """A `tfd.TransformedDistribution` over N(0, I) that knows the parts of its log-density.
+    r"""A `tfd.TransformedDistribution` over N(0, I) that knows the parts of its log-density.
 
-    ```none
-    log p(x) = sum of event_log_prob(x),  event_log_prob(x) = log N(z) + log-det per dimension
+    ```math
+    \log p(x) = \sum_i \ell_i, \quad \ell_i = \log N(z_i; 0, 1) + d_i
     ```
+
+    where z is the latent of x and d its log-det per dimension; `event_log_prob` returns all of ℓ.
 
     The sum is the exact log-density. The map is an attribution in the flow's
     own coordinates, not a density per pixel: meaningful per pixel where layers

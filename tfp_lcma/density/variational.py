@@ -17,12 +17,12 @@ _SLOPE = 1.702
 
 @register
 class Variational(Dequantization):
-    """Noise of a conditional flow, given the image, squashed into the unit interval.
+    r"""Noise of a conditional flow, given the image, squashed into the unit interval.
 
-    ```none
-    u = sigmoid(1.702 f(e; x)),  e from N(0, I)
-    log q(u | x) = log N(e; 0, I) - log|det df/de| - sum of log du/df
-    log P(x) >= E_u [log p(x + u) - log q(u | x)]
+    ```math
+    u &= \sigma(1.702 \, f(e; x)), \quad e \sim N(0, I) \\
+    \log q(u \mid x) &= \log N(e; 0, I) - \log |\det df/de| - \sum \log du/df \\
+    \log P(x) &\ge \mathbb{E}_u [\log p(x + u) - \log q(u \mid x)]
     ```
 
     Where q is the density of u under the model, given x, the bound is log P(x) itself; it is

@@ -16,11 +16,13 @@ _TIE_ORDER = np.array([3, 0, 1, 2, 4, 5])
 
 
 def pair_prices(covariance: np.ndarray) -> np.ndarray:
-    """Returns what it costs to factor out each pair of a 2x2 block, in nats.
+    r"""Returns what it costs to factor out each pair of a 2x2 block, in nats.
 
-    ```none
-    price(S) = 0.5 (sum_{i in S} log var_i - log det Cov[S | K]),  K the pair that stays
+    ```math
+    \text{price}(S) = \tfrac12 \Big( \sum_{i \in S} \log v_i - \log \det \text{Cov}[S \mid K] \Big)
     ```
+
+    with K the pair that stays and v the variances.
 
     This is the information that S shares with K and within itself: the
     divergence of a Gaussian S, given K, from independent Gaussians of the right

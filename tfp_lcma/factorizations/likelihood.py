@@ -108,11 +108,14 @@ class LikelihoodContribution(BlockRanking):
 
 @register
 class LikelihoodGain(BlockRanking):
-    """What has most still to gain stays: its final log-density less what it has here.
+    r"""What has most still to gain stays: its final log-density less what it has here.
 
-    ```none
-    gain_i = mean log p_i at the end of the flow - (log-det_i - 0.5 log(2 pi e var_i))
+    ```math
+    \text{gain}_i = \overline{\log p_i} - (L_i - \tfrac12 \log 2 \pi e v_i)
     ```
+
+    with log p the log-density at the end of the flow, and L the log-det and v the variance at the
+    end of the level.
 
     The second term is dimension i's log-likelihood if it left at the end of the level through the
     best affine Gaussian. A scale applied here and undone later changes nothing. A dimension that

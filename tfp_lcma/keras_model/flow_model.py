@@ -32,16 +32,18 @@ from tfp_lcma.validation import check_whole
 
 @register
 class FlowModel(Fitting):
-    """Trains and uses a flow on images of whole-number intensities.
+    r"""Trains and uses a flow on images of whole-number intensities.
 
     Images are uint8 (or floats in [0, bins), of which the whole part counts),
     `[n, height, width, channels]`. Dequantisation and the map to the flow's domain belong to the
     model and to its density. Whichever noise is added, what is trained and told is a bound:
 
-    ```none
-    log P(x) >= E_u [log p(x + u) - log q(u | x)]
-    u uniform in [0, 1) per dimension: q = 1;  or from a flow q that is trained too: `Variational`
+    ```math
+    \log P(x) \ge \mathbb{E}_u [\log p(x + u) - \log q(u \mid x)]
     ```
+
+    where u is uniform in [0, 1) per dimension, q = 1, or from a flow q that is trained too,
+    `Variational`.
 
     `log_prob` is that bound from one draw of `u`, in nats per image; `draws=k`
     tightens it by importance weighting. Outside training `u` is a function of

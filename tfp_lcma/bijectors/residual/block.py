@@ -30,12 +30,12 @@ MOST_EXACT_DIMENSIONS = 256
 
 @register
 class ResidualBlock(FlowBijector):
-    """Adds a contraction g to the image.
+    r"""Adds a contraction g to the image.
 
-    ```none
-    inverse   z = x + g(x),  Lipschitz constant of g at most `coefficient` < 1
-    forward   x = z - g(x),  by fixed-point iteration
-    log-det   diag(log(I + J)),  J = dg/dx; log|det(I + J)| in sum
+    ```math
+    \text{inverse} \quad z &= x + g(x), \quad \text{Lip}(g) \le \text{coefficient} < 1 \\
+    \text{forward} \quad x &= z - g(x), \quad \text{by fixed-point iteration} \\
+    \text{log-det} \quad d &= \text{diag} \log(I + J), \quad J = dg/dx
     ```
 
     The log-det is a power series in J, seen through random probes:

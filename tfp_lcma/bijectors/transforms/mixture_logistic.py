@@ -85,15 +85,16 @@ class MixtureLogisticHead(keras.layers.Layer):
 
 @register
 class MixtureLogistic(Transform):
-    """The logit of a mixture's distribution function, then an affine map.
+    r"""The logit of a mixture's distribution function, then an affine map.
 
-    ```none
-    shift, log_scale, weight_k, mean_k, log_scale_k = network's output,  k = 1 ... K
-    F(x)      = sum_k weight_k sigmoid((x - mean_k) exp(-log_scale_k)),  f = dF/dx
-    inverse   z = (logit F(x) + shift) * exp(log_scale)
-    forward   x = F^{-1}(sigmoid(z * exp(-log_scale) - shift))
-    log-det   log f - log F - log(1 - F) + log_scale
+    ```math
+    F(x) &= \sum_{k=1}^K w_k \, \sigma((x - m_k) e^{-s_k}), \quad f = dF/dx \\
+    \text{inverse} \quad z &= (\text{logit} \, F(x) + b) \, e^a \\
+    \text{forward} \quad x &= F^{-1}(\sigma(z e^{-a} - b)) \\
+    \text{log-det} \quad d &= \log f - \log F - \log(1 - F) + a
     ```
+
+    A network gives shift b, log-scale a, and every component's weight, mean and log-scale.
 
     All log-scales are bounded smoothly: the components' to 5 in size, that of the affine map by a
     learned multiple of tanh. The forward map is a search for the root within a bracket that holds
