@@ -23,11 +23,8 @@ def _table(lines: list[str]) -> list[str]:
     found = ["", ".. list-table::", "    :header-rows: 1", ""]
     for line in [lines[0], *lines[2:]]:
         for i, cell in enumerate(line.strip().strip("|").split("|")):
-            found.append(
-                f"    {'-' if i else '* -'} {_prose(cell.strip())}".rstrip().replace(
-                    "    - ", "      - "
-                )
-            )
+            bullet = "      -" if i else "    * -"
+            found.append(f"{bullet} {_prose(cell.strip())}".rstrip())
     return [*found, ""]
 
 
