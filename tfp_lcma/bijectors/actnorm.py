@@ -46,6 +46,9 @@ class ActNorm(ChannelFlow):
             event_shape: `(height, width, channels)`.
             dtype: Type of activations and log-dets.
             name: Name of the bijector.
+
+        Raises:
+            ValueError: If `event_shape` is not that of an image.
         """
         self._layer = ActNormLayer(event_shape[-1], dtype=dtype)
         super().__init__(event_shape, dtype=dtype, layers=[self._layer], name=name)

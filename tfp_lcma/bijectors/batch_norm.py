@@ -86,6 +86,9 @@ class BatchNorm(FlowBijector):
             epsilon: Added to the variance.
             dtype: Type of activations and log-dets.
             name: Name of the bijector.
+
+        Raises:
+            ValueError: If `event_shape` is not that of an image.
         """
         self._momentum, self._epsilon = momentum, epsilon
         self._layer = BatchNormLayer(event_shape[-1], momentum, dtype=dtype)

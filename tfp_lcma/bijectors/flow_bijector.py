@@ -463,6 +463,9 @@ class Identity(FlowBijector):
         Args:
             event_shape: `(height, width, channels)`.
             name: Name of the bijector.
+
+        Raises:
+            ValueError: If `event_shape` is not that of an image.
         """
         super().__init__(event_shape, dtype=None, name=name)
 

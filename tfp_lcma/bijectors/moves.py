@@ -114,6 +114,9 @@ class Squeeze(Rearrangement):
         Args:
             event_shape: `(height, width, channels)`, height and width even.
             name: Name of the bijector.
+
+        Raises:
+            ValueError: If height or width is odd.
         """
         super().__init__(event_shape, latent_shape=squeezed_shape(event_shape), name=name)
 
@@ -148,6 +151,9 @@ class Unsqueeze(Rearrangement):
         Args:
             image_shape: `(height, width, channels)` of the latent, before it is squeezed.
             name: Name of the bijector.
+
+        Raises:
+            ValueError: If height or width is odd.
         """
         super().__init__(squeezed_shape(image_shape), latent_shape=image_shape, name=name)
 

@@ -183,6 +183,9 @@ def checkerboard(
         parity: Of row + column of the pixels that are kept.
         offsets: More maps for the network, `[height, width, k]`; None: none.
 
+    Raises:
+        ValueError: If the mask keeps everything or nothing.
+
     References:
         Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, section 3.4.
     """

@@ -141,6 +141,9 @@ class AffinePreprocessing(FlowBijector):
             bins: Number of intensity values of the data.
             dtype: Type of activations and log-dets.
             name: Name of the bijector.
+
+        Raises:
+            ValueError: If `bins` is no whole number from 2 to 256.
         """
         super().__init__(event_shape, dtype=dtype, name=name)
         self.bins = check_bins(bins)
@@ -170,6 +173,15 @@ class SymmetricPreprocessing(AffinePreprocessing):
     x = np.array([0.0, 192.0], "float32").reshape(1, 1, 2, 1)
     np.ravel(preprocessing.inverse(x)).tolist()  # [-1.0, 0.5]
     ```
+
+    Args:
+        event_shape: `(height, width, channels)`.
+        bins: Number of intensity values of the data.
+        dtype: Type of activations and log-dets.
+        name: Name of the bijector.
+
+    Raises:
+        ValueError: If `bins` is no whole number from 2 to 256.
 
     References:
         Kolesnikov, Pinto, Tschannen: Jet, the published code's preprocessing.

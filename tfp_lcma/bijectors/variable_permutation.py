@@ -67,6 +67,9 @@ class VariablePermutation(Rearrangement):
         Args:
             event_shape: `(height, width, channels)`.
             name: Name of the bijector.
+
+        Raises:
+            ValueError: If `event_shape` is not that of an image.
         """
         self._layer = IndexLayer(int(np.prod(image_shape(event_shape, "event_shape"))))
         super().__init__(event_shape, name=name, layers=[self._layer])

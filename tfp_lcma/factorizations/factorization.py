@@ -201,6 +201,9 @@ def view(image: np.ndarray, level: int = 0, patch: int | None = None) -> np.ndar
         image: Anything that every dimension of an image has.
         level: Index of the level; in a flow on patches level 0 makes the patches.
         patch: Side of the patches; None: the view is of 2x2 blocks.
+
+    Raises:
+        ValueError: If the array has no such view.
     """
     return to_view(image.shape, level, patch).route(image)
 

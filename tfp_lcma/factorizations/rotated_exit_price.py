@@ -115,6 +115,16 @@ class RotatedExitPrice(CollectedRotation):
     statistics = lcma.LogDetCollector().collect(model, images)
     split = lcma.factorizations.RotatedExitPrice(statistics)
     ```
+
+    Args:
+        statistics: What a `LogDetCollector` gathered in a flow without a
+            split, or the rotations alone: for every level `[4c, 4c]`.
+        across_channels: Whether one rotation mixes all 4c entries of a block.
+        retained: Share or number of a view's components that stay.
+        patch: Side of the flow's patches, for rotations alone; None: that of the statistics.
+
+    Raises:
+        ValueError: If an argument is not one of these.
     """
 
     def _choose(self, statistics, level, mixture):

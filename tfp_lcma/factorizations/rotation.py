@@ -96,6 +96,9 @@ class LearnedConvolution(Factorization):
         Args:
             dtype: Type of the matrices, which must be the flow's.
             retained: Share or number of a view's entries that stay.
+
+        Raises:
+            ValueError: If `retained` is neither a share between 0 and 1 nor a number.
         """
         super().__init__(retained=retained)
         self._dtype = dtype

@@ -28,6 +28,12 @@ class Checkerboard(StaticFactorization):
     flow.exit_map[:2, :2, 0].tolist()  # [[1, 0], [0, 1]]
     ```
 
+    Args:
+        retained: Share or number of a view's entries that stay.
+
+    Raises:
+        ValueError: If `retained` is neither a share between 0 and 1 nor a number.
+
     References:
         Dinh, Sohl-Dickstein, Bengio: Density estimation using Real NVP, section 3.6.
     """
@@ -49,6 +55,12 @@ class ComplementCheckerboard(StaticFactorization):
     flow = lcma.models.real_nvp((8, 8, 1), levels=2, width=4, blocks=1, factorization=split)
     flow.exit_map[:2, :2, 0].tolist()  # [[0, 1], [1, 0]]
     ```
+
+    Args:
+        retained: Share or number of a view's entries that stay.
+
+    Raises:
+        ValueError: If `retained` is neither a share between 0 and 1 nor a number.
     """
 
     views = "blocks"
@@ -74,6 +86,12 @@ class Channel(StaticFactorization):
     flow = lcma.models.real_nvp((8, 8, 1), levels=2, width=4, blocks=1, factorization=split)
     flow.exit_map[:2, :2, 0].tolist()  # [[1, 1], [0, 0]]
     ```
+
+    Args:
+        retained: Share or number of a view's entries that stay.
+
+    Raises:
+        ValueError: If `retained` is neither a share between 0 and 1 nor a number.
 
     References:
         Kingma, Dhariwal: Glow, section 3; Tschannen, Pinto, Kolesnikov: JetFormer, section 3.
@@ -109,6 +127,9 @@ class Random(Factorization):
         Args:
             seed: What the halves are drawn by.
             retained: Share or number of a view's entries that stay.
+
+        Raises:
+            ValueError: If `retained` is neither a share between 0 and 1 nor a number.
         """
         super().__init__(retained=retained)
         self._seed = int(seed)
@@ -143,6 +164,9 @@ class RandomChannels(StaticFactorization):
         Args:
             seed: What the entries are drawn by.
             retained: Share or number of a view's entries that stay.
+
+        Raises:
+            ValueError: If `retained` is neither a share between 0 and 1 nor a number.
         """
         super().__init__(retained=retained)
         self._seed = int(seed)
@@ -178,6 +202,9 @@ class RandomInBlock(StaticFactorization):
         Args:
             seed: What the pixels are drawn by.
             retained: Share or number of a view's entries that stay.
+
+        Raises:
+            ValueError: If `retained` is neither a share between 0 and 1 nor a number.
         """
         super().__init__(retained=retained)
         self._seed = int(seed)

@@ -122,6 +122,9 @@ class Convolutional(Specification):
         Args:
             width: Number of channels of the hidden layers.
             dtype: Keras dtype policy; None: the flow's type.
+
+        Raises:
+            ValueError: If the width is no whole number >= 1.
         """
         self.width, self.dtype = check_count(width, "width"), dtype
 

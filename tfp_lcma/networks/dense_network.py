@@ -208,6 +208,9 @@ class DenseNet(Specification):
             growth: Channels that each of them adds, published as 64; None: the width.
             landmarks: Of the attention.
             dtype: Keras dtype policy; None: the flow's type.
+
+        Raises:
+            ValueError: If a size is no whole number >= 1.
         """
         self.width, self.depth = check_count(width, "width"), check_count(depth, "depth")
         self.growth = None if growth is None else check_count(growth, "growth")

@@ -199,6 +199,9 @@ class Gated(Specification):
             blocks: Number of gated blocks.
             heads: Number of heads of the attention.
             dtype: Keras dtype policy; None: the flow's type.
+
+        Raises:
+            ValueError: If a size is no whole number >= 1.
         """
         self.width, self.blocks = check_count(width, "width"), check_count(blocks, "blocks")
         self.heads, self.dtype = check_count(heads, "heads"), dtype

@@ -198,6 +198,9 @@ class Residual(Specification):
             blocks: Number of residual blocks.
             regularizer: Keras regulariser of the convolutions' gains.
             dtype: Keras dtype policy; None: the flow's type.
+
+        Raises:
+            ValueError: If a size is no whole number >= 1.
         """
         self.width, self.blocks = check_count(width, "width"), check_count(blocks, "blocks")
         self.regularizer, self.dtype = keras.regularizers.get(regularizer), dtype

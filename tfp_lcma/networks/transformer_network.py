@@ -215,6 +215,9 @@ class Transformer(Specification):
             heads: Number of heads of the attention.
             patch: Side of the square of positions that is a token.
             dtype: Keras dtype policy; None: the flow's type.
+
+        Raises:
+            ValueError: If a size is no whole number >= 1.
         """
         self.width, self.blocks = check_count(width, "width"), check_count(blocks, "blocks")
         self.heads, self.patch = check_count(heads, "heads"), check_count(patch, "patch")
