@@ -51,6 +51,7 @@ def save_training_curves(
             axes.plot(curve[:, 0], curve[:, 1], color=colors[name], marker=marker, markersize=5)
         axes.set_xlim(0, 1.03 * max(curve[:, 0].max() for curve in curves.values()) or 1)
         axes.set(xlabel="training step", ylabel="bits per dimension\n(lower is better)")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_title(title, fontsize=10, loc="left")
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
