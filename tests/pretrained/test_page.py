@@ -37,6 +37,12 @@ def test_the_table_has_the_figures_of_all_cards():
     assert rows("The models") == [figures(name) for name in lcma.pretrained.names()]
 
 
+def test_what_is_said_of_classes_is_on_the_card():
+    right = lcma.pretrained.card("fashion-mnist-glow-labels")["classification"]
+    share, error = 100 * right["accuracy"], 100 * right["standard_error"]
+    assert f"{share:.1f} ± {error:.1f}% of {right['images']:,} test images" in PAGE
+
+
 def test_the_licences_are_those_of_the_cards():
     licences = [[f"`{n}`", lcma.pretrained.card(n)["licence"]] for n in lcma.pretrained.names()]
     assert rows("Licences") == licences
