@@ -30,6 +30,7 @@ extensions = [
     "sphinx_copybutton",
     "markdown_docstrings",
     "public_names",
+    "spread_tutorials",
 ]
 exclude_patterns = ["conf.py", "_*"]
 templates_path = ["_templates"]
