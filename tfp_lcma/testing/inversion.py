@@ -70,9 +70,11 @@ def check_traced_gradient_by_inversion(flow):
     loops = any(isinstance(part, Repeated) for part in flow.parts)
     kinds = (SummedLogDet, EventLogDet) if loops else (SummedLogDet,)
 
-    @tf.function(autograph=False)
-    def graph(x, tensors):
+    def differentiated(x, tensors):
         return by_inversion(flow, x, context.replace(**tensors), kinds=kinds)
+
+    # A partial, as in `traced_distribution`.
+    graph = tf.function(functools.partial(differentiated), autograph=False)
 
     def traced(flow, x, context):
         return graph(x, context.tensors())
