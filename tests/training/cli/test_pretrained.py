@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 import tfp_lcma as lcma
+from tests.eager import eagerly
 from tfp_lcma.pretrained import cards
 from tfp_lcma.training.cli.group import group
 from tfp_lcma.training.tryout.check_export import check_version
@@ -38,7 +39,8 @@ def blocks():
 def test_samples_are_digits_and_the_card_s_command_finds_its_bits_again(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names: dict = {}
-    exec(blocks()[0], names)
+    with eagerly():
+        exec(blocks()[0], names)
     samples = names["samples"]
     assert samples.shape == (16, 8, 8, 1) and samples.max() < 17
     # Digits fill the middle and leave the border dark.
@@ -49,7 +51,8 @@ def test_samples_are_digits_and_the_card_s_command_finds_its_bits_again(tmp_path
     assert measured.exit_code == 0, measured.output
     assert f"card has {names['card']['bits_per_dimension']['mean']:.4f} " in measured.output
 
-    drawn = call("sample", "--pretrained", "digits-lcma", "-n", "3", "-o", "samples.npz")
+    with eagerly():
+        drawn = call("sample", "--pretrained", "digits-lcma", "-n", "3", "-o", "samples.npz")
     assert drawn.exit_code == 0, drawn.output
     with np.load("samples.npz") as arrays:
         assert arrays["images"].shape == (3, 8, 8, 1) and 12 < arrays["images"].max() < 17

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from tests.eager import eagerly
 from tests.toys import pictures, tiny_model
 from tests.training.tiny import tiny_recipe
 from tfp_lcma.pretrained.cards import read_card
@@ -45,19 +46,21 @@ def dataset():
 
 
 def packed(run, dataset, folder):
-    return pack(
-        run,
-        dataset,
-        folder / "model",
-        name="toy",
-        about="A toy.",
-        temperature=0.5,
-        picture=folder / "picture.png",
-    )
+    with eagerly():
+        return pack(
+            run,
+            dataset,
+            folder / "model",
+            name="toy",
+            about="A toy.",
+            temperature=0.5,
+            picture=folder / "picture.png",
+        )
 
 
 def test_a_run_is_packed_with_its_bits_card_and_picture(run, dataset, tmp_path):
-    before = run.model.bits_per_dimension(dataset.test.images)
+    with eagerly():
+        before = run.model.bits_per_dimension(dataset.test.images)
     card = packed(run, dataset, tmp_path)
     assert card == read_card(tmp_path / "model")
     bits = card["bits_per_dimension"]
@@ -67,7 +70,10 @@ def test_a_run_is_packed_with_its_bits_card_and_picture(run, dataset, tmp_path):
     # Student's t of 39 degrees of freedom.
     assert (high - low) / 2 == pytest.approx(2.0227 * bits["standard_error"], rel=1e-4)
     model = read_model(tmp_path / "model")
-    found = model.bits_per_dimension(dataset.test.images, draws=bits["draws"], seed=bits["seed"])
+    with eagerly():
+        found = model.bits_per_dimension(
+            dataset.test.images, draws=bits["draws"], seed=bits["seed"]
+        )
     assert found.mean() == pytest.approx(bits["mean"], abs=1e-5)
     with Image.open(tmp_path / "picture.png") as picture:
         assert picture.size[0] > 10 * 64
