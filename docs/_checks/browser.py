@@ -92,6 +92,8 @@ def main() -> int:
     pages = [asked.site / page for page in asked.pages] or [
         path for path in sorted(asked.site.rglob("*.html")) if "_modules" not in path.parts
     ]
+    if absent := [str(page) for page in pages if not page.is_file()]:
+        parser.error(f"PAGE must be a page of SITE; there is no {', '.join(absent)}")
     driver = _driver()
     try:
         found = complaints(driver, asked.site, pages, asked.shots)

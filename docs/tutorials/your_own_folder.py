@@ -203,8 +203,7 @@ for kind in faults:
 # unlikely. Glow's maps have the resolution of its 2×2 blocks.
 
 # %%
-names = [f"{fault}_{number}" for fault in ("dust", "pen") for number in range(2)]
-show([next(Path("maps").glob(f"*-{name}.png")) for name in names])
+show([next(Path("maps").glob(f"*-{name}.png")) for name in ("dust_0", "pen_1")])
 
 # %% [markdown]
 # ## From Python
