@@ -206,7 +206,7 @@ def _event_log_prob_figure(
         for axes in (upper, lower):
             axes.set_axis_on()
             _finish(axes)
-        lower.set_xlabel(f"sum {pixels[i].sum():.5g} nats", fontsize=8)
+        lower.set_xlabel(f"sum {pixels[i].sum():,.1f} nats", fontsize=8)
         if column == 0:
             upper.set_ylabel("image", fontsize=9)
             lower.set_ylabel("log-likelihood", fontsize=9)
