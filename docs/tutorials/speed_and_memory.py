@@ -21,6 +21,7 @@ import tfp_lcma as lcma
 from tfp_lcma.training.data import load
 from tfp_lcma.training.studies.cost.live_memory import peak_bytes
 
+tf.get_logger().setLevel("ERROR")
 shape, batch_size = (16, 16, 3), 32
 photos = load("photos16", limit=2000)
 print(f"{os.cpu_count()} processors, {len(tf.config.list_physical_devices('GPU'))} GPUs")
