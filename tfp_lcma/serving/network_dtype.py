@@ -18,7 +18,7 @@ def with_network_dtype(model: FlowModel, network_dtype: str) -> FlowModel:
     The flow's own arithmetic, its log-dets, exit priors and all weights stay as they are. A
     coupling asks its network about the same part of the image in either direction, but for the
     last bit of float32, by which rounding may end at another number of bfloat16: images come back
-    a thousand times less exactly at the worst. Densities and samples change by what the type loses.
+    less exactly. Densities and samples change by what the type loses.
 
     Args:
         model: A model in float32 with couplings.
