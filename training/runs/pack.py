@@ -23,7 +23,7 @@ from tfp_lcma.training.recipes.recipe import KINDS, Recipe, dotted
 from tfp_lcma.training.recipes.tables import load_recipe
 from tfp_lcma.training.runs.evaluation import accuracy, condition_of, test_bits
 from tfp_lcma.training.runs.load_run import LoadedRun
-from tfp_lcma.training.runs.neighbours import draw_neighbours
+from tfp_lcma.training.runs.neighbours import distances, draw_neighbours
 from tfp_lcma.training.runs.run import write_json
 
 # Bits per dimension that an image's bound may move by when weights are rounded.
@@ -75,7 +75,7 @@ def pack(
     bits = measured(model, dataset, recipe.draws, settings["seed"])
     right = accuracy(model, dataset.test, settings["seed"]) if settings["labels"] else None
     checksum = write_model(folder, model, dtype)
-    distances = draw_neighbours(picture, model, dataset, temperature)
+    draw_neighbours(picture, model, dataset, temperature)
     card = {
         "format": FORMAT,
         "name": name,
@@ -92,7 +92,7 @@ def pack(
         "bits_per_dimension": bits,
         "classification": right,
         "temperature": temperature,
-        "nearest": distances,
+        "nearest": distances(model, dataset, temperature),
         "train": train_command(settings),
         "evaluate": f"tfp-lcma pretrained evaluate {name}{_data_dir(settings['source'])}",
         "sha256": checksum,

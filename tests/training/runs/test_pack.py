@@ -18,7 +18,7 @@ from tfp_lcma.training.cli.train import train
 from tfp_lcma.training.data import Dataset, Split
 from tfp_lcma.training.recipes import load_recipe
 from tfp_lcma.training.runs.load_run import LoadedRun
-from tfp_lcma.training.runs.neighbours import nearest
+from tfp_lcma.training.runs.neighbours import distances, nearest
 from tfp_lcma.training.runs.pack import pack, train_command
 from tfp_lcma.training.runs.run import Run
 
@@ -134,3 +134,24 @@ def test_nearest_is_the_nearest_and_a_copy_is_at_no_distance():
     np.testing.assert_array_equal(which, expected.argmin(axis=1))
     np.testing.assert_allclose(distance, expected.min(axis=1), rtol=1e-12)
     assert which[-1] == 2 and distance[-1] == 0
+
+
+class ByHeart:
+    """Stands for a model whose samples are these images."""
+
+    conditions, bins = None, 256
+
+    def __init__(self, images):
+        self.images = images
+
+    def sample(self, count, condition, seed, temperature):
+        return np.resize(self.images, (count, *self.images.shape[1:])) + 0.5
+
+
+def test_samples_learned_by_heart_are_nearer_to_training_images():
+    images = pictures(90, seed=3)
+    dataset = Dataset("pictures", Split(images[:30]), Split(images[30:60]), Split(images[60:]))
+    learned = distances(ByHeart(dataset.train.images), dataset, 1.0)
+    assert learned["training"] == 0 and learned["images"] == 30
+    fresh = distances(ByHeart(dataset.test.images), dataset, 1.0)
+    assert fresh["training"] > 0.9 * fresh["validation"]
