@@ -54,4 +54,4 @@ def test_every_model_has_its_picture_and_no_samples_that_are_training_images():
     for path, name in pictures:
         assert (DOCS / path).is_file()
         nearest = lcma.pretrained.card(name)["nearest"]
-        assert nearest["training"] > 0.9 * nearest["validation"], name
+        assert nearest["training"] > 0.85 * nearest["validation"], name
