@@ -44,7 +44,13 @@ from tfp_lcma.training.studies.compare.comparisons import COMPARISONS
     "--seeds",
     default="3",
     show_default=True,
-    help="How many (3 stands for 0, 1, 2), or which: 3-5.",
+    help="How many (3 stands for 0, 1, 2), or which: 3-5. Winners are chosen by them, on "
+    "validation images.",
+)
+@click.option(
+    "--report-seeds",
+    help="Further seeds, like 10-15, that no choice has seen: baseline, finalists and controls are "
+    "trained with them too, and test images are read for them alone.",
 )
 @click.option(
     "--finalists",
@@ -87,6 +93,7 @@ def compare(
     arms,
     steps,
     seeds,
+    report_seeds,
     finalists,
     run_dir,
     report_dir,
@@ -113,12 +120,20 @@ def compare(
     recipe = recipe.replaced(steps=steps)
     recipe = recipe.replaced(pretrain_steps=pretrain_steps or max(recipe.steps // 2, 1))
     chosen_seeds, comparison = parse_seeds(seeds), COMPARISONS[about]
+    reported = [] if report_seeds is None else parse_seeds(report_seeds, "--report-seeds")
+    if both := sorted({*chosen_seeds} & {*reported}):
+        raise click.UsageError(
+            "--report-seeds must have no seed of --seeds, by which arms are chosen; both have "
+            f"{', '.join(map(str, both))}."
+        )
     every = comparison.possible(recipe)
     try:
         names = comparison.choose(every if arms is None else _names(arms), "--arms")
         tested = comparison.choose(_names(finalists), "--finalists")
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+    if reported and not tested:
+        raise click.UsageError("--report-seeds must come with --finalists, which they report on.")
 
     from tfp_lcma.training.runs.threads import use_threads
 
@@ -157,6 +172,10 @@ def compare(
                         workers=workers,
                     )
                     study.run(names, chosen_seeds)
+                    if reported:
+                        controls = [name for name in names if ARMS[name].kind == "control"]
+                        again = list(dict.fromkeys((*tested, *controls)))
+                        study.run(again, reported, report=True)
                 if dataset is not None and workers.chief:
                     read_test(
                         own,
@@ -176,8 +195,12 @@ def compare(
         click.echo(f"The report is {path}; as one page, {path.with_suffix('.html')}.")
 
 
-def parse_seeds(text: str) -> list[int]:
+def parse_seeds(text: str, argument: str = "--seeds") -> list[int]:
     """Returns 0, 1, 2 for "3" and 3, 4, 5 for "3-5".
+
+    Args:
+        text: what was given.
+        argument: what to call it in an error.
 
     Raises:
         click.UsageError: the text is neither.
@@ -186,7 +209,7 @@ def parse_seeds(text: str) -> list[int]:
     first, last = (int(found[1] or 0), int(found[2])) if found else (0, -1)
     seeds = range(first, last + 1 if found and found[1] else last)
     if not seeds:
-        raise click.UsageError(f"--seeds must be how many (3) or which (3-5); got {text!r}.")
+        raise click.UsageError(f"{argument} must be how many (3) or which (3-5); got {text!r}.")
     return list(seeds)
 
 

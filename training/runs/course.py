@@ -31,7 +31,7 @@ class Course(keras.callbacks.Callback):
         phase: str,
         steps: int,
         *,
-        patience: int | None = None,
+        patience: float | None = None,
         checkpoints: Path | None = None,
         every: int = 200,
         workers: Workers = ALONE,
@@ -42,8 +42,9 @@ class Course(keras.callbacks.Callback):
             model: what is trained.
             phase: name of the phase, kept in the checkpoint.
             steps: most steps of the phase.
-            patience: looks without improvement before training stops; None: the steps are spent
-                whole and the last weights count.
+            patience: looks without improvement before training stops, and the weights of the best
+                look count; infinity: they do, and the steps are spent whole; None: the steps are
+                spent whole and the last weights count.
             checkpoints: folder of the checkpoints; None: nothing is saved.
             every: steps between two checkpoints, besides one at every look.
             workers: that train it together; only the chief's folder is written and read.
@@ -75,6 +76,12 @@ class Course(keras.callbacks.Callback):
         """Whether the steps are spent, patience has run out, or the loss is not a number."""
         spent = self.step >= self._steps or self.failed_step is not None
         return spent or self._out_of_patience()
+
+    @property
+    def best_step(self) -> int | None:
+        """The step of the best look; None before there was one."""
+        found = (row for row in self.history if row["val_bits_per_dimension"] == self.best)
+        return next((int(row["step"]) for row in found), None)
 
     @property
     def step_seconds(self) -> float:

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 import tfp_lcma as lcma
 from tfp_lcma.training.data import Split
+from tfp_lcma.training.runs.clustered import clustered_error
 
 # Images that are classified: each takes a pass for every class.
 _CLASSIFIED = 2000
@@ -15,8 +16,8 @@ def condition_of(model: lcma.FlowModel, split: Split) -> np.ndarray | None:
     return None if model.conditions is None else split.labels
 
 
-def test_bits(model: lcma.FlowModel, split: Split, draws: int, seed: int) -> dict:
-    """Returns a bound on the bits per dimension of a split and its standard error.
+def image_bits(model: lcma.FlowModel, split: Split, draws: int, seed: int) -> np.ndarray:
+    """Returns a bound on the bits per dimension of every image of a split.
 
     Whatever the dequantisation, what is evaluated is an upper bound on -log2 P(image) per
     dimension, and more draws tighten it.
@@ -28,23 +29,36 @@ def test_bits(model: lcma.FlowModel, split: Split, draws: int, seed: int) -> dic
         seed: of the draws.
 
     Returns:
+        float32 `[images]`.
+    """
+    condition = condition_of(model, split)
+    bits = model.bits_per_dimension(split.images, condition, draws=draws, seed=seed)
+    return np.asarray(bits, np.float32)
+
+
+def mean_bits(bits: np.ndarray, model: lcma.FlowModel, split: Split, draws: int) -> dict:
+    """Returns the mean of what `image_bits` returned, and its standard error.
+
+    Returns:
         `bits_per_dimension`, `standard_error` (over clusters where images come
         in clusters; None of a single one), `images`, `clusters`, `draws`, `bound` ("upper") and
         `dequantization`, what the draws are of.
     """
-    condition = condition_of(model, split)
-    bits = model.bits_per_dimension(split.images, condition, draws=draws, seed=seed)
-    clusters = np.arange(len(bits)) if split.clusters is None else split.clusters
-    names, member = np.unique(clusters, return_inverse=True)
+    clusters = split.clusters
     return {
-        "bits_per_dimension": float(bits.mean()),
-        "standard_error": _standard_error(bits, member),
+        "bits_per_dimension": float(bits.mean(dtype=np.float64)),
+        "standard_error": clustered_error(bits, clusters),
         "images": len(bits),
-        "clusters": len(names),
+        "clusters": len(bits) if clusters is None else len(np.unique(clusters)),
         "draws": draws,
         "bound": "upper",
         "dequantization": type(model.dequantization).__name__.lower(),
     }
+
+
+def test_bits(model: lcma.FlowModel, split: Split, draws: int, seed: int) -> dict:
+    """Returns `mean_bits` of a split's `image_bits`."""
+    return mean_bits(image_bits(model, split, draws, seed), model, split, draws)
 
 
 def accuracy(model: lcma.FlowModel, split: Split, seed: int) -> dict:
@@ -64,7 +78,7 @@ def accuracy(model: lcma.FlowModel, split: Split, seed: int) -> dict:
     right = model.class_probabilities(images, seed=seed).argmax(axis=1) == labels
     return {
         "accuracy": float(right.mean()),
-        "standard_error": _standard_error(right, np.arange(len(right))),
+        "standard_error": clustered_error(right, None),
         "images": len(right),
     }
 
@@ -86,16 +100,6 @@ def round_trips(model: lcma.FlowModel, split: Split, seed: int) -> dict:
         "z_to_x_to_z": _error(z, z_again, float(tf.reduce_max(z) - tf.reduce_min(z))),
         "images": len(split),
     }
-
-
-def _standard_error(values: np.ndarray, member: np.ndarray) -> float | None:
-    """Returns the error of a mean over clusters, given the number of each value's."""
-    sums = np.bincount(member, weights=values - values.mean())
-    if len(sums) < 2:
-        return None
-    # The sandwich estimate, with the small-sample factor.
-    factor = len(sums) / (len(sums) - 1)
-    return float(np.sqrt(factor * np.sum(sums**2)) / len(values))
 
 
 def _error(expected, got, value_range):

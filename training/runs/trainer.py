@@ -46,7 +46,7 @@ class Trainer:
         steps: int,
         phase: str = "training",
         labels: bool = False,
-        patience: int | None = None,
+        patience: float | None = None,
         checkpoints: Path | None = None,
         checkpoint_every: int = 200,
         jit_compile: bool = False,
@@ -63,8 +63,9 @@ class Trainer:
             steps: most steps of training.
             phase: name of the training, in messages and checkpoints.
             labels: whether the flow is conditioned on the classes of the images.
-            patience: looks without improvement before training stops, the weights of the best
-                look count; None: the steps are spent whole and the last weights count.
+            patience: looks without improvement before training stops, and the weights of the best
+                look count; infinity: they do, and the steps are spent whole; None: the steps are
+                spent whole and the last weights count.
             checkpoints: folder of the checkpoints; None: nothing is saved.
             checkpoint_every: steps between two checkpoints, besides one at every look.
             jit_compile: whether Keras compiles its steps with XLA.

@@ -11,6 +11,16 @@ def find(rows: Sequence[dict], arm: str, seed: int) -> dict | None:
     return next((row for row in rows if (row["arm"], row["seed"]) == (arm, seed)), None)
 
 
+def to_select(rows: Sequence[dict]) -> list[dict]:
+    """Returns the rows of the seeds that arms are chosen by; all of them if no others are left."""
+    return [row for row in rows if not row.get("report")] or list(rows)
+
+
+def to_report(rows: Sequence[dict]) -> list[dict]:
+    """Returns the rows of report seeds; all of a study that has none."""
+    return [row for row in rows if row.get("report")] or list(rows)
+
+
 class ResultsFile:
     """Rows that are appended one by one and never changed."""
 

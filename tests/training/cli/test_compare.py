@@ -5,7 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 from tfp_lcma.training.cli.compare import compare, parse_seeds
-from tfp_lcma.training.studies.compare import report, study
+from tfp_lcma.training.studies.compare import finalists, report, study
 
 
 def call(*arguments):
@@ -27,6 +27,9 @@ def test_help_explains_every_option():
         (("--data", "digits", "--arms", "lcma,har"), "--arms must be one of haar, "),
         (("--data", "digits", "--finalists", "best"), "--finalists must be one of "),
         (("--data", "digits", "--seeds", "0"), "--seeds must be how many (3) or which (3-5)"),
+        (("--data", "digits", "--report-seeds", "2-4"), "both have 2."),
+        (("--data", "digits", "--report-seeds", "7-6"), "--report-seeds must be how many"),
+        (("--data", "digits", "--report-seeds", "10-11"), "must come with --finalists"),
         (("--data", "digits", "--steps", "0"), "'--steps': 0 is not in the range"),
         (("--data", "digits", "--pretrain-steps", "-1"), "'--pretrain-steps': -1 is not in"),
         (("--data", "digits", "--compare", "priors"), "'priors' is not one of 'splits', 'exit-"),
@@ -77,3 +80,19 @@ def test_settings_reach_the_study_and_the_command_its_report(tmp_path, monkeypat
     # Without training, neither the images nor the study are asked for.
     assert call(*arguments, "--report-only").exit_code == 0
     assert len(calls) == 1
+
+
+def test_report_seeds_are_of_the_baseline_finalists_and_controls(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(
+        study.Study, "run", lambda self, arms, seeds, report=False: calls.append((arms, seeds))
+    )
+    monkeypatch.setattr(finalists, "read_test", lambda *given, **named: None)
+    monkeypatch.setattr(report, "write_report", lambda folder, into: into / "report.md")
+    asked = ["--arms", "lcma,haar,no-split", "--finalists", "lcma", "--report-seeds", "10-11"]
+    result = call("--data", "digits", *asked, "--run-dir", str(tmp_path))
+    assert result.exit_code == 0, result.output
+    assert calls == [
+        (("checkerboard", "lcma", "haar", "no-split"), [0, 1, 2]),
+        (["checkerboard", "lcma", "no-split"], [10, 11]),
+    ]

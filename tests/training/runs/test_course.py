@@ -1,5 +1,7 @@
 """The course of a training: patience, best weights and failures survive an interruption."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -54,6 +56,18 @@ def test_without_patience_steps_are_spent_and_the_last_weights_count():
     course.restore_best()
     assert course.finished and course.step_seconds > 0
     np.testing.assert_array_equal(weight, np.full(weight.shape, 9.0))
+
+
+def test_with_endless_patience_steps_are_spent_and_the_best_look_counts():
+    model = tiny_model()
+    weight = model.trainable_weights[0]
+    course = Course(model, "training", 4, patience=math.inf)
+    assert course.best_step is None
+    looked(course, (3.0, 1.0, 9.0, 2.0), weight)
+    assert course.finished and course.step == 4
+    course.restore_best()
+    assert course.best_step == 2
+    np.testing.assert_array_equal(weight, np.full(weight.shape, 1.0))
 
 
 def test_a_loss_that_is_not_a_number_ends_it_and_is_not_saved(tmp_path):

@@ -8,7 +8,8 @@ import keras
 from tfp_lcma.training.data import Split
 from tfp_lcma.training.runs import evaluation
 from tfp_lcma.training.runs.run_lock import run_lock
-from tfp_lcma.training.studies.results import ResultsFile, find
+from tfp_lcma.training.studies.compare.images import IMAGES, ImagesFile
+from tfp_lcma.training.studies.results import ResultsFile, find, to_report
 
 
 def read_test(
@@ -20,12 +21,15 @@ def read_test(
     command: str,
     say: Callable[[str], None],
 ) -> None:
-    """Evaluates the saved models of the finalists, and keeps every number once and for all.
+    """Evaluates saved models, and keeps every number once and for all.
+
+    In a study that has report seeds these are all runs of report seeds, and no other; else every
+    finished run of the finalists.
 
     Args:
         folder: of a study.
         test: the test images.
-        finalists: arms; every finished seed of each is evaluated.
+        finalists: arms that must have finished runs.
         draws: dequantisation draws an image.
         command: written beside the numbers.
         say: called with every line of progress.
@@ -35,18 +39,25 @@ def read_test(
             damaged.
     """
     with run_lock(folder):
-        rows = ResultsFile(folder / "results.jsonl").rows()
+        rows = to_report(ResultsFile(folder / "results.jsonl").rows())
+        images = ImagesFile(folder / IMAGES)
         tested = ResultsFile(folder / "test.jsonl")
         known = tested.rows()
-        finished = [row for row in rows if row["arm"] in finalists and "failed" not in row]
+        images.check(known, "test")
+        finished = [row for row in rows if "failed" not in row]
         for name in finalists:
             if name not in {row["arm"] for row in finished}:
                 raise ValueError(f"--finalists must have finished runs; {name!r} has none.")
         for row in finished:
+            if row["arm"] not in finalists and not row.get("report"):
+                continue
             name, seed = row["arm"], row["seed"]
             if find(known, name, seed):
                 continue
             model = keras.saving.load_model(folder / row["model"])
-            bits = evaluation.test_bits(model, test, draws, seed)
-            tested.append({"arm": name, "seed": seed, "command": command, "test": bits})
-            say(f"seed {seed}, {name}: test {bits['bits_per_dimension']:.4f} bits/dim")
+            bits = evaluation.image_bits(model, test, draws, seed)
+            mean = evaluation.mean_bits(bits, model, test, draws)
+            images.add("test", name, seed, bits, test.clusters)
+            row = {"arm": name, "seed": seed, "command": command, "test": mean}
+            tested.append(row | {"image_bits": IMAGES})
+            say(f"seed {seed}, {name}: test {mean['bits_per_dimension']:.4f} bits/dim")

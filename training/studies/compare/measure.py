@@ -1,5 +1,6 @@
 """One arm, one seed: trained, evaluated on validation images, drawn and saved."""
 
+import math
 import time
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tfp_lcma.training.runs.save_model import of_one_device, save_model
 from tfp_lcma.training.runs.trainer import Trainer
 from tfp_lcma.training.runs.training_failed import TrainingFailedError
 from tfp_lcma.training.runs.workers import ALONE, Workers
+from tfp_lcma.training.studies.compare.images import IMAGES, ImagesFile
 from tfp_lcma.training.studies.compare.splits import pair_counts
 from tfp_lcma.training.studies.quality import FeatureExtractor, sample_quality
 
@@ -34,7 +36,7 @@ def measure(
     *,
     steps: int,
     folder: Path,
-    name: str,
+    arm: str,
     extractor: FeatureExtractor | None = None,
     follow_channels: bool = False,
     workers: Workers = ALONE,
@@ -42,6 +44,7 @@ def measure(
 ) -> dict:
     """Trains a flow for `steps` steps and returns its numbers, from validation images only.
 
+    The steps are spent whole; the weights that count are those of the best look on the way.
     Only the chief of several workers measures; the others have none.
 
     Args:
@@ -50,9 +53,9 @@ def measure(
         factorization: which dimensions are factored out; None: none before the end.
         seed: of initial weights, batches, noise and samples.
         steps: steps of training.
-        folder: gets `models/NAME.keras`, pictures and, of a split chosen while training, the
-            choices on the way.
-        name: of these files.
+        folder: gets `models/ARM-SEED.keras`, the bits of every validation image, pictures and, of
+            a split chosen while training, the choices on the way.
+        arm: what the flow is called there.
         extractor: what FID and KID look through; None: they are left out.
         follow_channels: whether to look, in training, at what the splits do to channels.
         workers: that train it together.
@@ -62,7 +65,17 @@ def measure(
         TrainingFailedError: the loss or the evaluation is not a number.
     """
     began = time.perf_counter()
-    trainer = Trainer(recipe, dataset, factorization, seed, steps=steps, workers=workers, **options)
+    name = f"{arm}-{seed}"
+    trainer = Trainer(
+        recipe,
+        dataset,
+        factorization,
+        seed,
+        steps=steps,
+        patience=math.inf,
+        workers=workers,
+        **options,
+    )
     model = trainer.model
     channels = lcma.ChannelWatch(dataset.validation.images[:_FOLLOWED_IMAGES], seed=seed)
     callbacks = [channels] if follow_channels and workers.chief else []
@@ -75,18 +88,23 @@ def measure(
     if not workers.chief:
         return {}
     model = of_one_device(model, workers)
-    validation = evaluation.test_bits(model, dataset.validation, recipe.draws, seed)
+    bits = evaluation.image_bits(model, dataset.validation, recipe.draws, seed)
+    validation = evaluation.mean_bits(bits, model, dataset.validation, recipe.draws)
     if not np.isfinite(validation["bits_per_dimension"]):
         raise TrainingFailedError("bits per dimension of the validation images are not finite")
     file = folder / "models" / f"{name}.keras"
     save_model(model, file)
+    images = ImagesFile(folder / IMAGES)
+    images.add("validation", arm, seed, bits, dataset.validation.clusters)
     history = trainer.course.history
     return {
         "steps": steps,
+        "best_step": trainer.course.best_step,
         "parameters": model.count_params(),
         "seconds": seconds,
         "step_seconds": trainer.course.step_seconds,
         "validation": validation,
+        "image_bits": IMAGES,
         **_draw(model, dataset, seed, folder / "pictures", name, extractor),
         "history": [{key: row[key] for key in row if key in _SHOWN_LOGS} for row in history],
         "channels": [[to_json(level) for level in look] for look in channels.history] or None,

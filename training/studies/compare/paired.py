@@ -1,11 +1,17 @@
-"""Statistics of runs that share their seeds: means, paired differences, Holm's correction."""
+"""Statistics of runs that share their seeds: means, paired differences, Holm's correction.
+
+The unit is the seed: a run is one number.
+"""
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
+from typing import TypeVar
 
 import numpy as np
 from scipy import stats
+
+K = TypeVar("K", bound=Hashable)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,10 +34,19 @@ class Difference(Mean):
     """A mean difference over the seeds that two arms share.
 
     Attributes:
+        median: of the differences.
+        interval: the ends of the two-sided 95% t-interval; None of one seed.
         p: of a two-sided paired t-test; None of one seed.
     """
 
+    median: float
+    interval: tuple[float, float] | None
     p: float | None
+
+    @property
+    def decided(self) -> bool:
+        """Whether the interval excludes zero."""
+        return self.interval is not None and not self.interval[0] <= 0.0 <= self.interval[1]
 
 
 def mean_of(values: Iterable[float]) -> Mean:
@@ -59,19 +74,35 @@ def paired_difference(
     seeds = sorted(values.keys() & reference.keys())
     if not seeds:
         return None
-    found = mean_of(values[seed] - reference[seed] for seed in seeds)
-    return Difference(found.mean, found.standard_error, found.count, _p_value(found))
+    differences = [values[seed] - reference[seed] for seed in seeds]
+    found = mean_of(differences)
+    return Difference(
+        found.mean,
+        found.standard_error,
+        found.count,
+        float(np.median(differences)),
+        interval(found),
+        _p_value(found),
+    )
 
 
-def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+def interval(mean: Mean) -> tuple[float, float] | None:
+    """Returns the ends of the two-sided 95% t-interval of a mean; None of one value."""
+    if mean.standard_error is None:
+        return None
+    half = mean.standard_error * float(stats.t.ppf(0.975, mean.count - 1))
+    return mean.mean - half, mean.mean + half
+
+
+def holm(p_values: Mapping[K, float]) -> dict[K, float]:
     """Corrects p-values for their number: p times how many are no smaller, and never decreasing.
 
     References:
         Holm: A simple sequentially rejective multiple test procedure, 1979.
     """
-    corrected: dict[str, float] = {}
+    corrected: dict[K, float] = {}
     least = 0.0
-    for place, name in enumerate(sorted(p_values, key=p_values.__getitem__)):
+    for place, name in enumerate(sorted(p_values, key=lambda name: p_values[name])):
         least = max(least, min(1.0, (len(p_values) - place) * p_values[name]))
         corrected[name] = least
     return corrected

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from tfp_lcma.training.studies.compare.comparisons import Comparison
+from tfp_lcma.training.studies.compare.images import ImageError, image_error
 from tfp_lcma.training.studies.compare.paired import Difference, holm, paired_difference
 from tfp_lcma.training.studies.compare.summary import Summary
 
@@ -18,33 +19,89 @@ class Answer:
     Attributes:
         arm: one arm.
         reference: what it is compared with.
-        images: "test" where both were evaluated there, else "validation".
+        images: "test" or "validation".
         difference: `arm - reference`; negative: the arm is better.
+        error: that of the difference over images; None where their bits were not kept.
+        corrected_p: the difference's p, after Holm's correction over all questions of a report.
     """
 
     arm: str
     reference: str
     images: str
     difference: Difference
+    error: ImageError | None = None
+    corrected_p: float | None = None
 
 
-def answer(summaries: Sequence[Summary], arm: str, reference: str) -> Answer | None:
-    """Compares two arms; None if one of them has no run, or they share no seed."""
-    by_name = {summary.name: summary for summary in summaries}
-    if arm not in by_name or reference not in by_name:
-        return None
-    mine, theirs = by_name[arm], by_name[reference]
-    on_test = paired_difference(mine.test, theirs.test)
-    if on_test is not None:
-        return Answer(arm, reference, "test", on_test)
-    on_validation = paired_difference(mine.validation, theirs.validation)
-    return on_validation and Answer(arm, reference, "validation", on_validation)
+class Answers:
+    """All that a report asks, once each: one family of questions, whatever tables they stand in.
 
+    Attributes:
+        summaries: the arms, in the order of the report.
+        comparison: what the study is about.
+        count: how many questions p-values are corrected for.
+    """
 
-def answers(summaries: Sequence[Summary], comparison: Comparison) -> list[Answer]:
-    """Returns the answers to those of a comparison's questions whose arms were run."""
-    found = (answer(summaries, *question) for question in comparison.questions)
-    return [one for one in found if one is not None]
+    def __init__(self, summaries: Sequence[Summary], comparison: Comparison):
+        """Answers every question whose arms share a seed.
+
+        These are every arm against the baseline on validation images and, where they were read,
+        on test images, and the comparison's own.
+        """
+        self.summaries = summaries
+        self._by_name = {summary.name: summary for summary in summaries}
+        self.comparison = comparison
+        baseline = comparison.baseline
+        asked = [
+            (name, baseline, images)
+            for images in ("validation", "test")
+            for name in self._by_name
+            if name != baseline
+        ]
+        for arm, reference in comparison.questions:
+            asked.append((arm, reference, self._images(arm, reference)))
+        found = {question: self._compare(*question) for question in dict.fromkeys(asked)}
+        answered = {question: answer for question, answer in found.items() if answer is not None}
+        p_values = {question: a.difference.p for question, a in answered.items()}
+        corrected = holm({question: p for question, p in p_values.items() if p is not None})
+        self.count = len(corrected)
+        self._answers = {
+            question: dataclasses.replace(answer, corrected_p=corrected.get(question))
+            for question, answer in answered.items()
+        }
+
+    def find(self, arm: str, reference: str, images: str | None = None) -> Answer | None:
+        """Returns an answer; None if one of the arms has no run, or they share no seed.
+
+        Args:
+            arm: one arm.
+            reference: the baseline, or what a question of the comparison has in its place.
+            images: "validation" or "test"; None: "test" where both were evaluated there.
+        """
+        return self._answers.get((arm, reference, images or self._images(arm, reference)))
+
+    def named(self) -> list[Answer]:
+        """Returns the answers to those of the comparison's questions whose arms were run."""
+        found = (self.find(*question) for question in self.comparison.questions)
+        return [answer for answer in found if answer is not None]
+
+    def best(self, kind: str) -> Summary | None:
+        """Returns the arm of a kind that is best on validation images, the baseline aside."""
+        return best(self.summaries, kind)
+
+    def _images(self, arm, reference):
+        tested = [self._by_name[n].test for n in (arm, reference) if n in self._by_name]
+        return "test" if len(tested) == 2 and tested[0].keys() & tested[1].keys() else "validation"
+
+    def _compare(self, arm, reference, images):
+        if arm not in self._by_name or reference not in self._by_name:
+            return None
+        mine, theirs = self._by_name[arm], self._by_name[reference]
+        difference = paired_difference(mine.bits(images), theirs.bits(images))
+        if difference is None:
+            return None
+        error = image_error(mine.images[images], theirs.images[images])
+        return Answer(arm, reference, images, difference, error)
 
 
 def best(summaries: Sequence[Summary], kind: str) -> Summary | None:
@@ -56,61 +113,67 @@ def best(summaries: Sequence[Summary], kind: str) -> Summary | None:
     return min(arms, key=lambda s: (s.difference.count == 1, s.difference.mean), default=None)
 
 
-def subject_sentences(summaries: Sequence[Summary], comparison: Comparison) -> list[str]:
-    """Says of every subject whether it beat the baseline: asked beforehand, so p is as it is."""
-    sentences = []
+def subject_sentences(answers: Answers) -> list[str]:
+    """Says of every subject, asked about beforehand, whether it beat the baseline."""
+    sentences, comparison = [], answers.comparison
     for arm, subject in comparison.subjects.items():
-        found = answer(summaries, arm, comparison.baseline)
+        found = answers.find(arm, comparison.baseline)
         if found is None:
             reason = f"{arm} and {comparison.baseline} share no seed"
             sentences.append(f"{subject} was not compared with {comparison.called}: {reason}.")
         else:
-            sentences.append(_verdict(found, subject, comparison.called, found.difference.p, "p"))
+            sentences.append(verdict(found, subject, comparison.called))
     return sentences
 
 
-def best_sentences(summaries: Sequence[Summary], comparison: Comparison) -> list[str]:
-    """Says the same of the best arm of every kind. Chosen among many: p is corrected for all."""
-    return [_best_sentence(summaries, comparison, kind) for kind in comparison.kinds]
+def best_sentences(answers: Answers) -> list[str]:
+    """Says the same of the best arm of every kind, which validation images chose."""
+    return [_best_sentence(answers, kind) for kind in answers.comparison.kinds]
 
 
-def _best_sentence(summaries, comparison, kind):
-    chosen = best(summaries, kind)
-    found = None if chosen is None else answer(summaries, chosen.name, comparison.baseline)
+def _best_sentence(answers, kind):
+    comparison, chosen = answers.comparison, answers.best(kind)
+    found = None if chosen is None else answers.find(chosen.name, comparison.baseline)
     if chosen is None or found is None:
         return f"No {_KINDS[kind]} shares a seed with {comparison.baseline}."
-    p = chosen.corrected_p
-    if found.images == "test":
-        p = _corrected_test(summaries, comparison.baseline, chosen)
     subject = f"The best {_KINDS[kind]} on validation images, {chosen.name},"
-    return _verdict(found, subject, comparison.called, p, "Holm-corrected p")
+    seen = chosen.test.keys() if found.images == "test" else chosen.runs.keys()
+    again = "" if seen.isdisjoint(chosen.runs) else " It was chosen by the same seeds."
+    return verdict(found, subject, comparison.called) + again
 
 
-def _corrected_test(summaries, baseline, chosen):
-    """Returns p of a test comparison, corrected over all finalists."""
-    found = {s.name: answer(summaries, s.name, baseline) for s in summaries if s.name != baseline}
-    tested = {
-        name: a.difference.p
-        for name, a in found.items()
-        if a is not None and a.images == "test" and a.difference.p is not None
-    }
-    return holm(tested).get(chosen.name)
-
-
-def _verdict(found: Answer, subject: str, reference: str, p: float | None, p_name: str) -> str:
+def verdict(found: Answer, subject: str, reference: str) -> str:
+    """Returns an answer in words, which the interval decides."""
     difference = found.difference
     where = f"on {found.images} images"
-    seeds = f"{difference.count} seed{'s' if difference.count > 1 else ''}"
-    if p is None:
+    if difference.interval is None:
         return (
             f"{subject} and {reference} differ by {difference.mean:+.4f} "
-            f"bits/dim {where}, with {seeds}: no difference is shown by one seed."
+            f"bits/dim {where}, with 1 seed: no difference is shown by one seed."
         )
     numbers = (
-        f"{difference.mean:+.4f} ± {difference.standard_error:.4f} bits/dim {where} "
-        f"(paired standard error, {seeds}, {p_name} {'< 0.001' if p < 0.001 else f'= {p:.3f}'})"
+        f"{with_interval(difference)} bits/dim {where} ({difference.count} seeds, Holm-corrected "
+        f"p {p_words(found.corrected_p)})"
     )
-    if p >= _LEVEL:
+    if not difference.decided:
         return f"{subject} showed no difference from {reference}: {numbers}."
     outcome = "better" if difference.mean < 0 else "worse"
-    return f"{subject} did {outcome} than {reference}: {numbers}."
+    among_many = (
+        ""
+        if found.corrected_p is not None and found.corrected_p < _LEVEL
+        else " Among as many questions one such interval may be chance."
+    )
+    return f"{subject} did {outcome} than {reference}: {numbers}.{among_many}"
+
+
+def with_interval(difference: Difference) -> str:
+    """Returns a difference with its sign, which shows which way it goes, and 95% interval."""
+    if difference.interval is None:
+        return f"{difference.mean:+.4f}"
+    low, high = difference.interval
+    return f"{difference.mean:+.4f} ({low:+.4f} to {high:+.4f})"
+
+
+def p_words(p: float | None) -> str:
+    """Returns a p-value as a sentence has it."""
+    return "n/a" if p is None else "< 0.001" if p < 0.001 else f"= {p:.3f}"

@@ -16,12 +16,15 @@ from tfp_lcma.training.runs.workers import ALONE, Workers
 from tfp_lcma.training.studies.compare.arms import ARMS
 from tfp_lcma.training.studies.compare.comparisons import COMPARISONS
 from tfp_lcma.training.studies.compare.exchange import Exchange
+from tfp_lcma.training.studies.compare.images import IMAGES, ImagesFile
 from tfp_lcma.training.studies.compare.measure import measure
 from tfp_lcma.training.studies.compare.pretraining import Pretraining
 from tfp_lcma.training.studies.compare.splits import Split, same_splits, splits_of
 from tfp_lcma.training.studies.quality import FeatureExtractor, load_extractor, load_or_train
 from tfp_lcma.training.studies.results import ResultsFile, find
 
+# What a row says of itself, and not of its run.
+_OWN = ("arm", "seed", "command", "report")
 # What a study goes by.
 _STATE = ("config.json", "results.jsonl", "statistics/*", "exchange*.json")
 
@@ -51,16 +54,18 @@ class Study:
     progress: Progress = dataclasses.field(default_factory=Progress)
     workers: Workers = ALONE
 
-    def run(self, arms: Sequence[str], seeds: Sequence[int]) -> None:
+    def run(self, arms: Sequence[str], seeds: Sequence[int], *, report: bool = False) -> None:
         """Trains every arm with every seed that has no result yet.
 
         Args:
             arms: names out of `ARMS`, the baseline first.
             seeds: of initial weights, batches and noise.
+            report: whether they are report seeds: no arm is chosen by their results, and only
+                their models see the test images.
 
         Raises:
-            ValueError: the folder holds a study with other settings, another process has it, or
-                something in it is damaged.
+            ValueError: the folder holds a study with other settings, seeds of the other kind are
+                among these, another process has it, or something in it is damaged.
             OSError: the folder cannot be written.
         """
         level_shapes(self.dataset.event_shape, self.recipe.levels, None, self.recipe.patch)
@@ -72,11 +77,20 @@ class Study:
                 self.workers.give(self.folder, _STATE)
             if self.dataset.files is not None:
                 self.dataset.files.write(self.folder / FILES)
-            self._run(arms, seeds)
+            self._run(arms, seeds, report)
 
-    def _run(self, arms, seeds):
+    def _run(self, arms, seeds, report):
         results = ResultsFile(self.folder / "results.jsonl")
         rows = results.rows()
+        for row in rows:
+            if row["seed"] in seeds and row.get("report", False) != report:
+                asked, other = ("report", "select") if report else ("select", "report")
+                raise ValueError(
+                    f"Seeds that {asked} and seeds that {other} must differ; seed {row['seed']} "
+                    f"is there as one of those that {other}."
+                )
+        if self.workers.chief:
+            ImagesFile(self.folder / IMAGES).check(rows, "validation")
         missing = [(seed, [name for name in arms if not find(rows, name, seed)]) for seed in seeds]
         if not any(names for _, names in missing):
             return
@@ -92,6 +106,7 @@ class Study:
             for name in names:
                 self.progress.say(f"seed {seed}, {name}: {ARMS[name].phrase}")
                 row = {"arm": name, "seed": seed, "command": self.command}
+                row |= {"report": True} if report else {}
                 try:
                     row |= self._result(name, seed, done, splits, extractor)
                 except TrainingFailedError as error:
@@ -114,8 +129,8 @@ class Study:
         splits[name] = self._splits(factorization)
         twin = self._twin(name, seed, done, splits)
         if twin:
-            run = {key: done[twin][key] for key in done[twin] if key not in ("arm", "seed")}
-            run |= {"same_as": twin, "command": self.command}
+            run = {key: done[twin][key] for key in done[twin] if key not in _OWN}
+            run |= {"same_as": twin}
         else:
             run = measure(
                 self.recipe.replaced(**arm.settings),
@@ -124,7 +139,7 @@ class Study:
                 seed,
                 steps=self.workers.of_chief(self._steps(name) if self.workers.chief else None),
                 folder=self.folder,
-                name=f"{name}-{seed}",
+                arm=name,
                 extractor=extractor,
                 follow_channels=COMPARISONS[self.comparison].follows_channels,
                 workers=self.workers,

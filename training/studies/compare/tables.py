@@ -8,46 +8,61 @@ from tfp_lcma.factorizations import PAIRS
 from tfp_lcma.training.reports.document import Table
 from tfp_lcma.training.reports.tables import NOTHING
 from tfp_lcma.training.studies.compare.arms import PRETRAININGS
-from tfp_lcma.training.studies.compare.paired import Mean, holm, mean_of
-from tfp_lcma.training.studies.compare.questions import Answer
+from tfp_lcma.training.studies.compare.paired import Mean, mean_of
+from tfp_lcma.training.studies.compare.questions import Answer, Answers, with_interval
 from tfp_lcma.training.studies.compare.summary import Summary
 
 
-def results_table(
-    summaries: Sequence[Summary], baseline: str, pretraining_steps: float | None
-) -> Table:
-    """Returns one row an arm, in the order given.
+def results_table(answers: Answers, pretraining_steps: float | None) -> Table:
+    """Returns one row an arm, in the order given; columns that nothing is known of are left out.
 
     Args:
-        summaries: the arms.
-        baseline: name of the arm that they are compared with.
+        answers: what is asked of the arms.
         pretraining_steps: how many steps of the baseline one pre-training takes, if known.
     """
+    baseline = answers.comparison.baseline
     heads = [
-        "arm", "what it is", "kind", "seeds", "validation bits/dim", "test bits/dim",
-        f"difference from {baseline}", "p", "Holm p", "FID", "KID", "parameters", "steps",
-        "s a run", "ms a sample", "pre-training",
+        "arm", "what it is", "kind", "seeds", "validation bits/dim", "median over images",
+        f"difference from {baseline}", "median difference", "error over images", "Holm p", "FID",
+        "KID", "parameters", "best step", "steps", "s a run", "ms a sample", "pre-training",
     ]  # fmt: skip
-    return Table(heads, [_row(s, pretraining_steps) for s in summaries if s.runs])
+    rows = [_row(s, answers, pretraining_steps) for s in answers.summaries if s.runs]
+    return _without_empty(Table(heads, rows))
 
 
-def answers_table(answers: Sequence[Answer]) -> Table:
-    """Returns one row a named question; p is corrected over these questions."""
-    asked = {str(i): a.difference.p for i, a in enumerate(answers) if a.difference.p is not None}
-    corrected = holm(asked)
+def test_table(answers: Answers) -> Table:
+    """Returns one row an arm whose test images were read."""
+    baseline = answers.comparison.baseline
+    heads = [
+        "arm", "seeds", "test bits/dim", "median over images", f"difference from {baseline}",
+        "median difference", "error over images", "Holm p", "best step",
+    ]  # fmt: skip
     rows = [
         [
-            a.arm,
-            a.reference,
-            a.images,
-            str(a.difference.count),
-            signed(a.difference),
-            p_value(a.difference.p),
-            p_value(corrected.get(str(i))),
+            s.name,
+            str(len(s.test)),
+            with_error(mean_of(s.test.values())),
+            _number(s.images["test"].median, ".4f"),
+            *_answered(answers.find(s.name, baseline, "test")),
+            _best_steps([row for seed, row in (s.runs | s.reported).items() if seed in s.test]),
         ]
-        for i, a in enumerate(answers)
+        for s in answers.summaries
+        if s.test
     ]
-    return Table(["arm", "against", "images", "seeds", "difference", "p", "Holm p"], rows)
+    return _without_empty(Table(heads, rows))
+
+
+def answers_table(answers: Answers) -> Table:
+    """Returns one row a named question."""
+    rows = [
+        [a.arm, a.reference, a.images, str(a.difference.count), *_answered(a)]
+        for a in answers.named()
+    ]
+    heads = [
+        "arm", "against", "images", "seeds", "difference", "median difference",
+        "error over images", "Holm p",
+    ]  # fmt: skip
+    return _without_empty(Table(heads, rows))
 
 
 def failures_table(summaries: Sequence[Summary]) -> Table:
@@ -102,25 +117,60 @@ def p_value(p: float | None) -> str:
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def _row(summary: Summary, pretraining_steps: float | None) -> list[str]:
+def _row(summary: Summary, answers: Answers, pretraining_steps: float | None) -> list[str]:
     return [
         summary.name,
         summary.arm.phrase + _twins(summary),
         summary.arm.kind,
         str(len(summary.runs)),
         with_error(mean_of(summary.validation.values())),
-        with_error(mean_of(summary.test.values())) if summary.test else "",
-        signed(summary.difference) if summary.difference else "",
-        p_value(summary.difference.p) if summary.difference else "",
-        p_value(summary.corrected_p) if summary.difference else "",
+        _number(summary.images["validation"].median, ".4f"),
+        *_answered(answers.find(summary.name, answers.comparison.baseline, "validation")),
         _number(summary.average(lambda row: (row["quality"] or {}).get("fid")), ".2f"),
         _number(summary.average(lambda row: (row["quality"] or {}).get("kid")), ".4f"),
         _number(summary.average(lambda row: row["parameters"]), ",.0f"),
+        _best_steps(list(summary.runs.values())),
         _number(summary.average(lambda row: row["steps"]), ",.0f"),
         _number(summary.average(lambda row: row["seconds"]), ".0f"),
         _number(summary.average(lambda row: row.get("sample_milliseconds")), ".1f"),
         _pretraining(summary, pretraining_steps),
     ]
+
+
+def _answered(answer: Answer | None) -> list[str]:
+    """Returns difference, median difference, error over images and p; the baseline has none."""
+    if answer is None:
+        return [""] * 4
+    return [
+        with_interval(answer.difference),
+        f"{answer.difference.median:+.4f}",
+        _over_images(answer),
+        p_value(answer.corrected_p),
+    ]
+
+
+def _over_images(answer):
+    if answer.error is None or answer.error.error is None:
+        return NOTHING
+    kind = "clusters" if answer.error.clustered else "images"
+    return f"{answer.error.error:.4f}, {answer.error.count:,} {kind}"
+
+
+def _best_steps(rows: Sequence[dict]) -> str:
+    """Returns the mean step that runs were read at; older ones were read at their last."""
+    steps = [row["best_step"] for row in rows if row.get("best_step") is not None]
+    found = [f"{mean_of(steps).mean:,.0f}"] if steps else []
+    return ", ".join(found + ["last"] * (len(steps) < len(rows)))
+
+
+def _without_empty(table: Table) -> Table:
+    """Leaves out columns in which no row has anything."""
+    kept = [
+        place
+        for place in range(len(table.heads))
+        if any(row[place] not in ("", NOTHING) for row in table.rows)
+    ]
+    return Table([table.heads[i] for i in kept], [[row[i] for i in kept] for row in table.rows])
 
 
 def _twins(summary):

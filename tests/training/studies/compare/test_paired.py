@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,9 +45,20 @@ def test_p_is_scipys():
     assert found.p == pytest.approx(stats.ttest_rel(arm, baseline).pvalue)
 
 
+def test_the_interval_is_scipys_and_decides_by_excluding_zero():
+    arm, baseline = [3.1, 2.9, 3.3, 3.0], [3.0, 3.0, 3.1, 2.7]
+    found = paired_difference(dict(enumerate(arm)), dict(enumerate(baseline)))
+    expected = stats.ttest_rel(arm, baseline).confidence_interval(0.95)
+    assert found.interval == pytest.approx((expected.low, expected.high))
+    assert found.median == pytest.approx(0.15) and not found.decided
+    higher = paired_difference(dict(enumerate(np.add(arm, 0.3))), dict(enumerate(baseline)))
+    assert higher.decided
+
+
 def test_with_one_seed_nothing_is_claimed():
     found = paired_difference({0: 3.0}, {0: 3.5, 1: 3.0})
     assert (found.mean, found.standard_error, found.p) == (-0.5, None, None)
+    assert found.interval is None and not found.decided
     assert paired_difference({0: 3.0}, {1: 3.0}) is None
 
 

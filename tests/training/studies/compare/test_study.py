@@ -18,6 +18,7 @@ from tfp_lcma.training.studies.compare.arms import ARMS
 from tfp_lcma.training.studies.compare.comparisons import COMPARISONS
 from tfp_lcma.training.studies.compare.figures import draw_figures
 from tfp_lcma.training.studies.compare.finalists import read_test
+from tfp_lcma.training.studies.compare.images import ImagesFile
 from tfp_lcma.training.studies.compare.summary import summarize
 from tfp_lcma.training.studies.results import ResultsFile, find
 from tfp_lcma.training.studies.timing import Ratio
@@ -62,6 +63,12 @@ def test_every_arm_has_a_row_with_its_budget_and_its_curve(finished):
         assert (row["validation"]["images"], row["validation"]["draws"]) == (40, 1)
         assert (finished / row["model"]).exists()
         assert row["quality"] is None, "the toy has no classes"
+        looks = {look["step"]: look["val_bits_per_dimension"] for look in row["history"]}
+        assert looks[row["best_step"]] == min(looks.values())
+        with np.load(finished / row["image_bits"]) as images:
+            bits = images[f"validation/{row['arm']}/0"]
+        assert len(bits) == 40
+        assert bits.mean(dtype=float) == pytest.approx(row["validation"]["bits_per_dimension"])
     assert found[0]["pairs"] == [[[0, 0, 4, 0, 0, 0]]]
 
 
@@ -84,9 +91,9 @@ def test_another_budget_in_the_same_folder_is_refused(finished, dataset):
 
 
 def test_the_test_images_are_read_once_and_only_for_finalists(finished, dataset, monkeypatch):
-    calls, really = [], finalists.evaluation.test_bits
+    calls, really = [], finalists.evaluation.image_bits
     monkeypatch.setattr(
-        finalists.evaluation, "test_bits", lambda *given: calls.append(given) or really(*given)
+        finalists.evaluation, "image_bits", lambda *given: calls.append(given) or really(*given)
     )
 
     def read(names=("checkerboard", "online-lcma")):
@@ -101,6 +108,8 @@ def test_the_test_images_are_read_once_and_only_for_finalists(finished, dataset,
     ]
     read()
     assert len(calls) == 2 and rows(finished, "test.jsonl") == tested
+    bits = ImagesFile(finished / "images.npz").of(tested[:1], "test").bits[0]
+    assert bits.mean(dtype=float) == pytest.approx(tested[0]["test"]["bits_per_dimension"])
     with pytest.raises(ValueError, match="'haar' has none"):
         read(["haar"])
 
@@ -116,7 +125,8 @@ def made_up_runs(monkeypatch):
     """Runs that take no time, by name and steps; that of Glow's split fails."""
     calls = []
 
-    def measure(recipe, dataset, factorization, seed, *, name, steps, **others):
+    def measure(recipe, dataset, factorization, seed, *, arm, steps, **others):
+        name = f"{arm}-{seed}"
         calls.append((name, steps))
         if name.startswith("channel-0") or name.startswith("channel-1"):
             raise TrainingFailedError("loss became NaN or infinite at step 3")
@@ -219,7 +229,8 @@ def test_settings_of_an_arm_take_the_place_of_the_recipes_and_time_is_exchanged_
 ):
     trained, timed = [], []
 
-    def measure(recipe, dataset, factorization, seed, *, name, steps, **others):
+    def measure(recipe, dataset, factorization, seed, *, arm, steps, **others):
+        name = f"{arm}-{seed}"
         trained.append((name, recipe.dequantization, steps))
         return {"seconds": 1.0, "validation": {"bits_per_dimension": 1.0}, "model": name}
 
@@ -252,6 +263,36 @@ def test_a_later_call_adds_seeds_and_arms(tmp_path, dataset, made_up_runs):
     tiny_study(tmp_path, dataset).run(["checkerboard", "haar", "random"], [0])
     tiny_study(tmp_path, dataset).run(["checkerboard", "haar"], [0, 1])
     assert names(made_up_runs)[3:] == ["checkerboard-1", "haar-1"]
+
+
+def test_a_seed_either_selects_or_is_reported(tmp_path, dataset, made_up_runs):
+    made = tiny_study(tmp_path, dataset)
+    made.run(["checkerboard", "haar"], [0])
+    with pytest.raises(ValueError, match="seed 0 is there as one of those that select"):
+        made.run(["checkerboard"], [1, 0], report=True)
+    made.run(["checkerboard"], [5], report=True)
+    with pytest.raises(ValueError, match="seed 5 is there as one of those that report"):
+        made.run(["haar"], [5])
+    assert names(made_up_runs) == ["checkerboard-0", "haar-0", "checkerboard-5"]
+    assert [row.get("report") for row in rows(tmp_path)] == [None, None, True]
+
+
+def test_test_images_are_read_for_report_seeds_alone(tmp_path, dataset, monkeypatch):
+    results = ResultsFile(tmp_path / "results.jsonl")
+    for arm, seed in (("checkerboard", 0), ("lcma", 0), ("checkerboard", 5), ("no-split", 5)):
+        results.append(
+            {"arm": arm, "seed": seed, "model": arm} | ({"report": True} if seed == 5 else {})
+        )
+    monkeypatch.setattr(finalists.keras.saving, "load_model", lambda path: path)
+    bits = np.float32([1.0, 2.0])
+    monkeypatch.setattr(finalists.evaluation, "image_bits", lambda *_: bits)
+    monkeypatch.setattr(finalists.evaluation, "mean_bits", lambda *_: {"bits_per_dimension": 1.5})
+    given = {"draws": 1, "command": "t", "say": str}
+    read_test(tmp_path, dataset.test, ["checkerboard"], **given)
+    found = [(row["arm"], row["seed"]) for row in rows(tmp_path, "test.jsonl")]
+    assert found == [("checkerboard", 5), ("no-split", 5)]
+    with pytest.raises(ValueError, match="'lcma' has none"):
+        read_test(tmp_path, dataset.test, ["lcma"], **given)
 
 
 def test_a_failed_pretraining_fails_its_arms_and_is_not_tried_again(
