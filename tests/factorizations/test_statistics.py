@@ -1,5 +1,7 @@
 """The statistics' file: whole, or a clear error."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -87,6 +89,64 @@ def test_covariance_is_that_of_the_dimensions_asked_for():
         four = index[row, column].reshape(2, 4)[channel]
         expected = np.cov(y[:, four], rowvar=False, bias=True)
         np.testing.assert_allclose(got[row, column, channel], expected, atol=1e-9)
+
+
+def of_few(shape=(4, 4, 1), levels=2, **others):
+    return fields.statistics(shape, levels, **others)
+
+
+def test_an_average_weighs_by_images_what_varies_within_each_flow():
+    one, other = of_few(seed=1, count=40), of_few(seed=2, count=120)
+    average = LogDetStatistics.average([one, other])
+    assert average.count == 160
+    for name in ARRAYS:
+        expected = 0.25 * getattr(one, name) + 0.75 * getattr(other, name)
+        np.testing.assert_allclose(getattr(average, name), expected)
+    for level, covariance in enumerate(average.block_covariance):
+        expected = 0.25 * one.block_covariance[level] + 0.75 * other.block_covariance[level]
+        np.testing.assert_allclose(covariance, expected)
+
+
+def test_that_flows_shift_a_dimension_differently_is_no_variance_of_their_average():
+    one = of_few()
+    shifted = tuple(a + np.float32(5) for a in one.activations)
+    other = dataclasses.replace(one, mean=one.mean + 5, activations=shifted)
+    average = LogDetStatistics.average([one, other])
+    np.testing.assert_allclose(average.mean, one.mean + 2.5)
+    np.testing.assert_allclose(average.variance, one.variance)
+    for level, activations in enumerate(average.activations):
+        assert activations.dtype == np.float32
+        assert len(activations) == 2 * len(one.activations[level])
+        np.testing.assert_allclose(
+            fields.block_covariances(activations), average.block_covariance[level], atol=1e-5
+        )
+
+
+def test_an_average_of_one_is_the_same_and_an_unknown_number_stays_unknown(statistics):
+    average = LogDetStatistics.average([statistics])
+    for name in ARRAYS:
+        assert np.array_equal(getattr(average, name), getattr(statistics, name), equal_nan=True)
+    assert average.count == statistics.count
+    assert LogDetStatistics.average([of_few(levels=1)]).activations == ()
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"shape": (4, 2, 1)},
+        {"levels": 1},
+        {"patch": 2},
+        {"level_index": tuple(index[::-1] for index in fields.level_indices((4, 4, 1), 2))},
+    ],
+    ids=["another image", "fewer levels", "patches", "another order"],
+)
+def test_statistics_of_flows_that_differ_in_shape_have_no_average(others):
+    drawn = {key: others.pop(key) for key in ("shape", "levels") if key in others}
+    other = dataclasses.replace(of_few(**drawn), **others)
+    with pytest.raises(ValueError, match=r"several must be statistics of flows of one shape"):
+        LogDetStatistics.average([of_few(), other])
+    with pytest.raises(ValueError, match=r"several must hold at least one .* got none"):
+        LogDetStatistics.average([])
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The contract of a flow: a bijector that reports its log-det per event dimension."""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import keras
@@ -397,6 +397,11 @@ class FlowBijector(Copyable, OnePassBijector):
         """Whether every normalisation with a data-dependent start has had it."""
         with tf.init_scope():
             return all(bool(np.all(flag.numpy())) for flag in self.start_flags)
+
+    @property
+    def start_due(self) -> Collection[int] | None:
+        """The levels that have not had their data-dependent start; None: the whole flow."""
+        return () if self.is_initialized else None
 
     def reset_statistics(self) -> None:
         """Forgets all batch statistics, ready to average a pass over the data exactly."""

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import os
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -120,6 +121,73 @@ class LogDetStatistics:
         covariance = self.block_covariance[level]
         return covariance[rows, columns, place[..., :, None], place[..., None, :]]
 
+    @classmethod
+    def average(cls, several: "Sequence[LogDetStatistics]") -> "LogDetStatistics":
+        """Averages the statistics of several flows of one shape, weighted by images.
+
+        What is chosen from the average depends less on the seed of a pre-training. Every flow's
+        images count as if they were images of one flow, but for the means of activations: where
+        flows shift a dimension differently, that is no variation of the images.
+
+        - `log_det`, `log_density` and `mean` are means.
+        - `variance` and `block_covariance` are pooled: means of what varies within a flow.
+        - `activations` of all flows stand one after the other, those of each about the common
+          mean. They are not weighted: each flow has as many as it kept.
+        - `count` is the sum.
+
+        A dimension is known by its place. In a RealNVP, which leaves pixels where they are, that is
+        the same pixel in every flow; in a Glow, whose 1x1 convolutions mix channels, only the
+        position is the same, and a channel of one flow is no channel of another.
+
+        ```python
+        import numpy as np
+
+        import tfp_lcma as lcma
+
+        images = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 1), "uint8")
+        gathered = []
+        for seed in range(2):
+            flow = lcma.models.real_nvp((8, 8, 1), width=4, blocks=1, factorization=None)
+            model = lcma.FlowModel(flow, seed=seed)
+            model.initialize(images)
+            gathered.append(lcma.LogDetCollector(seed=seed).collect(model, images))
+        lcma.LogDetStatistics.average(gathered).count  # 128
+        ```
+
+        Args:
+            several: Statistics of flows that bring the same dimensions to the same places.
+
+        Raises:
+            ValueError: If there are none, or they are of flows of different shapes.
+        """
+        if not several:
+            raise ValueError("several must hold at least one LogDetStatistics; got none.")
+        first, *others = several
+        if any(not _same_places(first, other) for other in others):
+            raise ValueError(
+                "several must be statistics of flows of one shape, with the same dimensions at "
+                f"every level; got {[*several]}."
+            )
+        if not others:
+            return first  # To the last bit, by which ties are broken.
+        counts = [one.count for one in several]
+
+        def mean(arrays):
+            return np.average(np.stack(arrays), axis=0, weights=counts)
+
+        means = {name: mean([getattr(one, name) for one in several]) for name in _ARRAYS}
+        levels = range(len(first.activations))
+        return dataclasses.replace(
+            first,
+            **means,
+            block_covariance=tuple(mean([s.block_covariance[i] for s in several]) for i in levels),
+            activations=tuple(
+                np.concatenate([_about(one, level, means["mean"][level]) for one in several])
+                for level in levels
+            ),
+            count=sum(counts),
+        )
+
     def save(self, path: str | os.PathLike) -> None:
         """Writes the statistics to one `.npz` file, whole or not at all.
 
@@ -164,6 +232,22 @@ class LogDetStatistics:
             raise ValueError(
                 f"{os.fspath(path)} is not a readable statistics file: {error}"
             ) from error
+
+
+def _same_places(one: LogDetStatistics, other: LogDetStatistics) -> bool:
+    """Says whether two flows have the same dimensions of the image at the same places."""
+    return (
+        one.event_shape == other.event_shape
+        and one.patch == other.patch
+        and len(one.level_index) == len(other.level_index)
+        and all(map(np.array_equal, one.level_index, other.level_index))
+    )
+
+
+def _about(statistics: LogDetStatistics, level: int, mean: np.ndarray) -> np.ndarray:
+    """Returns a level's activations, moved so that their mean over all images is another one."""
+    moved = (mean - statistics.mean[level]).ravel()[statistics.level_index[level]]
+    return (statistics.activations[level] + moved).astype(np.float32)
 
 
 def patch_of(statistics, patch: int | None) -> int | None:

@@ -121,8 +121,8 @@ class Preparation(Questions, Steps):
     def _prepare_for_training(self, first: Rows) -> None:
         """Initialises the flow from a first batch, and builds the optimizer, if need be."""
         if not self._is_initialized():
-            # A flow that was trained before keeps its start.
-            self.initialize(*first, levels=() if self.flow.is_initialized else None)
+            # What was trained before, a whole flow or its first levels, keeps its start.
+            self.initialize(*first, levels=self.flow.start_due)
         if getattr(self, "optimizer", None) is not None and not self.optimizer.built:
             # Variables created while tracing would make Keras trace the step twice.
             with self.distribute_strategy.scope():

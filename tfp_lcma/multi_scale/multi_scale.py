@@ -221,6 +221,11 @@ class MultiScale(FlowBijector):
             "patch": self.patch,
         }
 
+    @property
+    def start_due(self) -> frozenset[int]:
+        parts = [*enumerate(self.flows), *enumerate(self.exits, len(self.flows) - len(self.exits))]
+        return frozenset(level for level, part in parts if not part.is_initialized)
+
     def within_support(self, x, context):
         return self.flows[0].within_support(x, context.at_level(0))
 

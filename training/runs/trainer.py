@@ -113,7 +113,8 @@ class Trainer:
         if self._workers.several and not self.model.flow.is_initialized:
             # `fit` would start each process from its own share of the first batch.
             (first,) = self._whole_batches(course.step, course.step + 1)
-            self.model.initialize(*(first if self._labels else (first,)))
+            images, labels = first if self._labels else (first, None)
+            self.model.initialize(images, labels, levels=self.model.flow.start_due)
         steps = Steps(progress or Progress(quiet=True), self._phase, course, self._steps)
         looks = self._looks() if validate else None
         with steps.shown() as shown:

@@ -22,20 +22,28 @@ class Pretrained:
         options: of its model, beyond the recipe's.
         trained: whether it is trained; else it is the identity up to the scales of channels and
             of sub-positions, and its statistics are those of the images.
+        repetition: which of several alike it is, each with a seed of its own.
     """
 
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     trained: bool = True
+    repetition: int = 0
+
+    def seed(self, of_study: int) -> int:
+        """Returns the seed for one of a study's: no two of them share one, nor a run's own."""
+        return of_study + self.repetition * 2**20
 
 
 # The flows without a split whose statistics arms look at.
 PRETRAININGS = {
     "plain": Pretrained(),
+    **{f"plain-{number + 1}": Pretrained(repetition=number) for number in range(1, 4)},
     "swapped": Pretrained({"first_parity": 1}),
     "untrained": Pretrained(trained=False),
     # All is noise at the end, where an autoregressive prior would be dear.
     "standard-normal": Pretrained({"exit_prior": "standard_normal"}),
 }
+_REPEATED = ("plain", "plain-2", "plain-3", "plain-4")
 _PRETRAINING_OF = {registry.FLOW: ("plain",), registry.IMAGES: ("untrained",)}
 
 
@@ -50,6 +58,7 @@ class Arm:
         pretrainings: those of `PRETRAININGS` that it looks at; none: it looks at no data.
         options: of the recipe's model, beyond the recipe's own.
         settings: of the recipe, in the place of its own.
+        warm: whether training starts from the weights of its first pre-training, where they fit.
         more_time: whether the time that a pre-training takes is spent on training instead.
         as_long_as: another arm, looking at no data like this one, whose training time it gets;
             None: it gets the steps that all get.
@@ -62,6 +71,7 @@ class Arm:
     pretrainings: tuple[str, ...] = ()
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    warm: bool = False
     more_time: bool = False
     as_long_as: str | None = None
     control: bool = False
@@ -91,13 +101,16 @@ def _family():
 
 
 def _named(name: str, *, retained: float | None = None, **changes: Any) -> Arm:
-    """Returns the arm of a factorization in the registry, of another share or changed or not."""
+    """Returns the arm of a factorization in the registry, of another share or changed or not.
+
+    Of several pre-trainings it is chosen by the average.
+    """
     named = registry.FACTORIZATIONS[name]
 
     def build(statistics, seed, steps):
-        first = statistics[0] if statistics else None
+        average = _family().LogDetStatistics.average(statistics) if statistics else None
         share = {} if retained is None else {"retained": retained}
-        return registry.factorization(name, steps=steps, seed=seed, statistics=first, **share)
+        return registry.factorization(name, steps=steps, seed=seed, statistics=average, **share)
 
     arm = Arm(
         named.phrase,
@@ -124,6 +137,9 @@ SPLITS: dict[str, Arm] = {
     "lcma-swapped-masks": _named(
         "lcma", phrase="LCMA, pre-trained with swapped masks", pretrainings=("swapped",)
     ),
+    "lcma-averaged": _named(
+        "lcma", phrase="LCMA, by four pre-trainings' average", pretrainings=_REPEATED
+    ),
     "likelihood-gain-both-masks": Arm(
         "most still to gain, over both mask orders",
         lambda statistics, seed, steps: _family().LikelihoodGain(list(statistics)),
@@ -139,7 +155,15 @@ SPLITS: dict[str, Arm] = {
     "exit-price-position-aware": _named(
         "exit-price", phrase="exit price, position-aware networks", options=_AWARE
     ),
+    "lcma-warm": _named("lcma", phrase="LCMA, from the pre-trained couplings", warm=True),
     # Controls.
+    "checkerboard-warm": _named(
+        "checkerboard",
+        phrase="baseline, from the pre-trained couplings",
+        pretrainings=("plain",),
+        warm=True,
+        control=True,
+    ),
     "checkerboard-position-aware": _named(
         "checkerboard", phrase="baseline, position-aware networks", options=_AWARE, control=True
     ),

@@ -4,11 +4,13 @@ import math
 import time
 from pathlib import Path
 
+import keras
 import numpy as np
 
 import tfp_lcma as lcma
 from tfp_lcma.factorizations import Factorization
 from tfp_lcma.keras_model.online_split import variable_orders
+from tfp_lcma.multi_scale import warm_start
 from tfp_lcma.training.data import Dataset
 from tfp_lcma.training.recipes.recipe import Recipe
 from tfp_lcma.training.reports import pictures
@@ -38,6 +40,7 @@ def measure(
     folder: Path,
     arm: str,
     extractor: FeatureExtractor | None = None,
+    start_from: Path | None = None,
     follow_channels: bool = False,
     workers: Workers = ALONE,
     **options,
@@ -57,6 +60,8 @@ def measure(
             a split chosen while training, the choices on the way.
         arm: what the flow is called there.
         extractor: what FID and KID look through; None: they are left out.
+        start_from: file of a model without a split, whose weights are the start where they fit;
+            None: training starts from fresh weights.
         follow_channels: whether to look, in training, at what the splits do to channels.
         workers: that train it together.
         **options: of the recipe's model, beyond the recipe's.
@@ -77,6 +82,8 @@ def measure(
         **options,
     )
     model = trainer.model
+    if start_from is not None:
+        warm_start(model.flow, keras.saving.load_model(start_from).flow)
     channels = lcma.ChannelWatch(dataset.validation.images[:_FOLLOWED_IMAGES], seed=seed)
     callbacks = [channels] if follow_channels and workers.chief else []
     if variable_orders(model.flow):

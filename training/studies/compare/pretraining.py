@@ -1,4 +1,4 @@
-"""One pre-training a seed, shared by all arms that look at it; what it cost stands beside it."""
+"""Pre-trainings of a seed, shared by all arms that look at them; beside each, what it cost."""
 
 import dataclasses
 import json
@@ -11,6 +11,7 @@ from tfp_lcma.factorizations import LogDetStatistics
 from tfp_lcma.files import written_whole
 from tfp_lcma.training.data import Dataset
 from tfp_lcma.training.recipes.recipe import Recipe
+from tfp_lcma.training.runs.save_model import save_model
 from tfp_lcma.training.runs.statistics import measured_rows
 from tfp_lcma.training.runs.trainer import Trainer
 from tfp_lcma.training.runs.training_failed import TrainingFailedError
@@ -25,7 +26,7 @@ class Pretraining:
     Attributes:
         recipe: flow and optimisation.
         dataset: trained on; its training images give the statistics.
-        folder: where statistics and costs are kept.
+        folder: where statistics, models and costs are kept.
         say: called with every line of progress.
         workers: that train it together.
     """
@@ -45,6 +46,19 @@ class Pretraining:
         """
         self.cost(name, seed)
         return LogDetStatistics.load(self._path(name, seed, "npz"))
+
+    def model(self, name: str, seed: int) -> Path:
+        """Returns the file of one of the pre-trained models, pre-training if need be.
+
+        Raises:
+            TrainingFailedError: the loss became NaN, now or when it was tried before.
+        """
+        path = self._path(name, seed, "keras")
+        self.cost(name, seed)
+        if not path.exists():
+            # Of a study from before models were kept.
+            self._run(name, seed)
+        return path
 
     def cost(self, name: str, seed: int) -> dict[str, float]:
         """Returns what a pre-training cost, doing it if need be.
@@ -68,11 +82,12 @@ class Pretraining:
         pretrained = PRETRAININGS[name]
         steps = self.recipe.pretrain_steps if pretrained.trained else 0
         self.say(f"seed {seed}, pre-training ({name}): {steps} steps")
+        own_seed = pretrained.seed(seed)
         trainer = Trainer(
             self.recipe,
             self.dataset,
             None,
-            seed,
+            own_seed,
             steps=steps,
             workers=self.workers,
             **pretrained.options,
@@ -84,11 +99,12 @@ class Pretraining:
             return
         if not steps:
             trainer.model.initialize(self.dataset.train.images[: self.recipe.batch_size])
-        images, _ = measured_rows(self.dataset, seed)
+        images, _ = measured_rows(self.dataset, own_seed)
         began = time.perf_counter()
-        statistics = lcma.LogDetCollector(seed=seed).collect(trainer.model, images)
+        statistics = lcma.LogDetCollector(seed=own_seed).collect(trainer.model, images)
         collecting = time.perf_counter() - began
         statistics.save(self._path(name, seed, "npz"))
+        save_model(trainer.model, self._path(name, seed, "keras"))
         step_seconds = trainer.course.step_seconds
         cost = {
             "steps": steps,

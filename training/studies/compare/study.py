@@ -141,6 +141,7 @@ class Study:
                 folder=self.folder,
                 arm=name,
                 extractor=extractor,
+                start_from=self._pretraining.model(arm.pretrainings[0], seed) if arm.warm else None,
                 follow_channels=COMPARISONS[self.comparison].follows_channels,
                 workers=self.workers,
                 **arm.options,
@@ -167,7 +168,7 @@ class Study:
             candidate = ARMS[other]
             alike = all(
                 getattr(candidate, what) == getattr(arm, what)
-                for what in ("options", "settings", "more_time", "as_long_as")
+                for what in ("options", "settings", "warm", "more_time", "as_long_as")
             )
             if not alike or "failed" in row or "same_as" in row:
                 continue

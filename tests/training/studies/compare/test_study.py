@@ -9,11 +9,14 @@ import pytest
 
 from tests.eager import eagerly
 from tests.fields import statistics
-from tests.training.tiny import make_small, tiny_dataset, tiny_study
+from tests.toys import tiny_flow
+from tests.training.tiny import make_small, tiny_dataset, tiny_recipe, tiny_study
+from tfp_lcma import FlowModel
+from tfp_lcma.factorizations import LogDetStatistics
 from tfp_lcma.training.runs.evaluation import test_bits as bits_of
 from tfp_lcma.training.runs.online_choices import ChoiceLog
 from tfp_lcma.training.runs.training_failed import TrainingFailedError
-from tfp_lcma.training.studies.compare import exchange, finalists, pretraining, study
+from tfp_lcma.training.studies.compare import exchange, finalists, measure, pretraining, study
 from tfp_lcma.training.studies.compare.arms import ARMS
 from tfp_lcma.training.studies.compare.comparisons import COMPARISONS
 from tfp_lcma.training.studies.compare.figures import draw_figures
@@ -158,6 +161,9 @@ def made_up_trainings(monkeypatch):
         def initialize(self, images):
             calls[-1]["initialized"] = len(images)
 
+        def save(self, path):
+            path.touch()
+
     class Collector:
         def __init__(self, seed):
             pass
@@ -232,7 +238,7 @@ def test_settings_of_an_arm_take_the_place_of_the_recipes_and_time_is_exchanged_
     def measure(recipe, dataset, factorization, seed, *, arm, steps, **others):
         name = f"{arm}-{seed}"
         trained.append((name, recipe.dequantization, steps))
-        return {"seconds": 1.0, "validation": {"bits_per_dimension": 1.0}, "model": name}
+        return {"seconds": 1.0, "validation": {"bits_per_dimension": 1.0}, "model": arm}
 
     monkeypatch.setattr(study, "measure", measure)
     monkeypatch.setattr(
@@ -318,6 +324,84 @@ def test_each_pretraining_has_its_masks_and_both_are_paid_for(
     for part in ("training_seconds", "collecting_seconds"):
         assert row["pretraining"][part] == pytest.approx(sum(cost[part] for cost in costs))
     assert costs[0]["training_seconds"] == 4 * 0.5
+
+
+def test_several_pretrainings_are_averaged_and_no_study_shares_their_seeds(
+    tmp_path, dataset, made_up_runs, made_up_trainings, monkeypatch
+):
+    seeds, make = [], pretraining.Trainer
+
+    def trainer(recipe, dataset, factorization, seed, **others):
+        seeds.append(seed)
+        return make(recipe, dataset, factorization, seed, **others)
+
+    monkeypatch.setattr(pretraining, "Trainer", trainer)
+    averaged, really = [], LogDetStatistics.average
+
+    def average(several):
+        averaged.append(len(several))
+        return really(several)
+
+    monkeypatch.setattr(LogDetStatistics, "average", average)
+    tiny_study(tmp_path, dataset).run(["lcma-averaged"], [0, 1])
+    assert averaged == [4, 4]
+    assert len(set(seeds)) == 8
+    # Beside a run's own they are none that anybody would give a study.
+    assert sorted(seeds)[:2] == [0, 1] and sorted(seeds)[2] > 10**6
+    for row in rows(tmp_path):
+        assert row["pretraining"]["training_seconds"] == pytest.approx(4 * 4 * 0.5)
+
+
+def test_a_warm_arm_starts_from_the_pretrained_model_and_is_no_twin_of_a_cold_one(
+    tmp_path, dataset, made_up_trainings, monkeypatch
+):
+    starts = {}
+
+    def measure(recipe, dataset, factorization, seed, *, arm, start_from, **others):
+        starts[arm] = start_from
+        return {"seconds": 1.0, "validation": {"bits_per_dimension": 1.0}, "model": arm}
+
+    monkeypatch.setattr(study, "measure", measure)
+    arms = ["checkerboard", "checkerboard-warm", "lcma", "lcma-warm"]
+    tiny_study(tmp_path, dataset).run(arms, [0])
+    kept = tmp_path / "statistics" / "seed-0-plain.keras"
+    assert starts == {
+        "checkerboard": None, "checkerboard-warm": kept, "lcma": None, "lcma-warm": kept
+    }  # fmt: skip
+    assert kept.exists() and len(made_up_trainings) == 1
+
+
+def test_a_run_that_starts_from_a_model_has_its_first_level_before_the_first_step(
+    tmp_path, dataset, monkeypatch
+):
+    pretrained = FlowModel(tiny_flow((4, 4, 1), 2, None))
+    for variable in pretrained.trainable_variables:
+        variable.assign(keras.ops.ones_like(variable) * 0.5)
+    pretrained.save(tmp_path / "pretrained.keras")
+
+    def fit(self, callbacks):
+        first, second = (flow.trainable_variables for flow in self.model.flow.flows)
+        assert all((variable.numpy() == 0.5).all() for variable in first)
+        assert not any((variable.numpy() == 0.5).any() for variable in second)
+        raise TrainingFailedError("stopped before the first step")
+
+    monkeypatch.setattr(measure.Trainer, "fit", fit)
+    split = ARMS["checkerboard"].build([], 0, 6)
+    with pytest.raises(TrainingFailedError, match="before the first step"):
+        measure.measure(
+            tiny_recipe(), dataset, split, 0, steps=6, folder=tmp_path, arm="warm",
+            start_from=tmp_path / "pretrained.keras",
+        )  # fmt: skip
+
+
+def test_a_pretrained_model_that_was_not_kept_is_trained_again(
+    tmp_path, dataset, made_up_runs, made_up_trainings
+):
+    tiny_study(tmp_path, dataset).run(["lcma"], [0])
+    (tmp_path / "statistics" / "seed-0-plain.keras").unlink()
+    tiny_study(tmp_path, dataset).run(["lcma", "lcma-warm"], [0])
+    assert len(made_up_trainings) == 2
+    assert names(made_up_runs)[-1] == "lcma-warm-0"
 
 
 def test_statistics_of_the_images_come_from_a_flow_that_is_only_initialised(
