@@ -62,7 +62,8 @@ def load_emoji(request: Request) -> Dataset:
 
     Pictures that differ only in skin tone, sex or hair are on one side, and so are those that
     differ in a detail: flags, clock faces, phases of the moon, hearts of many colours.
-    `clusters` holds the number of such a group. Groups of more than 30 are trained on.
+    `clusters` holds the number of such a group. Groups of more than 30 are trained on. Pixels that
+    are nothing but the grey are `background`.
 
     The pictures are 256×256 WebP files with transparency, MIT licence.
 
@@ -100,7 +101,8 @@ def load_emoji(request: Request) -> Dataset:
     clusters = np.array([numbers[group_of(name)] for name in names])
     ends = np.cumsum([len(side) for side in sides])[:-1]
     parts = zip(np.split(images, ends), np.split(clusters, ends), strict=True)
-    return Dataset(request.name, *(Split(*part) for part in parts))
+    background = settings.background
+    return Dataset(request.name, *(Split(*part, background=background) for part in parts))
 
 
 def group_of(name: str) -> str:

@@ -20,11 +20,14 @@ class Split:
             every image stands for itself.
         labels: int [n], or None. The class of every image, counted from 0, where the data set has
             classes.
+        background: Intensity, in all channels, of the pixels that lie around a picture; None where
+            every pixel is part of it.
     """
 
     images: np.ndarray
     clusters: np.ndarray | None = None
     labels: np.ndarray | None = None
+    background: int | None = None
 
     def __post_init__(self) -> None:
         """Checks shapes and types."""
@@ -52,7 +55,7 @@ class Split:
         """Returns some of the images, and what goes with them."""
         clusters = None if self.clusters is None else self.clusters[rows]
         labels = None if self.labels is None else self.labels[rows]
-        return Split(self.images[rows], clusters, labels)
+        return Split(self.images[rows], clusters, labels, self.background)
 
     def first(self, count: int) -> "Split":
         """Returns the first `count` images, and what goes with them."""

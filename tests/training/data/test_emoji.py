@@ -70,6 +70,7 @@ def test_pictures_lie_on_grey(folder):
         assert dataset.event_shape == (size, size, 3)
         for side in sides(dataset):
             assert (side.images[:, 0, 0] == 128).all()
+            assert side.background == side.first(2).background == 128
 
 
 def test_limit_keeps_the_first_of_each_side(folder):

@@ -7,6 +7,7 @@ import keras
 
 from tfp_lcma.training.data import Split
 from tfp_lcma.training.runs import evaluation
+from tfp_lcma.training.runs.foreground import foreground_bits
 from tfp_lcma.training.runs.run_lock import run_lock
 from tfp_lcma.training.studies.compare.images import IMAGES, ImagesFile
 from tfp_lcma.training.studies.results import ResultsFile, find, to_report
@@ -59,5 +60,5 @@ def read_test(
             mean = evaluation.mean_bits(bits, model, test, draws)
             images.add("test", name, seed, bits, test.clusters)
             row = {"arm": name, "seed": seed, "command": command, "test": mean}
-            tested.append(row | {"image_bits": IMAGES})
+            tested.append(row | {"foreground": foreground_bits(bits, test), "image_bits": IMAGES})
             say(f"seed {seed}, {name}: test {mean['bits_per_dimension']:.4f} bits/dim")

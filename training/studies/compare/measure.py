@@ -16,6 +16,7 @@ from tfp_lcma.training.recipes.recipe import Recipe
 from tfp_lcma.training.reports import pictures
 from tfp_lcma.training.runs import evaluation
 from tfp_lcma.training.runs.channel_log import to_json
+from tfp_lcma.training.runs.foreground import foreground_bits
 from tfp_lcma.training.runs.online_choices import ChoiceLog
 from tfp_lcma.training.runs.save_model import of_one_device, save_model
 from tfp_lcma.training.runs.trainer import Trainer
@@ -111,6 +112,7 @@ def measure(
         "seconds": seconds,
         "step_seconds": trainer.course.step_seconds,
         "validation": validation,
+        "foreground": foreground_bits(bits, dataset.validation),
         "image_bits": IMAGES,
         **_draw(model, dataset, seed, folder / "pictures", name, extractor),
         "history": [{key: row[key] for key in row if key in _SHOWN_LOGS} for row in history],

@@ -212,11 +212,18 @@ def _how_to_read(settings: dict, answers: Answers) -> str:
         if any(s.images["validation"].bits for s in summaries)
         else ""
     )
+    foreground = (
+        " Bits/dim that is not background: all bits of the images, their background counted as "
+        "what it costs, over the number of the other dimensions; differences are larger by the "
+        "same factor, and p is the same."
+        if any(s.foreground["validation"] for s in summaries)
+        else ""
+    )
     return (
         f"Sorted by the paired difference from {baseline}; negative: better. ± is the standard "
         "error over seeds; after a difference stands its two-sided 95% t-interval over paired "
         "seeds: the noise of training, not that of choosing images."
-        f"{over_images}{clusters} Holm p is of a paired t-test, corrected over the "
+        f"{over_images}{clusters}{foreground} Holm p is of a paired t-test, corrected over the "
         f"{answers.count} questions of this report, those of all tables once. Kinds: static looks "
         "at no data, data is chosen from statistics of a pre-trained flow, control is there for "
         f"comparison. {quality} Seconds and milliseconds are those of the machine at hand, busy "

@@ -22,6 +22,8 @@ class Summary:
         test: bits per dimension of test images, by seed; of report seeds where there are any.
         images: bits per dimension of every "validation" and "test" image of these seeds.
         reported: the finished rows of report seeds, by seed.
+        foreground: all bits over the number of dimensions that are not background, of "validation"
+            and "test" images by seed; nothing of images that have no background.
         difference: of the validation bits per dimension from the baseline's; None for itself and
             where no seed is shared.
     """
@@ -32,6 +34,7 @@ class Summary:
     test: dict[int, float]
     images: Mapping[str, ImageBits] = dataclasses.field(default_factory=dict)
     reported: dict[int, dict] = dataclasses.field(default_factory=dict)
+    foreground: Mapping[str, Mapping[int, float]] = dataclasses.field(default_factory=dict)
     difference: Difference | None = None
 
     @property
@@ -104,7 +107,13 @@ def _gather(name: str, rows: Sequence[dict], tested: Sequence[dict], images: Ima
         test={row["seed"]: row["test"]["bits_per_dimension"] for row in tests},
         images={"validation": images.of(runs, "validation"), "test": images.of(tests, "test")},
         reported={row["seed"]: row for row in finished if row.get("report")},
+        foreground={"validation": _foreground(runs), "test": _foreground(tests)},
     )
+
+
+def _foreground(rows: Sequence[dict]) -> dict[int, float]:
+    found = [row for row in rows if row.get("foreground")]
+    return {row["seed"]: row["foreground"]["bits_per_dimension"] for row in found}
 
 
 def _place(summary: Summary, baseline: str) -> float:

@@ -12,6 +12,8 @@ from tfp_lcma.training.studies.compare.paired import Mean, mean_of
 from tfp_lcma.training.studies.compare.questions import Answer, Answers, with_interval
 from tfp_lcma.training.studies.compare.summary import Summary
 
+FOREGROUND = "bits/dim that is not background"
+
 
 def results_table(answers: Answers, pretraining_steps: float | None) -> Table:
     """Returns one row an arm, in the order given; columns that nothing is known of are left out.
@@ -23,8 +25,9 @@ def results_table(answers: Answers, pretraining_steps: float | None) -> Table:
     baseline = answers.comparison.baseline
     heads = [
         "arm", "what it is", "kind", "seeds", "validation bits/dim", "median over images",
-        f"difference from {baseline}", "median difference", "error over images", "Holm p", "FID",
-        "KID", "parameters", "best step", "steps", "s a run", "ms a sample", "pre-training",
+        FOREGROUND, f"difference from {baseline}", "median difference", "error over images",
+        "Holm p", "FID", "KID", "parameters", "best step", "steps", "s a run", "ms a sample",
+        "pre-training",
     ]  # fmt: skip
     rows = [_row(s, answers, pretraining_steps) for s in answers.summaries if s.runs]
     return _without_empty(Table(heads, rows))
@@ -34,8 +37,9 @@ def test_table(answers: Answers) -> Table:
     """Returns one row an arm whose test images were read."""
     baseline = answers.comparison.baseline
     heads = [
-        "arm", "seeds", "test bits/dim", "median over images", f"difference from {baseline}",
-        "median difference", "error over images", "Holm p", "best step",
+        "arm", "seeds", "test bits/dim", "median over images", FOREGROUND,
+        f"difference from {baseline}", "median difference", "error over images", "Holm p",
+        "best step",
     ]  # fmt: skip
     rows = [
         [
@@ -43,6 +47,7 @@ def test_table(answers: Answers) -> Table:
             str(len(s.test)),
             with_error(mean_of(s.test.values())),
             _number(s.images["test"].median, ".4f"),
+            _foreground(s, "test"),
             *_answered(answers.find(s.name, baseline, "test")),
             _best_steps([row for seed, row in (s.runs | s.reported).items() if seed in s.test]),
         ]
@@ -125,6 +130,7 @@ def _row(summary: Summary, answers: Answers, pretraining_steps: float | None) ->
         str(len(summary.runs)),
         with_error(mean_of(summary.validation.values())),
         _number(summary.images["validation"].median, ".4f"),
+        _foreground(summary, "validation"),
         *_answered(answers.find(summary.name, answers.comparison.baseline, "validation")),
         _number(summary.average(lambda row: (row["quality"] or {}).get("fid")), ".2f"),
         _number(summary.average(lambda row: (row["quality"] or {}).get("kid")), ".4f"),
@@ -135,6 +141,12 @@ def _row(summary: Summary, answers: Answers, pretraining_steps: float | None) ->
         _number(summary.average(lambda row: row.get("sample_milliseconds")), ".1f"),
         _pretraining(summary, pretraining_steps),
     ]
+
+
+def _foreground(summary: Summary, images: str) -> str:
+    """Returns the mean over seeds of bits per dimension that is not background, if there is one."""
+    bits = summary.foreground[images]
+    return with_error(mean_of(bits.values())) if bits else ""
 
 
 def _answered(answer: Answer | None) -> list[str]:

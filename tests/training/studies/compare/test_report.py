@@ -179,6 +179,19 @@ def test_the_report_is_remade_from_the_folder_alone(study, report):
     assert write_report(study, study / "again").read_text() == report
 
 
+def test_bits_that_are_not_background_stand_beside_those_of_all_dimensions(tmp_path, no_pictures):
+    folder = make_study(tmp_path)
+    results, tested = ResultsFile(folder / "results.jsonl"), ResultsFile(folder / "test.jsonl")
+    for row in (result("random", seed, 2.5) for seed in range(2)):
+        results.append(row | {"foreground": {"bits_per_dimension": 5.0 + row["seed"]}})
+    test = {"test": {"bits_per_dimension": 2.0}, "foreground": {"bits_per_dimension": 4.0}}
+    tested.append({"arm": "random", "seed": 0, "command": "finalists"} | test)
+    report = write_report(folder, tmp_path / "report").read_text()
+    lines = [line for line in report.splitlines() if line.startswith("| random |")]
+    assert "| 5.5000 ± 0.5000 |" in lines[0] and "| 4.0000 ± n/a |" in lines[1]
+    assert report.count("| bits/dim that is not background |") == 2
+
+
 def test_clusters_and_missing_classes_are_said(tmp_path, no_pictures):
     make_study(tmp_path, clusters=[7, 1, 2])
     rows = [row | {"quality": None} for row in ResultsFile(tmp_path / "results.jsonl").rows()]

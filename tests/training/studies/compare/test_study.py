@@ -238,7 +238,7 @@ def test_settings_of_an_arm_take_the_place_of_the_recipes_and_time_is_exchanged_
     def measure(recipe, dataset, factorization, seed, *, arm, steps, **others):
         name = f"{arm}-{seed}"
         trained.append((name, recipe.dequantization, steps))
-        return {"seconds": 1.0, "validation": {"bits_per_dimension": 1.0}, "model": arm}
+        return {"seconds": 1.0, "validation": {"bits_per_dimension": 1.0}, "model": name}
 
     monkeypatch.setattr(study, "measure", measure)
     monkeypatch.setattr(
