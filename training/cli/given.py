@@ -146,7 +146,8 @@ def command_given(context: click.Context) -> str:
         if name == "data_dir":
             value = "DIR"
         for one in (value or ()) if option.multiple else [value]:
-            words.append(option.opts[0])
+            if isinstance(option, click.Option):
+                words.append(option.opts[0])
             if not (isinstance(option, click.Option) and option.is_flag):
                 words.append(str(one))
     return shlex.join(words)

@@ -27,6 +27,7 @@ SECTIONS = {
     },
     "Study": {
         "compare": (f"{_CLI}.compare:compare", "Compare splits, priors or shuffles, over seeds."),
+        "ladder": (f"{_CLI}.ladder:ladder", "Compare splits at several lengths, by a plan."),
         "benchmark": (f"{_CLI}.benchmark:benchmark", "Time flows beside other libraries."),
         "cost": (f"{_CLI}.cost:cost", "Count what a flow takes: operations, memory, days."),
         "recipes": (f"{_CLI}.recipes:recipes", "List data sets, models and settings, show them."),

@@ -10,6 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
+class InUseError(ValueError):
+    """Another process has the folder."""
+
+
 @contextlib.contextmanager
 def run_lock(folder: Path) -> Iterator[None]:
     """Keeps other processes out of a folder while the block runs.
@@ -21,7 +25,7 @@ def run_lock(folder: Path) -> Iterator[None]:
         folder: the folder; made if need be.
 
     Raises:
-        ValueError: another process has it; the message says which.
+        InUseError: another process has it; the message says which.
         OSError: the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -29,7 +33,7 @@ def run_lock(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise ValueError(
+            raise InUseError(
                 f"--run-dir {folder} is in use by another run{_holder(file)}. Wait for it, or "
                 "choose another --run-dir."
             ) from error

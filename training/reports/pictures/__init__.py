@@ -19,6 +19,7 @@ from tfp_lcma.training.reports.pictures.channels import (
     save_channel_history,
 )
 from tfp_lcma.training.reports.pictures.curves import save_training_curves
+from tfp_lcma.training.reports.pictures.differences import Point, save_differences
 from tfp_lcma.training.reports.pictures.grids import (
     draw_image_grid,
     save_image_grid,
@@ -38,6 +39,7 @@ from tfp_lcma.training.reports.pictures.maps import (
 )
 
 __all__ = [
+    "Point",
     "draw_channel_choices",
     "draw_event_log_prob",
     "draw_exit_map",
@@ -46,6 +48,7 @@ __all__ = [
     "save_block_maps",
     "save_channel_choices",
     "save_channel_history",
+    "save_differences",
     "save_event_log_prob",
     "save_exit_map",
     "save_heat_map",

@@ -44,18 +44,18 @@ def save_training_curves(
     column = figure.subplots(len(panels), 1, sharey=True, squeeze=False)[:, 0]
     column[0].set_ylim(*_limits([c for curves in panels.values() for c in curves.values()]))
     names = list(dict.fromkeys(name for curves in panels.values() for name in curves))
-    colors = dict(zip(names, _colors(len(names)), strict=True))
+    inks = dict(zip(names, colors(len(names)), strict=True))
     for axes, (title, curves) in zip(column, panels.items(), strict=True):
         for name, curve in curves.items():
             marker = "o" if len(curve) < _FEW else None
-            axes.plot(curve[:, 0], curve[:, 1], color=colors[name], marker=marker, markersize=5)
+            axes.plot(curve[:, 0], curve[:, 1], color=inks[name], marker=marker, markersize=5)
         axes.set_xlim(0, 1.03 * max(curve[:, 0].max() for curve in curves.values()) or 1)
         axes.set(xlabel="training step", ylabel="bits per dimension\n(lower is better)")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_title(title, fontsize=10, loc="left")
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
-        _label_ends(axes, curves, colors)
+        _label_ends(axes, curves, inks)
     save_figure(path, figure)
 
 
@@ -98,13 +98,13 @@ def _limits(curves: Sequence[np.ndarray]) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _colors(count: int) -> list:
+def colors(count: int) -> list:
     """Returns colours that differ; the darker ones, which can be read as letters, come first."""
     palette = matplotlib.colormaps["tab10" if count <= 10 else "tab20"]
     return [palette(i % palette.N) for i in range(count)]
 
 
-def _label_ends(axes: Axes, curves: Mapping[str, np.ndarray], colors: Mapping) -> None:
+def _label_ends(axes: Axes, curves: Mapping[str, np.ndarray], inks: Mapping) -> None:
     """Writes each curve's name and last value at its height to the right, no two upon another."""
     low, high = axes.get_ylim()
     ends = {}
@@ -113,20 +113,20 @@ def _label_ends(axes: Axes, curves: Mapping[str, np.ndarray], colors: Mapping) -
         ends[name] = (min((value - low) / (high - low), 1.0), value)
     gap = _LINE * _LABEL_SIZE / 72 / (0.8 * _HEIGHT)
     order = sorted(ends, key=lambda name: ends[name][0])
-    heights = _spread([ends[name][0] for name in order], gap)
+    heights = spread_apart([ends[name][0] for name in order], gap)
     for name, height in zip(order, heights, strict=True):
         axes.text(
             1.02,
             height,
             f"{name}  {ends[name][1]:.3f}",
             transform=axes.transAxes,
-            color=colors[name],
+            color=inks[name],
             fontsize=_LABEL_SIZE,
             va="center",
         )
 
 
-def _spread(heights: Sequence[float], gap: float) -> np.ndarray:
+def spread_apart(heights: Sequence[float], gap: float) -> np.ndarray:
     """Returns rising heights, moved apart to `gap`, each near to where it was."""
     moved = np.array(heights)
     for i in range(1, len(moved)):

@@ -39,6 +39,7 @@ class Answers:
     Attributes:
         summaries: the arms, in the order of the report.
         comparison: what the study is about.
+        all: the answers, by arm, reference and images.
         count: how many questions p-values are corrected for.
     """
 
@@ -62,13 +63,9 @@ class Answers:
             asked.append((arm, reference, self._images(arm, reference)))
         found = {question: self._compare(*question) for question in dict.fromkeys(asked)}
         answered = {question: answer for question, answer in found.items() if answer is not None}
-        p_values = {question: a.difference.p for question, a in answered.items()}
-        corrected = holm({question: p for question, p in p_values.items() if p is not None})
-        self.count = len(corrected)
-        self._answers = {
-            question: dataclasses.replace(answer, corrected_p=corrected.get(question))
-            for question, answer in answered.items()
-        }
+        self.all = answered
+        self.count = 0
+        correct([self])
 
     def find(self, arm: str, reference: str, images: str | None = None) -> Answer | None:
         """Returns an answer; None if one of the arms has no run, or they share no seed.
@@ -78,7 +75,7 @@ class Answers:
             reference: the baseline, or what a question of the comparison has in its place.
             images: "validation" or "test"; None: "test" where both were evaluated there.
         """
-        return self._answers.get((arm, reference, images or self._images(arm, reference)))
+        return self.all.get((arm, reference, images or self._images(arm, reference)))
 
     def named(self) -> list[Answer]:
         """Returns the answers to those of the comparison's questions whose arms were run."""
@@ -102,6 +99,23 @@ class Answers:
             return None
         error = image_error(mine.images[images], theirs.images[images])
         return Answer(arm, reference, images, difference, error)
+
+
+def correct(family: Sequence[Answers]) -> None:
+    """Corrects the p-values of all answers together, by Holm."""
+    p_values = {
+        (place, question): answer.difference.p
+        for place, answers in enumerate(family)
+        for question, answer in answers.all.items()
+        if answer.difference.p is not None
+    }
+    corrected = holm(p_values)
+    for place, answers in enumerate(family):
+        answers.count = len(corrected)
+        answers.all = {
+            question: dataclasses.replace(answer, corrected_p=corrected.get((place, question)))
+            for question, answer in answers.all.items()
+        }
 
 
 def best(summaries: Sequence[Summary], kind: str) -> Summary | None:

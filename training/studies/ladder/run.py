@@ -1,0 +1,130 @@
+"""Runs what is missing of a plan, the most important first; several processes may share it."""
+
+import dataclasses
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+
+from tfp_lcma.training.data import Dataset
+from tfp_lcma.training.recipes.recipe import Recipe
+from tfp_lcma.training.runs.progress import Progress, duration
+from tfp_lcma.training.runs.run_lock import InUseError
+from tfp_lcma.training.studies.compare.finalists import read_test
+from tfp_lcma.training.studies.compare.study import Study
+from tfp_lcma.training.studies.ladder.choice import chosen_arms
+from tfp_lcma.training.studies.ladder.plan import BEST, Plan, Runs, steps_of
+from tfp_lcma.training.studies.results import ResultsFile, find
+
+COMPARISON = "splits"
+# Looks at validation images in a run of any length.
+_LOOKS = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Ladder:
+    """A plan, and where it is run: one study a rung, in `folder/STEPS`.
+
+    Attributes:
+        plan: what is run.
+        recipe: of the plan's data, model and settings.
+        dataset: trained on.
+        folder: of the ladder.
+        command: written beside every result that it made.
+        progress: what a person sees of it.
+    """
+
+    plan: Plan
+    recipe: Recipe
+    dataset: Dataset
+    folder: Path
+    command: str
+    progress: Progress = dataclasses.field(default_factory=Progress)
+
+    def run(self) -> None:
+        """Runs what is missing, and reads the test images for the seeds that report.
+
+        A rung that another process is at is left to it, and looked at again at the end: two
+        processes work at different rungs.
+
+        Raises:
+            ValueError: a folder holds a study with other settings, or something is damaged.
+            OSError: a folder cannot be written.
+        """
+        waiting = list(self.plan.tasks())
+        while waiting:
+            left = [task for task in waiting if not self._do(*task)]
+            if len(left) == len(waiting):
+                break
+            waiting = left
+        rungs = sorted({runs.steps for runs, _ in waiting})
+        if rungs:
+            self.progress.say(
+                f"Left to the other process that is at work, or what waits for it: rungs {rungs}. "
+                "Once it has ended, the same command does what is missing."
+            )
+
+    def _do(self, runs: Runs, seed: int) -> bool:
+        """Does the runs of a block and seed; returns whether they are done."""
+        names = self.plan.arms(runs.arms, chosen_arms(self.plan, self.folder))
+        if BEST in names:
+            return False
+        folder, report = self.folder / str(runs.steps), runs.seeds == "report"
+        rows = ResultsFile(folder / "results.jsonl").rows()
+        tested = ResultsFile(folder / "test.jsonl").rows()
+        finished = [find(rows, name, seed) for name in names]
+        read = [r is not None and ("failed" in r or find(tested, r["arm"], seed)) for r in finished]
+        if all(read if report else finished):
+            return True
+        study = Study(
+            COMPARISON,
+            rung_recipe(self.recipe, runs.steps),
+            self.dataset,
+            folder,
+            self.command,
+            progress=self.progress,
+        )
+        try:
+            study.run(names, [seed], report=report)
+            if report:
+                read_test(
+                    folder,
+                    self.dataset.test,
+                    (),
+                    draws=self.recipe.draws,
+                    command=self.command,
+                    say=self.progress.say,
+                )
+        except InUseError:
+            return False
+        self.progress.say(f"{left(self.plan, self.folder)} left, by the time of finished runs")
+        return True
+
+
+def rung_recipe(recipe: Recipe, steps: int) -> Recipe:
+    """Returns the recipe of a rung: its learning rate decays over these steps."""
+    looks = max(steps // _LOOKS, 1)
+    pretrain_steps = max(steps // 2, 1)
+    return recipe.replaced(steps=steps, pretrain_steps=pretrain_steps, validate_every=looks)
+
+
+def left(plan: Plan, folder: Path) -> str:
+    """Returns how long what is missing takes, in words."""
+    chosen = chosen_arms(plan, folder)
+    rows = {
+        steps: ResultsFile(folder / str(steps) / "results.jsonl").rows() for steps in plan.rungs
+    }
+    took = [
+        row["seconds"] / row["steps"]
+        for found in rows.values()
+        for row in found
+        if "failed" not in row and "same_as" not in row
+    ]
+    seconds = statistics.median(took) if took else plan.step_seconds
+
+    def missing() -> Iterator[tuple[int, int, str]]:
+        for runs, seed in plan.tasks():
+            for name in plan.arms(runs.arms, chosen):
+                if not find(rows[runs.steps], name, seed):
+                    yield runs.steps, seed, name
+
+    return duration(seconds * steps_of(plan, missing()))
