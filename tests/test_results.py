@@ -13,8 +13,9 @@ from tfp_lcma.training.reports.document import to_markdown
 from tfp_lcma.training.studies.compare.comparisons import COMPARISONS
 from tfp_lcma.training.studies.compare.images import IMAGES, ImagesFile
 from tfp_lcma.training.studies.compare.questions import Answers
-from tfp_lcma.training.studies.compare.report import document
+from tfp_lcma.training.studies.compare.report import document as study_document
 from tfp_lcma.training.studies.compare.summary import summarize
+from tfp_lcma.training.studies.ladder.report import document as ladder_document
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 SECTION = re.search(r"## Read together\n(.*?)\n## ", (RESULTS / "README.md").read_text(), re.DOTALL)
@@ -40,15 +41,18 @@ def mean_and_error(values):
 
 COMPARED = sorted(
     path.parent
-    for path in RESULTS.rglob("config.json")
+    for path in RESULTS.glob("*/config.json")
     if "comparison" in json.loads(path.read_text(encoding="utf-8"))
 )
+LADDERS = sorted(path.parent for path in RESULTS.glob("ladder/*/plan.toml"))
+WITH_ROWS = [*COMPARED, *(path.parent for path in RESULTS.glob("ladder/*/*/results.jsonl"))]
 # What rests on files that are too large to be committed.
-UNKEPT = ("## Pictures", "## What the scores follow")
+UNKEPT = ("## Pictures", "## What the scores follow", "## Difference against steps")
 
 
-@pytest.mark.parametrize("study", COMPARED, ids=lambda path: path.name)
+@pytest.mark.parametrize("study", [*COMPARED, *LADDERS], ids=lambda path: path.name)
 def test_a_report_says_what_the_rows_say(study):
+    document = ladder_document if study in LADDERS else study_document
     parts = [
         [part.strip() for part in re.split(r"^(?=## )", text, flags=re.M)]
         for text in ((study / "report.md").read_text("utf-8"), to_markdown(document(study)))
@@ -57,11 +61,12 @@ def test_a_report_says_what_the_rows_say(study):
     assert written == made
 
 
-@pytest.mark.parametrize("study", COMPARED, ids=lambda path: path.name)
+@pytest.mark.parametrize("study", WITH_ROWS, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_rows_have_the_means_of_their_images(study):
     images = ImagesFile(study / IMAGES)
     for kind, file in (("validation", "results"), ("test", "test")):
-        for row in rows(study.name, file).values() if (study / f"{file}.jsonl").exists() else ():
+        kept = (study / f"{file}.jsonl").exists()
+        for row in rows(study.relative_to(RESULTS), file).values() if kept else ():
             for bits in images.of([row], kind).bits.values():
                 mean = row[kind]["bits_per_dimension"]
                 assert bits.mean(dtype=float) == pytest.approx(mean, abs=1e-6), row["arm"]

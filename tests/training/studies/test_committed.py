@@ -14,6 +14,7 @@ from tfp_lcma.training.cli.group import group
 from tfp_lcma.training.recipes import Recipe
 from tfp_lcma.training.runs import threads
 from tfp_lcma.training.studies.compare.arms import ARMS
+from tfp_lcma.training.studies.ladder.run import rung_recipe
 from tfp_lcma.training.studies.results import ResultsFile
 
 ROOT = Path(__file__).parents[3]
@@ -41,6 +42,7 @@ def asked(monkeypatch):
         raise Asked
 
     monkeypatch.setattr(Recipe, "load_dataset", load_dataset)
+    monkeypatch.chdir(ROOT)
     # Threads are a process' own; this one has run TensorFlow already.
     monkeypatch.setattr(threads, "use_threads", lambda count: None)
     return recipes
@@ -59,6 +61,9 @@ def test_a_study_is_made_by_its_commands_with_its_settings(path, asked):
         with pytest.raises(Asked):
             CliRunner().invoke(group, words, catch_exceptions=False)
         recipe = json.loads(json.dumps(dataclasses.asdict(asked[-1])))
+        if words[0] == "ladder":
+            # Of every length a study of its own.
+            recipe |= dataclasses.asdict(rung_recipe(asked[-1], settings["steps"]))
         # A first setting, which was given up, is not that of the folder.
         if path.stem in ("results", "test"):
             # A study from before a setting was there has its default.

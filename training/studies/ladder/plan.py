@@ -165,7 +165,7 @@ def steps_of(plan: Plan, runs: Iterable[tuple[int, int, str]]) -> int:
         runs: steps, seed and arm of each.
     """
     total, pretrained = 0, set()
-    for steps, seed, name in runs:
+    for steps, seed, name in set(runs):
         total += steps * (plan.best if name == BEST else 1)
         needs = ("plain",) if name == BEST else ARMS[name].pretrainings
         pretrained |= {(steps, seed, p) for p in needs if PRETRAININGS[p].trained}
