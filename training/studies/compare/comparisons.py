@@ -76,6 +76,9 @@ COMPARISONS = {
             ("lcma", "complement"),
             ("lcma-position-aware", "lcma"),
             ("exit-price-position-aware", "exit-price"),
+            ("lcma-averaged", "lcma"),
+            ("lcma-warm", "checkerboard-warm"),
+            ("checkerboard-warm", "checkerboard"),
         ),
     ),
     "exit-priors": Comparison(
