@@ -28,6 +28,13 @@ def rows(study, file="results"):
     return {(row["arm"], row["seed"]): row for row in map(json.loads, lines)}
 
 
+def asked_of(study):
+    """Returns all that the report of a study asks."""
+    config = json.loads((RESULTS / study / "config.json").read_text(encoding="utf-8"))
+    comparison = COMPARISONS[config["comparison"]]
+    return Answers(summarize(RESULTS / study, comparison.baseline), comparison)
+
+
 def differences(study, arm, other, images="validation"):
     """Returns arm − other in bits/dim, one number a seed that both have."""
     table = rows(study, "test" if images == "test" else "results")
@@ -72,9 +79,13 @@ def test_rows_have_the_means_of_their_images(study):
                 assert bits.mean(dtype=float) == pytest.approx(mean, abs=1e-6), row["arm"]
 
 
-def claims(text):
+def claims(text, section=SECTION[1]):
     """Fails unless the section says this, its lines joined."""
-    assert text in " ".join(SECTION[1].split()), f"the rows say: {text}"
+    assert text in " ".join(section.split()), f"the rows say: {text}"
+
+
+def page_on(subject):
+    return (RESULTS.parent / "explanation" / f"{subject}.md").read_text(encoding="utf-8")
 
 
 def test_lcma_and_the_checkerboard():
@@ -104,9 +115,7 @@ def test_in_glow():
     claims(f"leads the checkerboard by {lead[0]:.3f} ± {lead[1]:.3f}")
     more = -differences("fashion_mnist_glow", "checkerboard-more-time", "checkerboard")
     claims("by {:.4f} ± {:.4f}".format(*mean_and_error(more)))
-    comparison = COMPARISONS["splits"]
-    asked = Answers(summarize(RESULTS / "fashion_mnist_glow", "checkerboard"), comparison)
-    latter = asked.find("checkerboard-more-time", "checkerboard")
+    latter = asked_of("fashion_mnist_glow").find("checkerboard-more-time", "checkerboard")
     claims(f"Holm-corrected p = {latter.corrected_p:.3f} for the latter")
 
 
@@ -136,7 +145,7 @@ def test_leads_while_training(arm, steps, wording):
     claims(wording.format(*(f"{lead:.3f}" for lead in leads)))
 
 
-# The arms that the page on LCMA shows, by what it calls them.
+# By page and heads of a table: its studies, and for every line an arm and what it is compared with.
 SHOWN = {
     "LCMA, as published": "lcma",
     "LCMA, position-aware networks": "lcma-position-aware",
@@ -151,31 +160,71 @@ SHOWN = {
     "`Channel`, Glow's own": "channel",
     "learned 1×1 convolution (control)": "learned-convolution",
 }
+SPLITS = {name: (arm, "checkerboard") for name, arm in SHOWN.items()}
+AUTOREGRESSIVE = "channel-autoregressive"
+PRIORS = {
+    "channel-autoregressive, equal steps": (AUTOREGRESSIVE, "conditional-gaussian"),
+    "channel-autoregressive, equal time": (AUTOREGRESSIVE, "conditional-gaussian-as-long"),
+    "standard normal, equal steps": ("standard-normal", "conditional-gaussian"),
+    "channel-autoregressive with LCMA per position, against with the channel split": (
+        f"{AUTOREGRESSIVE}-lcma",
+        AUTOREGRESSIVE,
+    ),
+}
+SHUFFLES = {
+    '`"published"`': "entropy-published",
+    '`"published"`, ten times its regulariser': "entropy-published-weight-10",
+    '`"published"`, without it: the order stays as drawn': "entropy-published-weight-0",
+    '`"invariant"`': "entropy-invariant",
+    '`"invariant"`, reversed': "entropy-reversed",
+    '`"frozen"`': "entropy-frozen",
+    '`"coupling"`': "entropy-coupling",
+    "a random half of the channels, fixed": "random-channels",
+    "learned 1×1 convolution after the squeeze": "learned-convolution",
+    "LCMA, one order a channel": "lcma-channel",
+    "LCMA, the better half of all channels": "lcma-view",
+}
+SHUFFLES = {name: (arm, "channel") for name, arm in SHUFFLES.items()}
+TABLES = [
+    (
+        "lcma",
+        "digits | Fashion-MNIST | photographs, 16×16",
+        "digits fashion_mnist photos16",
+        SPLITS,
+    ),
+    ("lcma", "Glow | residual flow", "fashion_mnist_glow fashion_mnist_residual", SPLITS),
+    (
+        "exit_priors",
+        "Fashion-MNIST, 1,000 steps | photographs, 32×32, 300 steps",
+        "fashion_mnist_exit_priors photos32_exit_priors",
+        PRIORS,
+    ),
+    (
+        "entropy_informed",
+        "Fashion-MNIST, 800 steps | photographs, 32×32, 240 steps",
+        "fashion_mnist_shuffles photos32_shuffles",
+        SHUFFLES,
+    ),
+]
 
 
-@pytest.mark.parametrize(
-    ("header", "studies"),
-    [
-        ("digits | Fashion-MNIST | photographs, 16×16", ("digits", "fashion_mnist", "photos16")),
-        ("Glow | residual flow", ("fashion_mnist_glow", "fashion_mnist_residual")),
-    ],
-)
-def test_tables_of_splits(header, studies):
-    page = (RESULTS.parent / "explanation" / "lcma.md").read_text(encoding="utf-8")
-    table = page.split(f"| | {header} |\n")[1].split("\n\n")[0]
+@pytest.mark.parametrize(("subject", "header", "studies", "shown"), TABLES)
+def test_tables_of_differences(subject, header, studies, shown):
+    table = page_on(subject).split(f"| | {header} |\n")[1].split("\n\n")[0]
     for line in table.splitlines()[1:]:
         name, *cells = (cell.strip() for cell in line.strip("|").split("|"))
-        for study, cell in zip(studies, cells, strict=False):
+        for study, cell in zip(studies.split(), cells, strict=False):
             if "±" in cell:
-                images = "validation" if cell.endswith(" ᵛ") else "test"
-                pairs = differences(study, SHOWN[name], "checkerboard", images)
+                # Either the line or the cell is marked.
+                images = "validation" if "ᵛ" in name + cell else "test"
+                pairs = differences(study, *shown[name.removesuffix(" ᵛ")], images)
                 mean, error = mean_and_error(pairs)
                 found = f"{mean:+.3f}".replace("-", "−").replace("−0.000", "0.000")
                 assert cell.removesuffix(" ᵛ") == f"{found} ± {error:.3f}", (study, name)
 
 
 def test_bounds_of_dequantizations():
-    page = (RESULTS.parent / "explanation" / "dequantization.md").read_text(encoding="utf-8")
+    page = page_on("dequantization")
     studies = sorted(path.name for path in RESULTS.glob("*_dequantization"))
     assert studies
     for study in studies:
@@ -195,6 +244,29 @@ def test_bounds_of_dequantizations():
         assert line.endswith(row.replace("-", "−")), f"the rows say: {row}"
 
 
+def test_what_the_page_on_lcma_says_of_significance():
+    digits, page = asked_of("digits"), page_on("lcma")
+    axes, haar, more = (
+        digits.find(name, "checkerboard")
+        for name in ("karhunen-loeve-images", "haar", "checkerboard-more-time")
+    )
+    claims(f"(Holm-corrected p = {axes.corrected_p:.3f}, six seeds)", page)
+    claims(f"its p of {haar.difference.p:.3f} does not survive", page)
+    claims(f"over the report's {digits.count} pairs of arms ({haar.corrected_p:.3f})", page)
+    claims(f"the baseline gains {-more.difference.mean:.3f} (validation)", page)
+    learned = asked_of("photos16").find("learned-convolution", "checkerboard")
+    low, high = learned.difference.interval
+    claims(f"interval of {low:.3f} to {high:.3f} over six seeds".replace("-", "−"), page)
+    claims(f"(Holm-corrected p = {learned.corrected_p:.3f})", page)
+
+
+def test_what_the_page_on_jet_says_of_significance():
+    asked = asked_of("fashion_mnist32_patches")
+    half = asked.find("lcma-channel", "channel").corrected_p
+    quarter = asked.find("lcma-channel-quarter", "channel-quarter").corrected_p
+    claims(f"(p = {half:.3f} and {quarter:.3f})", page_on("jet"))
+
+
 PATCHES = [
     # What stays, the choice, its arm, and the arm that it is compared with.
     ("half", "JetFormer's: the first", "channel", "no-split"),
@@ -210,7 +282,7 @@ PATCHES = [
 
 @pytest.mark.parametrize(("stays", "choice", "arm", "other"), PATCHES)
 def test_choices_on_patches(stays, choice, arm, other):
-    page = (RESULTS.parent / "explanation" / "jet.md").read_text(encoding="utf-8")
+    page = page_on("jet")
     found = []
     for study in ("photos32_patches", "fashion_mnist32_patches"):
         bits = {key: row["validation"]["bits_per_dimension"] for key, row in rows(study).items()}

@@ -22,7 +22,8 @@ class Answer:
         images: "test" or "validation".
         difference: `arm - reference`; negative: the arm is better.
         error: that of the difference over images; None where their bits were not kept.
-        corrected_p: the difference's p, after Holm's correction over all questions of a report.
+        corrected_p: the difference's p, after Holm's correction over all questions of a report;
+            None where other images decide.
     """
 
     arm: str
@@ -77,6 +78,10 @@ class Answers:
         """
         return self.all.get((arm, reference, images or self._images(arm, reference)))
 
+    def decides(self, answer: Answer) -> bool:
+        """Says whether an answer is from the images that its question is decided on."""
+        return answer.images == self._images(answer.arm, answer.reference)
+
     def named(self) -> list[Answer]:
         """Returns the answers to those of the comparison's questions whose arms were run."""
         found = (self.find(*question) for question in self.comparison.questions)
@@ -102,20 +107,33 @@ class Answers:
 
 
 def correct(family: Sequence[Answers]) -> None:
-    """Corrects the p-values of all answers together, by Holm."""
+    """Corrects the p-values of all questions together, by Holm.
+
+    A question is a pair of arms, whichever is named first. It is answered once, on test images
+    where both were read; what the same pair does on validation images is given no p.
+    """
     p_values = {
-        (place, question): answer.difference.p
+        _question(place, answer): answer.difference.p
         for place, answers in enumerate(family)
-        for question, answer in answers.all.items()
-        if answer.difference.p is not None
+        for answer in answers.all.values()
+        if answer.difference.p is not None and answers.decides(answer)
     }
     corrected = holm(p_values)
     for place, answers in enumerate(family):
         answers.count = len(corrected)
         answers.all = {
-            question: dataclasses.replace(answer, corrected_p=corrected.get((place, question)))
-            for question, answer in answers.all.items()
+            asked: dataclasses.replace(
+                answer,
+                corrected_p=corrected.get(_question(place, answer))
+                if answers.decides(answer)
+                else None,
+            )
+            for asked, answer in answers.all.items()
         }
+
+
+def _question(place, answer):
+    return place, frozenset((answer.arm, answer.reference))
 
 
 def best(summaries: Sequence[Summary], kind: str) -> Summary | None:

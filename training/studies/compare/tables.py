@@ -48,7 +48,7 @@ def test_table(answers: Answers) -> Table:
             with_error(mean_of(s.test.values())),
             _number(s.images["test"].median, ".4f"),
             _foreground(s, "test"),
-            *_answered(answers.find(s.name, baseline, "test")),
+            *_answered(answers, answers.find(s.name, baseline, "test")),
             _best_steps([row for seed, row in (s.runs | s.reported).items() if seed in s.test]),
         ]
         for s in answers.summaries
@@ -60,7 +60,7 @@ def test_table(answers: Answers) -> Table:
 def answers_table(answers: Answers) -> Table:
     """Returns one row a named question."""
     rows = [
-        [a.arm, a.reference, a.images, str(a.difference.count), *_answered(a)]
+        [a.arm, a.reference, a.images, str(a.difference.count), *_answered(answers, a)]
         for a in answers.named()
     ]
     heads = [
@@ -131,7 +131,7 @@ def _row(summary: Summary, answers: Answers, pretraining_steps: float | None) ->
         with_error(mean_of(summary.validation.values())),
         _number(summary.images["validation"].median, ".4f"),
         _foreground(summary, "validation"),
-        *_answered(answers.find(summary.name, answers.comparison.baseline, "validation")),
+        *_answered(answers, answers.find(summary.name, answers.comparison.baseline, "validation")),
         _number(summary.average(lambda row: (row["quality"] or {}).get("fid")), ".2f"),
         _number(summary.average(lambda row: (row["quality"] or {}).get("kid")), ".4f"),
         _number(summary.average(lambda row: row["parameters"]), ",.0f"),
@@ -149,7 +149,7 @@ def _foreground(summary: Summary, images: str) -> str:
     return with_error(mean_of(bits.values())) if bits else ""
 
 
-def _answered(answer: Answer | None) -> list[str]:
+def _answered(answers: Answers, answer: Answer | None) -> list[str]:
     """Returns difference, median difference, error over images and p; the baseline has none."""
     if answer is None:
         return [""] * 4
@@ -157,7 +157,7 @@ def _answered(answer: Answer | None) -> list[str]:
         with_interval(answer.difference),
         f"{answer.difference.median:+.4f}",
         _over_images(answer),
-        p_value(answer.corrected_p),
+        p_value(answer.corrected_p) if answers.decides(answer) else "below",
     ]
 
 

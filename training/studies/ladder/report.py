@@ -186,7 +186,8 @@ def _facts(plan: Plan, rungs: Mapping[int, Answers], chosen: tuple[str, ...] | N
         "best": choice,
         "time": f"{plan.step_seconds:g} s a step ({plan.note}): "
         f"{duration(plan.step_seconds * steps_of(plan, runs))} by plan",
-        "p": f"of paired t-tests, corrected by Holm over the {count} questions of this report",
+        "p": f"of paired t-tests, corrected by Holm over the {count} pairs of arms that this "
+        "report compares, at every length once: on test images where these were read",
     }
     return Table(["", ""], [[name, fact] for name, fact in facts.items()])
 

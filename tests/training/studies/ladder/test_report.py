@@ -62,9 +62,8 @@ def test_a_rung_counts_if_the_baselines_best_look_is_in_its_last_half(path):
 
 
 def test_rungs_are_corrected_together(folder, path):
-    # Four and two arms against the baseline, two of these on test images too, and haar against
-    # LCMA at both.
-    assert "Holm over the 10 questions of this report" in path.read_text()
+    # Four and two arms against the baseline, and haar against LCMA at both lengths.
+    assert "Holm over the 8 pairs of arms that this report compares" in path.read_text()
 
 
 def test_everything_that_the_report_rests_on_lies_beside_it(folder, path):
