@@ -36,6 +36,7 @@ from tfp_lcma.bijectors import (
     SymmetricPreprocessing,
     Unsqueeze,
     VariablePermutation,
+    Whitening,
     checkerboard,
 )
 from tfp_lcma.bijectors.names import named_variables
@@ -58,6 +59,7 @@ from tfp_lcma.factorizations import (
     LikelihoodContribution,
     OnlineLikelihoodContribution,
     RandomInBlock,
+    Whitened,
 )
 from tfp_lcma.factorizations.entropy_shuffles import (
     CouplingShuffle,
@@ -445,6 +447,7 @@ FLOWS = {
     "Permutation (anywhere)": lambda dtype: Permutation(shuffled((2, 3, 4), False)),
     "Rotation": lambda dtype: Rotation((2, 3, 4), rotation(4)),
     "InvertibleConvolution": lambda dtype: InvertibleConvolution((2, 3, 4), dtype=dtype),
+    "Whitening": lambda dtype: Whitening((2, 3, 4), dtype=dtype),
     "InvertibleConvolution (plain)": lambda dtype: InvertibleConvolution(
         (2, 3, 4), parameterization="plain", dtype=dtype
     ),
@@ -483,6 +486,9 @@ FLOWS = {
     ),
     "MultiScale (learned convolution)": lambda dtype: multi_scale(
         dtype, LearnedConvolution(dtype=dtype), levels=2
+    ),
+    "MultiScale (whitened, least-squares exits)": lambda dtype: multi_scale(
+        dtype, Whitened(dtype=dtype), ConditionalGaussian("least_squares"), levels=2
     ),
     "MultiScale (online)": lambda dtype: multi_scale(
         dtype, OnlineLikelihoodContribution(), shape=SHAPE, levels=2

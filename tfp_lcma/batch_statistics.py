@@ -1,8 +1,11 @@
-"""Means over a batch of which every replica of a strategy has a part."""
+"""Means over a batch of which every replica of a strategy has a part, and over a start's images."""
 
 from collections.abc import Sequence
 
 import tensorflow as tf
+
+# Images that a start of as many numbers as a matrix has is computed from, where there are so many.
+START_IMAGES = 2048
 
 
 def batch_is_shared() -> bool:

@@ -37,6 +37,9 @@ NETWORKS = {
 EXIT_PRIORS = {
     "standard_normal": "tfp_lcma.priors.standard_normal:StandardNormal",
     "conditional_gaussian": "tfp_lcma.priors.conditional_gaussian:ConditionalGaussian",
+    "conditional_gaussian_least_squares": (
+        "tfp_lcma.priors.conditional_gaussian:least_squares_gaussian"
+    ),
     "channel_autoregressive": "tfp_lcma.priors.channel_autoregressive:ChannelAutoregressive",
 }
 PREPROCESSING = {
@@ -186,6 +189,9 @@ FACTORIZATIONS = {
     "haar-diagonal": _of(NOTHING, "Haar", "mean, diagonal stay", keep=("mean", "diagonal")),
     "learned-convolution": _of(
         NOTHING, "LearnedConvolution", "1x1 convolution learned with the flow"
+    ),
+    "whitened": _of(
+        NOTHING, "Whitened", "1x1 convolution learned with the flow, from a whitening on"
     ),
     "entropy-informed": _of(
         NOTHING, "EntropyInformed", "EIW-Flow's, channels of least learned weight are factored out"

@@ -27,6 +27,7 @@ from tfp_lcma.factorizations import (
     RandomChannels,
     RandomInBlock,
     RotatedExitPrice,
+    Whitened,
 )
 from tfp_lcma.models import real_nvp
 from tfp_lcma.multi_scale import MultiScale
@@ -105,15 +106,17 @@ FAMILY = {
     "Haar": lambda seed: Haar(),
     "Haar (other components)": lambda seed: Haar(("diagonal", "vertical")),
     "LearnedConvolution": lambda seed: LearnedConvolution("float64"),
+    "Whitened": lambda seed: Whitened("float64"),
     "EntropyInformed": lambda seed: EntropyInformed("invariant"),
     "EntropyInformed (frozen)": lambda seed: EntropyInformed("frozen", steps=7),
     "EntropyInformed (coupling, reversed)": lambda seed: EntropyInformed("coupling", reverse=True),
 }
 SHUFFLES = [name for name in FAMILY if name.startswith("EntropyInformed")]
 ROTATIONS = [name for name in FAMILY if name.startswith(("Haar", "KarhunenLoeve", "Rotated"))]
-PERMUTATIONS = [name for name in FAMILY if name not in (*ROTATIONS, "LearnedConvolution")]
-# The learned convolution starts from a draw of Keras' global generator.
-DETERMINATE = [name for name in FAMILY if name != "LearnedConvolution"]
+# Convolutions that are learned start from a draw of Keras' global generator.
+LEARNED = ["LearnedConvolution", "Whitened"]
+PERMUTATIONS = [name for name in FAMILY if name not in (*ROTATIONS, *LEARNED)]
+DETERMINATE = [name for name in FAMILY if name not in LEARNED]
 FIXED = ["Checkerboard", "ComplementCheckerboard", "Channel", "Haar", "Haar (other components)"]
 FIXED += SHUFFLES  # untrained, they move nothing
 
@@ -203,7 +206,7 @@ def test_order_is_undone_and_its_log_det_is_that_of_its_matrix(name):
     units = tf.reshape(tf.eye(64, dtype=tf.float64), (64, *VIEWS[1]))
     expected = np.linalg.slogdet(np.reshape(order.inverse(units), (64, 64)))[1]
     np.testing.assert_allclose(log_det.numpy().sum(axis=(1, 2, 3)), [expected] * 2, atol=1e-9)
-    assert np.any(log_det) == (name == "LearnedConvolution")
+    assert np.any(log_det) == (name in LEARNED)
 
 
 @pytest.mark.parametrize("name", FAMILY)
@@ -228,7 +231,7 @@ def test_factorization_brings_no_parameters_but_those_of_a_learned_convolution(n
     # A square matrix's two triangles, each stored as a square, and its diagonal.
     learned = sum(2 * entries**2 + entries for _, _, entries in VIEWS)
     expected = parameters(flow("Checkerboard"))
-    assert parameters(flow(name)) == expected + (name == "LearnedConvolution") * learned
+    assert parameters(flow(name)) == expected + (name in LEARNED) * learned
 
 
 # One that moves, one that turns, one that learns, and those that go by the data.

@@ -26,6 +26,7 @@ from tfp_lcma.factorizations import (
     RandomChannels,
     RandomInBlock,
     RotatedExitPrice,
+    Whitened,
 )
 from tfp_lcma.models import eiw_flow, glow, mar_scf, real_nvp, residual_flow
 from tfp_lcma.multi_scale import MultiScale, level_shapes
@@ -51,6 +52,7 @@ KINDS = {
     "KarhunenLoeve": lambda **own: KarhunenLoeve(GATHERED, **own),
     "RotatedExitPrice": lambda **own: RotatedExitPrice(GATHERED, **own),
     "LearnedConvolution": lambda **own: LearnedConvolution("float64", **own),
+    "Whitened": lambda **own: Whitened("float64", **own),
     "EntropyInformed (invariant)": lambda **own: EntropyInformed("invariant", **own),
     "EntropyInformed (frozen)": lambda **own: EntropyInformed("frozen", **own),
     "EntropyInformed (coupling)": lambda **own: EntropyInformed("coupling", **own),

@@ -29,6 +29,7 @@ from tfp_lcma.bijectors.repeated import Repeated
 from tfp_lcma.bijectors.residual import LogDetEstimate, ResidualBlock, event_log_det_estimate
 from tfp_lcma.bijectors.rotation import Rotation
 from tfp_lcma.bijectors.variable_permutation import VariablePermutation
+from tfp_lcma.bijectors.whitening import Whitening
 
 __all__ = [
     "ActNorm",
@@ -62,6 +63,7 @@ __all__ = [
     "SymmetricPreprocessing",
     "Unsqueeze",
     "VariablePermutation",
+    "Whitening",
     "checkerboard",
     "checkerboard_mask",
     "event_log_det_estimate",

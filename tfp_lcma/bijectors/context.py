@@ -65,6 +65,9 @@ class Context:
             not find are NaN, rather than an error.
         starting: Whether normalisation with a data-dependent start takes it from
             this batch, in eager mode: True, False, or the levels in which it does.
+        rows_at_once: While a multi-scale flow starts, from how many rows, the first ones, a
+            level's normalisation does; the others follow in pieces of a few times as many. None:
+            all rows at once.
         gathering: Whether batch statistics are averaged exactly, rather than moved.
         compiled: Whether XLA compiles the pass and its gradient, where no tape says so.
         constants: What stands in for parts' constant arrays, in a loop over steps
@@ -80,6 +83,7 @@ class Context:
     probes: ProbeSeeds | None = None
     tolerates_lost_rows: bool = False
     starting: bool | Collection[int] = False
+    rows_at_once: int | None = None
     gathering: bool = False
     compiled: bool = False
     constants: Constants = dataclasses.field(default_factory=dict)
@@ -93,6 +97,11 @@ class Context:
         if isinstance(self.starting, bool):
             return self
         return self.replace(starting=level in self.starting)
+
+    def at_rows(self, rows: slice) -> "Context":
+        """Returns the record of some rows of the batch."""
+        own = {"condition": self.condition, "kept": self.kept}
+        return self.replace(**{n: None if v is None else v[rows] for n, v in own.items()})
 
     def tensors(self) -> dict[str, tf.Tensor]:
         """Returns, by name, the tensors of the record that a pass may have a gradient for."""

@@ -15,7 +15,7 @@ from tfp_lcma.serialization import register
 class TriangularFactors(keras.layers.Layer):
     """Holds a square matrix as `P^T L (U + diag(sign * exp(log_scale)))`.
 
-    P and the signs stay as they were drawn; L has a unit diagonal, U none.
+    P and the signs stay as they were assigned; L has a unit diagonal, U none.
     """
 
     def __init__(self, size: int, **kwargs):
@@ -25,26 +25,32 @@ class TriangularFactors(keras.layers.Layer):
 
     def build(self, input_shape=None):
         start = keras.initializers.Orthogonal()((self.size, self.size), dtype="float64")
-        factors, order = tf.linalg.lu(start)
-        diagonal = tf.linalg.diag_part(factors)
-
-        def weight(name, value, trainable=True):
-            variable = self.add_weight(value.shape, trainable=trainable, name=name)
-            variable.assign(tf.cast(value, variable.dtype))
-            return variable
-
-        # lu() orders rows: row i of L U is row order[i] of the start.
-        permutation = tf.one_hot(order, self.size, dtype=tf.float64)
-        share = tf.math.log(tf.abs(diagonal)) / LOG_SCALE_BOUND
-        share = tf.clip_by_value(share, -0.99, 0.99)
-        self.permutation = weight("permutation", permutation, trainable=False)
-        self.sign = weight("sign", tf.sign(diagonal), trainable=False)
-        # No pass changes these: a loop over steps need not look.
+        square, diagonal = (self.size, self.size), (self.size,)
+        self.permutation = self.add_weight(square, trainable=False, name="permutation")
+        self.sign = self.add_weight(diagonal, trainable=False, name="sign")
+        # No pass changes these but a start: a loop over steps need not look.
         self.permutation.is_constant = self.sign.is_constant = True
-        self.lower = weight("lower", factors)
-        self.upper = weight("upper", factors)
-        self.raw_log_scale = weight("raw_log_scale", LOG_SCALE_BOUND * tf.math.atanh(share))
+        self.lower = self.add_weight(square, name="lower")
+        self.upper = self.add_weight(square, name="upper")
+        self.raw_log_scale = self.add_weight(diagonal, name="raw_log_scale")
+        self.assign(start)
         self.built = True
+
+    def assign(self, matrix: tf.Tensor) -> None:
+        """Takes on the values of a float64 matrix `[size, size]`, but for scales out of bounds."""
+        factors, order = tf.linalg.lu(matrix)
+        diagonal = tf.linalg.diag_part(factors)
+        share = tf.clip_by_value(tf.math.log(tf.abs(diagonal)) / LOG_SCALE_BOUND, -0.99, 0.99)
+        values = [
+            # lu() orders rows: row i of L U is row order[i] of the matrix.
+            (self.permutation, tf.one_hot(order, self.size, dtype=tf.float64)),
+            (self.sign, tf.sign(diagonal)),
+            (self.lower, factors),
+            (self.upper, factors),
+            (self.raw_log_scale, LOG_SCALE_BOUND * tf.math.atanh(share)),
+        ]
+        for variable, value in values:
+            variable.assign(tf.cast(value, variable.dtype))
 
     def log_scale(self) -> tf.Tensor:
         """Returns the smoothly bounded logarithms of the diagonal's absolute values."""
@@ -112,8 +118,36 @@ PARAMETERIZATIONS: dict[str, type[TriangularFactors] | type[FreeMatrix]] = {
 }
 
 
+class MatrixFlow(ChannelFlow):
+    """Multiplies the channels of every position, as a row, by the matrix that a layer holds."""
+
+    def __init__(
+        self,
+        event_shape: Sequence[int],
+        layer: TriangularFactors | FreeMatrix,
+        dtype: str,
+        name: str | None = None,
+    ):
+        """Multiplies by the matrix of `layer`."""
+        self._layer = layer
+        super().__init__(event_shape, dtype=dtype, layers=[layer], name=name)
+
+    def inverse_map(self) -> ChannelMap:
+        return self._linear(self._layer.matrix())
+
+    def forward_map(self) -> ChannelMap:
+        return self._linear(self._layer.inverse())
+
+    def channel_log_det(self) -> tf.Tensor:
+        channels = self.event_shape[-1]
+        return tf.fill([channels], self._layer.log_det() / channels)
+
+    def _linear(self, matrix):
+        return ChannelMap(matrix, tf.zeros(matrix.shape[0], matrix.dtype))
+
+
 @register
-class InvertibleConvolution(ChannelFlow):
+class InvertibleConvolution(MatrixFlow):
     r"""Multiplies the channels of every position, as a row, by one learned matrix W.
 
     ```math
@@ -165,8 +199,8 @@ class InvertibleConvolution(ChannelFlow):
                 f"{parameterization!r}."
             )
         self._parameterization = parameterization
-        self._layer = PARAMETERIZATIONS[parameterization](event_shape[-1], dtype=dtype)
-        super().__init__(event_shape, dtype=dtype, layers=[self._layer], name=name)
+        layer = PARAMETERIZATIONS[parameterization](event_shape[-1], dtype=dtype)
+        super().__init__(event_shape, layer, dtype, name)
 
     def get_config(self) -> dict:
         return {
@@ -174,16 +208,3 @@ class InvertibleConvolution(ChannelFlow):
             "parameterization": self._parameterization,
             "dtype": self.dtype.name,
         }
-
-    def inverse_map(self) -> ChannelMap:
-        return self._linear(self._layer.matrix())
-
-    def forward_map(self) -> ChannelMap:
-        return self._linear(self._layer.inverse())
-
-    def channel_log_det(self) -> tf.Tensor:
-        channels = self.event_shape[-1]
-        return tf.fill([channels], self._layer.log_det() / channels)
-
-    def _linear(self, matrix):
-        return ChannelMap(matrix, tf.zeros(matrix.shape[0], matrix.dtype))

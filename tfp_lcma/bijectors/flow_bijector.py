@@ -393,6 +393,13 @@ class FlowBijector(Copyable, OnePassBijector):
         return list({id(flag): flag for flag in flags}.values())
 
     @property
+    def start_images(self) -> int:
+        """How many images its data-dependent starts ask for; 0 if one batch will do, or none."""
+        outer = [layer for kind in self.kinds for layer in kind._own_layers]
+        inner = [layer for one in outer for layer in one._flatten_layers()]
+        return max((getattr(layer, "start_images", 0) for layer in inner), default=0)
+
+    @property
     def is_initialized(self) -> bool:
         """Whether every normalisation with a data-dependent start has had it."""
         with tf.init_scope():

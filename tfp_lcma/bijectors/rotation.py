@@ -72,3 +72,9 @@ def _mix(x, matrix):
     """Multiplies the last axis of `x` by `matrix`."""
     rows = tf.reshape(x, (-1, x.shape[-1]))
     return tf.reshape(matmul(rows, tf.constant(matrix.T, x.dtype)), tf.shape(x))
+
+
+def definite_signs(rows: np.ndarray) -> np.ndarray:
+    """Returns the rows with signs that make the largest entry of each positive."""
+    largest = np.abs(rows).argmax(axis=1)
+    return rows * np.sign(rows[np.arange(len(rows)), largest])[:, None]

@@ -24,6 +24,7 @@ from tfp_lcma.factorizations.static import (
     RandomInBlock,
 )
 from tfp_lcma.factorizations.statistics import LogDetStatistics
+from tfp_lcma.factorizations.whitened import Whitened
 
 __all__ = [
     "PAIRS",
@@ -46,6 +47,7 @@ __all__ = [
     "RandomInBlock",
     "RotatedExitPrice",
     "StaticFactorization",
+    "Whitened",
     "offset_maps",
     "pair_prices",
     "view",

@@ -2,12 +2,8 @@
 
 import numpy as np
 
-from tfp_lcma.factorizations.rotation import (
-    CollectedRotation,
-    definite_signs,
-    eigenvectors,
-    view_rotation,
-)
+from tfp_lcma.bijectors.rotation import definite_signs
+from tfp_lcma.factorizations.rotation import CollectedRotation, eigenvectors, view_rotation
 from tfp_lcma.serialization import register
 
 _STARTS = 8

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tfp_lcma.bijectors.convolution import InvertibleConvolution
-from tfp_lcma.bijectors.rotation import Rotation
+from tfp_lcma.bijectors.rotation import Rotation, definite_signs
 from tfp_lcma.factorizations.factorization import Factorization
 from tfp_lcma.factorizations.statistics import LogDetStatistics, patch_of
 from tfp_lcma.serialization import register
@@ -239,9 +239,3 @@ def view_rotation(blocks: np.ndarray) -> np.ndarray:
 def eigenvectors(covariance: np.ndarray) -> np.ndarray:
     """Returns eigenvectors as rows, largest eigenvalue first, with a definite sign."""
     return definite_signs(np.linalg.eigh(covariance)[1].T[::-1])
-
-
-def definite_signs(rows: np.ndarray) -> np.ndarray:
-    """Returns the rows with signs that make the largest entry of each positive."""
-    largest = np.abs(rows).argmax(axis=1)
-    return rows * np.sign(rows[np.arange(len(rows)), largest])[:, None]

@@ -1,5 +1,7 @@
 """Batches of images from `tf.data`, also already dealt out, a `PyDataset` or a generator."""
 
+import itertools
+import math
 from collections.abc import Iterable, Iterator, Mapping
 
 import keras
@@ -67,10 +69,19 @@ class BatchSource:
             raise ValueError(f"{self._expected.argument} must hold at least one batch; got none.")
         return self._rows(element)
 
+    def first_batches(self, count: int, size: int, seed: int) -> Rows:
+        """Returns the images of the first `count` batches, of any size, that make sense."""
+        return self._joined(itertools.islice(self.elements, count))
+
     def sample(self, count: int, seed: int) -> Rows:
         """Returns the first `count` images that make sense, or as many as there are."""
+        images, condition = self._joined(self.elements, count)
+        return Rows(images[:count], None if condition is None else condition[:count])
+
+    def _joined(self, elements: Iterable, count: float = math.inf) -> Rows:
+        """Returns the images of batches that make sense, until there are `count` of them."""
         found, total = [], 0
-        for element in self.elements:
+        for element in elements:
             # Training leaves others out where it cannot raise.
             parts = self._expected.sensible(self._parts(element))
             if len(parts.images) == 0:
@@ -81,8 +92,7 @@ class BatchSource:
                 break
         images, conditions = zip(*found, strict=True)
         unconditional = self._expected.conditions is None
-        condition = None if unconditional else np.concatenate(conditions)[:count]
-        return Rows(np.concatenate(images)[:count], condition)
+        return Rows(np.concatenate(images), None if unconditional else np.concatenate(conditions))
 
     def _rows(self, element):
         return self._expected.rows(self._parts(element))
@@ -241,7 +251,7 @@ class GeneratorSource(_MadeInPython):
         """Wraps a generator."""
         super().__init__(data, expected, class_weight)
         self._kept: list[Parts] = []
-        self._count = 0
+        self._count, self._trained = 0, False
 
     @property
     def batches(self):
@@ -249,13 +259,14 @@ class GeneratorSource(_MadeInPython):
 
     @property
     def elements(self):
-        if not self._kept:
-            first = next(self._data, None)
-            if first is not None:
-                self._keep(first)
-        return self._kept
+        yield from self._kept
+        # Once training takes batches, it must get the next ones.
+        while not self._trained and (element := next(self._data, None)) is not None:
+            self._keep(element)
+            yield self._kept[-1]
 
     def _passing(self):
+        self._trained = True
         for element in list(self._kept):
             yield self._standard(element)
         for element in self._data:

@@ -26,8 +26,10 @@ class Fitting(Preparation, CheckedSteps):
         What `strategy.distribute_datasets_from_function` returns holds images alone, or pairs of
         images and condition.
 
-        The first batch initialises the flow's actnorms if nothing has before. A split that is
-        chosen while training is (`OnlineLikelihoodContribution`).
+        The first batch initialises the flow's actnorms if nothing has before. Parts that start
+        from more images, 2,048 (`Whitened`, `ConditionalGaussian("least_squares")`), are given
+        further batches, as far as there are any. A split that is chosen while training is
+        (`OnlineLikelihoodContribution`).
 
         Raises:
             ValueError: If images, labels or weights are not what the model was built for.
@@ -45,7 +47,7 @@ class Fitting(Preparation, CheckedSteps):
             )
             parts = Parts(*keras.utils.unpack_x_y_sample_weight(held_out))
             given["validation_data"] = image_source(parts, expected).for_keras
-        self._start_on_all_workers(first)
+        self._start_on_all_workers(first, training)
         given["callbacks"] = with_online_split(given.get("callbacks"), self.flow)
         # Behind a function: Keras would track, and export, a dataset kept as an attribute.
         self._training_data = lambda: training

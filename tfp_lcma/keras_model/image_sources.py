@@ -81,6 +81,10 @@ class ArraySource:
         """Returns `count` random rows."""
         return self._chosen(self._order(seed)[:count])
 
+    def first_batches(self, count: int, size: int, seed: int) -> Rows:
+        """Returns so many batches of random rows, if there are as many, the first one first."""
+        return self.first_batch(count * size, seed)
+
     def sample(self, count: int, seed: int) -> Rows:
         """Returns up to `count` random rows, as they follow each other."""
         return self._chosen(np.sort(self._order(seed)[:count]))

@@ -13,7 +13,7 @@ from tfp_lcma.keras_model.replicas import check_same
 from tfp_lcma.multi_scale import MultiScale
 from tfp_lcma.validation import check_count
 
-# Images from which the actnorms below a settled level start again.
+# Images from which the actnorms below a settled level start again; other starts may ask for more.
 _INITIALIZATION_IMAGES = 256
 # Images that are measured under one draw.
 _BATCH_SIZE = 128
@@ -152,11 +152,12 @@ class OnlineSplit(keras.callbacks.Callback):
     def _start_again_below(self, level):
         flow = self.model.flow
         below = range(level + 1, len(flow.flows))
-        first = (
-            None if rows is None else rows[:_INITIALIZATION_IMAGES] for rows in self._measured()
-        )
-        self.model.initialize(*first, below)
-        layers = [layer for number in below for layer in flow.flows[number].layers]
+        count = max(_INITIALIZATION_IMAGES, flow.start_images)
+        first = (None if rows is None else rows[:count] for rows in self._measured())
+        self.model.initialize(*first, below, batch_size=_INITIALIZATION_IMAGES)
+        started = [flow.exits[number] for number in below if flow.exits[number].start_flags]
+        parts = [*(flow.flows[number] for number in below), *started]
+        layers = [layer for part in parts for layer in part.layers]
         variables = [v for layer in layers for v in layer.trainable_variables]
         forget_moments(self.model.optimizer, variables)
 

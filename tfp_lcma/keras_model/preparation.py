@@ -11,16 +11,16 @@ from tfp_lcma.density.dequantization import Dequantization
 from tfp_lcma.keras_model.elements import Rows
 from tfp_lcma.keras_model.image_sources import ArraySource, BatchSource
 from tfp_lcma.keras_model.questions import Questions
-from tfp_lcma.keras_model.replicas import assign_of_chief, check_same, share_seed
+from tfp_lcma.keras_model.replicas import assign_of_chief, check_same, of_chief, share_seed
 from tfp_lcma.keras_model.steps import Steps
-from tfp_lcma.validation import check_condition, check_images, warn_if_scaled
+from tfp_lcma.validation import check_condition, check_count, check_images, warn_if_scaled
 
 # Training images over which batch normalisation's statistics are averaged.
 _STATISTICS_IMAGES = 4096
 
 
 class Preparation(Questions, Steps):
-    """Starts the actnorms of a `FlowModel` and averages its batch statistics."""
+    """Starts what starts from data in a `FlowModel`, and averages its batch statistics."""
 
     # Of the model.
     dequantization: Dequantization
@@ -33,24 +33,37 @@ class Preparation(Questions, Steps):
         images: np.ndarray,
         condition=None,
         levels: Collection[int] | None = None,
+        *,
+        batch_size: int | None = None,
     ) -> None:
-        """Starts the flow's actnorms from one batch of images.
+        """Starts from images what starts from data: actnorms, and parts such as `Whitened`.
 
         Those of a flow of the dequantisation's noise start before; where `levels` says which of
         the flow's do, only if they never have.
 
         Args:
-            images: `[n, height, width, channels]`; 64 or more give steady statistics.
+            images: `[n, height, width, channels]`; 64 or more give steady statistics of channels,
+                2,048 those of a `Whitened` split or of a prior that starts by least squares.
             condition: What they are conditioned on, in a model with conditions.
-            levels: Only the actnorms of these levels of the flow; None: all.
+            levels: Only the parts of these levels of the flow; None: all.
+            batch_size: From how many of the images, the first ones, a level's actnorms start; the
+                others go through its networks in pieces of a few times as many. None: all at once.
         """
         images = check_images(images, self.event_shape, self.bins, "images")
         warn_if_scaled(self.bins, images=images)
         condition = check_condition(condition, self.conditions, len(images), "condition")
+        size = len(images) if batch_size is None else check_count(batch_size, "batch_size")
         starting = True if levels is None else frozenset(levels)
-        context = Context(condition, starting=starting)
         of_noise = Context(starting=levels is None or not self._noise_is_initialized)
-        x = self._preprocess(tf.convert_to_tensor(images), of_noise)
+        pieces = []
+        for first in range(0, len(images), size):
+            batch = tf.convert_to_tensor(images[first : first + size])
+            pieces.append(self._preprocess(batch, of_noise, first))
+            of_noise = Context()
+        x = tf.concat(pieces, axis=0)
+        context = Context(
+            condition, starting=starting, rows_at_once=size if size < len(images) else None
+        )
         self.flow.inverse_and_log_det(x, context=context)
         # Other workers may have other images, or other last digits.
         assign_of_chief(self.distribute_strategy, self.weights)
@@ -95,7 +108,7 @@ class Preparation(Questions, Steps):
 
     # Helpers.
 
-    def _start_on_all_workers(self, first: Rows) -> None:
+    def _start_on_all_workers(self, first: Rows, source: ArraySource | BatchSource) -> None:
         """Prepares for training, by the chief's seed, as all workers do from the same state.
 
         Raises:
@@ -105,7 +118,7 @@ class Preparation(Questions, Steps):
         # Before the chief's start is shared, which takes the same shapes.
         what = "the model's shapes, its split and whether it was initialised"
         check_same(strategy, what, self._outlined())
-        self._prepare_for_training(first)
+        self._prepare_for_training(first, source)
         check_same(strategy, "the weights of the model and its optimizer", self._state())
         share_seed(strategy)
 
@@ -118,20 +131,39 @@ class Preparation(Questions, Steps):
     def _state(self):
         yield from (variable.numpy() for variable in (*self.weights, *self.optimizer.variables))
 
-    def _prepare_for_training(self, first: Rows) -> None:
-        """Initialises the flow from a first batch, and builds the optimizer, if need be."""
+    def _prepare_for_training(
+        self, first: Rows, source: ArraySource | BatchSource | None = None
+    ) -> None:
+        """Starts the flow, and builds the optimizer, if need be.
+
+        Args:
+            first: A first batch, which is enough for most flows.
+            source: Where there are more; None: nowhere.
+        """
         if not self._is_initialized():
             # What was trained before, a whole flow or its first levels, keeps its start.
-            self.initialize(*first, levels=self.flow.start_due)
+            images, condition = first if self.flow.is_initialized else self._enough(first, source)
+            due = self.flow.start_due
+            self.initialize(images, condition, due, batch_size=len(first.images))
         if getattr(self, "optimizer", None) is not None and not self.optimizer.built:
             # Variables created while tracing would make Keras trace the step twice.
             with self.distribute_strategy.scope():
                 self.optimizer.build(self.trainable_variables)
 
-    def _preprocess(self, images, context=None):
+    def _enough(self, first, source):
+        """Returns as many batches, the first one first, as the flow's start asks for."""
+        wanted = self.flow.start_images
+        if source is None or not wanted:
+            return first
+        # As many on all workers, since they may have to fetch batches together.
+        strategy = self.distribute_strategy
+        count = int(of_chief(strategy, np.array(-(-wanted // len(first.images)))))
+        return first if count == 1 else source.first_batches(count, len(first.images), self.seed)
+
+    def _preprocess(self, images, context=None, first_row=0):
         """Dequantises images by the model's seed and maps them to the flow's domain."""
         dtype = self.flow.dtype
-        x = self.dequantization.of_batch(images, self._seed(None), dtype, context=context)
+        x = self.dequantization.of_batch(images, self._seed(None), dtype, first_row, context)
         return self.preprocessing.inverse_and_log_det(x)[0]
 
     def _is_initialized(self):
@@ -147,6 +179,6 @@ class Preparation(Questions, Steps):
     def _check_initialized(self) -> None:
         if not self._is_initialized():
             raise ValueError(
-                "The flow's actnorms were never initialised: call fit(), or initialize(images) "
-                "with a batch of training images, before using the model."
+                "The flow was never initialised: call fit(), or initialize(images) with a batch of "
+                "training images, before using the model."
             )

@@ -41,6 +41,7 @@ from tfp_lcma.bijectors.inversion import carry_inverse_by_inversion
 from tfp_lcma.bijectors.log_det import LogDet, NoLogDet
 from tfp_lcma.bijectors.outline import Row
 from tfp_lcma.bijectors.patches import to_view, view_shape
+from tfp_lcma.bijectors.pieces import carry_inverse_in_pieces
 from tfp_lcma.factorizations.factorization import Factorization
 from tfp_lcma.multi_scale.layout import FixedLayout, LevelwiseLayout, follow
 from tfp_lcma.priors.exit_prior import ExitPrior
@@ -223,8 +224,10 @@ class MultiScale(FlowBijector):
 
     @property
     def start_due(self) -> frozenset[int]:
-        parts = [*enumerate(self.flows), *enumerate(self.exits, len(self.flows) - len(self.exits))]
-        return frozenset(level for level, part in parts if not part.is_initialized)
+        levels = range(len(self.flows))
+        return frozenset(
+            k for k in levels if not all(p.is_initialized for p in self._level(k) if p)
+        )
 
     def within_support(self, x, context):
         return self.flows[0].within_support(x, context.at_level(0))
@@ -371,16 +374,16 @@ class MultiScale(FlowBijector):
         latents, carried = [], []
         context = context.replace(dimensions=int(np.prod(self.event_shape)))
         for level, flow in enumerate(self.flows):
-            here = context.at_level(level)
-            if self.memory == "invert" and not here.starting:
+            here, at_order, at_exit = self._contexts(level, context)
+            if self.memory == "invert" and not (here.starting or here.rows_at_once):
                 x, log_det = carry_inverse_by_inversion(flow, x, log_det, here)
             else:
-                x, log_det = flow.carry_inverse(x, log_det, here)
+                x, log_det = carry_inverse_in_pieces(flow, x, log_det, here)
             if record is not None:
                 record(flow, x, log_det)
             if level == len(self.flows) - 1:
                 break
-            x, log_det = self._orders[level].carry_inverse(x, log_det, here)
+            x, log_det = self._orders[level].carry_inverse(x, log_det, at_order)
             if self.factorization is None:
                 continue
             sizes = [self._staying[level], x.shape[-1] - self._staying[level]]
@@ -390,11 +393,36 @@ class MultiScale(FlowBijector):
 
             x, leaving = halves(x)
             log_det, left = log_det.split(halves, 2)
-            z, left = self.exits[level].carry_inverse(leaving, left, here.replace(kept=x))
+            at_exit = at_exit.replace(kept=x)
+            z, left = carry_inverse_in_pieces(self.exits[level], leaving, left, at_exit)
             latents.append(z)
             carried.append(left)
-        z, log_det = self.exits[-1].carry_inverse(x, log_det, here)
+        z, log_det = carry_inverse_in_pieces(self.exits[-1], x, log_det, at_exit)
         return [*latents, z], [*carried, log_det]
+
+    def _level(self, level: int) -> tuple[FlowBijector, FlowBijector | None, FlowBijector | None]:
+        """Returns a level's flow, the order of its view and its exit, None where there is none."""
+        first_exit = len(self.flows) - len(self.exits)
+        return (
+            self.flows[level],
+            self._orders[level] if level < len(self._orders) else None,
+            self.exits[level - first_exit] if level >= first_exit else None,
+        )
+
+    def _contexts(self, level: int, context: Context) -> list[Context]:
+        """Returns the record as a level's flow, order and exit see it.
+
+        Of a level that is named to start, a part that has started does so again only if no other
+        is due: a pre-trained flow keeps its start beside a fresh split.
+        """
+        here = context.at_level(level)
+        if isinstance(context.starting, bool) or not here.starting:
+            return [here] * 3
+        parts = self._level(level)
+        ready = [part is None or part.is_initialized for part in parts]
+        if all(ready):
+            return [here] * 3
+        return [here.replace(starting=not before) for before in ready]
 
     def _follow(self):
         """Returns what `follow` does, kept where no order can change."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 import tfp_lcma as lcma
@@ -111,10 +112,10 @@ class Trainer:
         """
         recipe, course = self._recipe, self.course
         if self._workers.several and not self.model.flow.is_initialized:
-            # `fit` would start each process from its own share of the first batch.
-            (first,) = self._whole_batches(course.step, course.step + 1)
-            images, labels = first if self._labels else (first, None)
-            self.model.initialize(images, labels, levels=self.model.flow.start_due)
+            # `fit` would start each process from its own share of the first batches.
+            images, labels = self._first_rows()
+            due = self.model.flow.start_due
+            self.model.initialize(images, labels, levels=due, batch_size=recipe.batch_size)
         steps = Steps(progress or Progress(quiet=True), self._phase, course, self._steps)
         looks = self._looks() if validate else None
         with steps.shown() as shown:
@@ -137,6 +138,17 @@ class Trainer:
         if course.failed_step is not None:
             raise TrainingFailedError(f"loss became NaN or infinite at step {course.failed_step}")
         course.restore_best()
+
+    def _first_rows(self) -> tuple[np.ndarray, np.ndarray | None]:
+        """Returns the images, and labels or None, of the batches that `fit` starts a flow from."""
+        start, size = self.course.step, self._recipe.batch_size
+        asked = -(-self.model.flow.start_images // size)
+        stop = start + max(1, min(asked, self._steps - start))
+        found = list(self._whole_batches(start, stop))
+        if not self._labels:
+            return np.concatenate(found), None
+        images, labels = zip(*found, strict=True)
+        return np.concatenate(images), np.concatenate(labels)
 
     def _batches(self, start, stop):
         return self._workers.shared_out(

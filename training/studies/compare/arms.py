@@ -132,6 +132,8 @@ _NAMED = (
     "online-lcma", "online-exit-price-level",
 )  # fmt: skip
 _AWARE = {"position_aware": True}
+_GAUSSIAN = {"exit_prior": "conditional_gaussian"}
+_LEAST_SQUARES = {"exit_prior": "conditional_gaussian_least_squares"}
 SPLITS: dict[str, Arm] = {
     **{name: _named(name) for name in _NAMED},
     "lcma-swapped-masks": _named(
@@ -168,6 +170,40 @@ SPLITS: dict[str, Arm] = {
         "checkerboard", phrase="baseline, position-aware networks", options=_AWARE, control=True
     ),
     "learned-convolution": _named("learned-convolution", control=True),
+    # Starts from the data of the flow that is trained: of the split, of the exit prior, of both.
+    "whitened": _named("whitened", online=True),
+    # Under one exit prior whatever the model's own is, so that one thing differs between two;
+    # not among the splits of which the best is named.
+    "whitened-gaussian": _named(
+        "whitened",
+        phrase="the whitened convolution, conditional Gaussian exits",
+        options=_GAUSSIAN,
+        control=True,
+    ),
+    "whitened-least-squares": _named(
+        "whitened",
+        phrase="the whitened convolution, conditional Gaussian exits from least squares on",
+        options=_LEAST_SQUARES,
+        control=True,
+    ),
+    "least-squares-exit": _named(
+        "checkerboard",
+        phrase="baseline, conditional Gaussian exits from least squares on",
+        options=_LEAST_SQUARES,
+        control=True,
+    ),
+    "checkerboard-gaussian": _named(
+        "checkerboard",
+        phrase="baseline, conditional Gaussian exits",
+        options=_GAUSSIAN,
+        control=True,
+    ),
+    "learned-convolution-gaussian": _named(
+        "learned-convolution",
+        phrase="1x1 convolution learned with the flow, conditional Gaussian exits",
+        options=_GAUSSIAN,
+        control=True,
+    ),
     "no-split": _named("none", phrase="no split: more compute a step", control=True),
     "checkerboard-more-time": _named(
         "checkerboard", phrase="baseline, pre-training's time too", more_time=True, control=True
@@ -176,7 +212,6 @@ SPLITS: dict[str, Arm] = {
 
 # Priors of what is factored out, all on the channel split but for the last two.
 _AUTOREGRESSIVE = {"exit_prior": "channel_autoregressive"}
-_GAUSSIAN = {"exit_prior": "conditional_gaussian"}
 _NORMAL = {"exit_prior": "standard_normal"}
 EXIT_PRIORS: dict[str, Arm] = {
     "conditional-gaussian": _named(

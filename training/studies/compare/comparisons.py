@@ -79,6 +79,12 @@ COMPARISONS = {
             ("lcma-averaged", "lcma"),
             ("lcma-warm", "checkerboard-warm"),
             ("checkerboard-warm", "checkerboard"),
+            ("whitened", "checkerboard"),
+            ("whitened", "learned-convolution"),
+            ("least-squares-exit", "checkerboard-gaussian"),
+            ("whitened-least-squares", "checkerboard-gaussian"),
+            ("whitened-least-squares", "learned-convolution-gaussian"),
+            ("whitened-least-squares", "whitened-gaussian"),
         ),
     ),
     "exit-priors": Comparison(
