@@ -17,8 +17,14 @@ from tests.toys import SHAPE, pictures, tiny_model
 from tfp_lcma import FlowModel, LogDetCollector, models
 from tfp_lcma.bijectors import BatchNorm
 from tfp_lcma.density import Variational
-from tfp_lcma.factorizations import EntropyInformed, OnlineLikelihoodContribution, Random
+from tfp_lcma.factorizations import (
+    EntropyInformed,
+    OnlineLikelihoodContribution,
+    Random,
+    Whitened,
+)
 from tfp_lcma.networks import DenseNet
+from tfp_lcma.priors import ConditionalGaussian
 
 
 def strategy_of(replicas):
@@ -100,6 +106,17 @@ CASES = {
         {"levels": 3, "blocks": 1, "factorization": OnlineLikelihoodContribution((3, 6))},
         {"learning_rate": 1e-4},
         (8, 8, 1),
+    ),
+    # Starts from more than a batch.
+    "whitened": Case(
+        models.glow,
+        {
+            "levels": 2,
+            "steps": 1,
+            "factorization": Whitened("float64"),
+            "exit_prior": ConditionalGaussian("least_squares"),
+        },
+        {"learning_rate": 1e-4},
     ),
     "batch_normalised": Case(
         models.real_nvp, {"levels": 1, "blocks": 1, "normalization": "batch", "unroll": False}

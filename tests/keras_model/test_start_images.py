@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tests.toys import Batches, pictures
 from tfp_lcma import FlowModel
-from tfp_lcma.bijectors import ActNorm, Context
+from tfp_lcma.bijectors import ActNorm, BatchNorm, Context
 from tfp_lcma.factorizations import Channel, OnlineLikelihoodContribution, Whitened
 from tfp_lcma.keras_model.elements import Expected, Parts
 from tfp_lcma.keras_model.image_sources import image_source
@@ -110,6 +110,29 @@ def test_a_flow_that_started_is_not_started_again():
     built.train_on_batch(255 - IMAGES)
     for got, expected in zip(values(built), before, strict=True):
         np.testing.assert_array_equal(got, expected)
+
+
+def test_a_level_that_started_before_keeps_its_start_beside_a_fresh_split():
+    built = model(exit_prior=LEAST_SQUARES)
+    first = built.flow.flows[0]
+    first.inverse(IMAGES.astype("float32"), context=Context(starting=True))
+    before = [variable.numpy() for variable in first.variables]
+    assert built.flow.start_due == {0, 1}
+    built.train_on_batch(IMAGES)
+    assert built.flow.is_initialized and built.flow.start_due == set()
+    for variable, value in zip(first.variables, before, strict=True):
+        np.testing.assert_array_equal(variable, value)
+
+
+def test_the_start_sees_what_batch_normalisation_gives_in_training():
+    shapes = level_shapes((4, 4, 1), 2, Whitened())
+    flow = MultiScale([BatchNorm(shape, momentum=0.99) for shape in shapes], Whitened())
+    built = FlowModel(flow)
+    built.initialize(IMAGES)
+    x = built._preprocess(tf.convert_to_tensor(IMAGES))
+    z = flow.inverse_and_log_det(x, context=Context(training=True))[0]
+    factored_out = np.reshape(flow.split(z)[0], (-1, 2))
+    np.testing.assert_allclose(np.cov(factored_out.T, bias=True), np.eye(2), atol=1e-3)
 
 
 def test_one_batch_has_to_do_where_there_is_no_more():

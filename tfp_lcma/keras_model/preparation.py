@@ -62,7 +62,11 @@ class Preparation(Questions, Steps):
             of_noise = Context()
         x = tf.concat(pieces, axis=0)
         context = Context(
-            condition, starting=starting, rows_at_once=size if size < len(images) else None
+            condition,
+            # By statistics of the batch, as what starts from its output will see it in training.
+            training=self.flow.gathers_statistics and self.flow.start_images > 0,
+            starting=starting,
+            rows_at_once=size if size < len(images) else None,
         )
         self.flow.inverse_and_log_det(x, context=context)
         # Other workers may have other images, or other last digits.
