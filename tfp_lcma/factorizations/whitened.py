@@ -32,7 +32,8 @@ class Whitened(Factorization):
     split = lcma.factorizations.Whitened(retained=0.25)
     flow = lcma.models.real_nvp((8, 8, 1), levels=2, width=4, blocks=1, factorization=split)
     model = lcma.FlowModel(flow)
-    model.initialize(images)  # or `fit`, which does it by itself
+    # As `fit` does by itself.
+    model.initialize(images)
     flow.is_initialized  # True
     ```
 
