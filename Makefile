@@ -104,9 +104,9 @@ $(DOCS): $(INSTALLED)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[docs]"
 	touch $@
 
-# What docs/results says of several studies, computed again from their rows.
+# Tables of README and docs, computed again from the rows in docs/results; part of `make test`.
 check-results: $(INSTALLED)
-	$(BIN)/python -m pytest tests/test_results.py
+	$(BIN)/python -m pytest tests/test_results.py tests/test_measured.py
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .

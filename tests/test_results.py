@@ -244,6 +244,16 @@ def test_bounds_of_dequantizations():
         assert line.endswith(row.replace("-", "−")), f"the rows say: {row}"
 
 
+def test_how_small_the_flows_are():
+    read = [row for study in COMPARED for row in rows(study.name).values() if "failed" not in row]
+    sizes, steps = ([row[key] for row in read] for key in ("parameters", "steps"))
+    said = f"flows of {min(sizes):,} to {max(sizes):,} parameters, {min(steps):,} to {max(steps):,}"
+    claims(f"{said} steps", (RESULTS.parents[1] / "README.md").read_text(encoding="utf-8"))
+    published = 19_600_000
+    smaller = f"{published / max(sizes):.0f} to {published / min(sizes):.0f} times smaller"
+    claims(smaller, page_on("lcma"))
+
+
 def test_what_the_page_on_lcma_says_of_significance():
     digits, page = asked_of("digits"), page_on("lcma")
     axes, haar, more = (
