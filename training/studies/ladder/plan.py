@@ -41,7 +41,7 @@ from typing import Any, Literal
 from tfp_lcma.registry import check_name
 from tfp_lcma.training.studies.compare.arms import ARMS, PRETRAININGS
 
-BEST = "best"
+BEST, DATA = "best", "data"
 Seeds = Literal["select", "report"]
 _KEYS = {
     "data": str, "model": str, "baseline": str, "select_seeds": str, "report_seeds": str,
@@ -74,7 +74,8 @@ class Question:
 
     Attributes:
         ask: the question.
-        arms: the answer is yes if one of these is better; `BEST` stands for those chosen.
+        arms: the answer is yes if one of these is better; `BEST` stands for those chosen, `DATA`
+            for all splits chosen from data that were run.
         against: what they are compared with.
         by: bits/dim that it must be better by.
     """
@@ -214,7 +215,7 @@ def _check_arms(plan: Plan) -> None:
         check_name("own", name, ARMS)
     for arms in (*(runs.arms for runs in plan.runs), *(asked.arms for asked in plan.questions)):
         for name in arms:
-            check_name("arms", name, (BEST, *ARMS))
+            check_name("arms", name, (BEST, DATA, *ARMS))
     for question in plan.questions:
         check_name("against", question.against, ARMS)
     selected: set[str] = set()
@@ -224,6 +225,8 @@ def _check_arms(plan: Plan) -> None:
                 f'runs with "{BEST}" must come after those of seeds = "select" at chosen_at = '
                 f"{plan.chosen_at} that have the baseline and all of own."
             )
+        if DATA in runs.arms:
+            raise ValueError(f'"{DATA}" must stand in questions only; it is in runs.')
         if runs.steps == plan.chosen_at and runs.seeds == "select":
             selected |= {*runs.arms}
 

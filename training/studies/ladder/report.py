@@ -12,12 +12,13 @@ from tfp_lcma.training.reports.document import Block, Code, Items, Picture, Repo
 from tfp_lcma.training.reports.page import write_report_files
 from tfp_lcma.training.runs.progress import duration
 from tfp_lcma.training.studies.compare import tables
+from tfp_lcma.training.studies.compare.arms import ARMS
 from tfp_lcma.training.studies.compare.comparisons import COMPARISONS, Comparison
 from tfp_lcma.training.studies.compare.questions import Answers, correct
 from tfp_lcma.training.studies.compare.report import KEPT
 from tfp_lcma.training.studies.compare.summary import summarize
 from tfp_lcma.training.studies.ladder.choice import CHOSEN, chosen_arms
-from tfp_lcma.training.studies.ladder.plan import Plan, read_plan, steps_of
+from tfp_lcma.training.studies.ladder.plan import DATA, Plan, read_plan, steps_of
 from tfp_lcma.training.studies.ladder.verdicts import ALIKE, judged
 from tfp_lcma.training.studies.results import ResultsFile
 
@@ -79,11 +80,14 @@ _ON_LENGTHS = (
 def _rungs(plan: Plan, folder: Path) -> dict[int, Answers]:
     """Returns the answers of every rung that has rows, corrected together."""
     chosen = chosen_arms(plan, folder) or ()
+    chosen_from_data = [name for name, arm in ARMS.items() if arm.kind == "data"]
     asked = [
         (arm, question.against)
         for question in plan.questions
-        for arm in plan.arms(question.arms, chosen)
-        if arm != question.against and question.against != plan.baseline
+        if question.against != plan.baseline
+        for name in plan.arms(question.arms, chosen)
+        for arm in (chosen_from_data if name == DATA else [name])
+        if arm != question.against
     ]
     comparison = dataclasses.replace(
         COMPARISONS["splits"], baseline=plan.baseline, questions=tuple(dict.fromkeys(asked))
@@ -185,7 +189,7 @@ def _facts(plan: Plan, rungs: Mapping[int, Answers], chosen: tuple[str, ...] | N
         "on test images",
         "best": choice,
         "time": f"{plan.step_seconds:g} s a step ({plan.note}): "
-        f"{duration(plan.step_seconds * steps_of(plan, runs))} by plan",
+        f"{duration(plan.step_seconds * steps_of(plan, runs))} of training by plan",
         "p": f"of paired t-tests, corrected by Holm over the {count} pairs of arms that this "
         "report compares, at every length once: on test images where these were read",
     }

@@ -6,11 +6,12 @@ from typing import Literal
 
 from tfp_lcma.training.studies.compare.paired import Difference
 from tfp_lcma.training.studies.compare.questions import Answer, Answers, p_words, with_interval
-from tfp_lcma.training.studies.ladder.plan import BEST, Plan, Question
+from tfp_lcma.training.studies.ladder.plan import BEST, DATA, Plan, Question
 
 # Bits/dim: arms whose difference lies within are as good as each other.
 ALIKE = 0.03
 _LEVEL = 0.05
+_CALLED = {BEST: "the best of our own", DATA: "splits chosen from data"}
 Verdict = Literal["yes", "no", "not decided"]
 
 
@@ -67,13 +68,17 @@ def judged(
 
 def _judge(plan, question: Question, rungs, chosen) -> Judged:
     steps = plan.rungs[-1]
-    names = [name for name in plan.arms(question.arms, chosen) if name != question.against]
     longest = rungs.get(steps)
+    names = plan.arms(question.arms, chosen)
+    if DATA in names and longest:
+        run = [s.name for s in longest.summaries if s.arm.kind == "data"]
+        names = tuple(dict.fromkeys((*(name for name in names if name != DATA), *run)))
+    names = tuple(name for name in names if name != question.against)
     found = {
-        name: longest.find(name, question.against) if longest and name != BEST else None
+        name: longest.find(name, question.against) if longest and name not in _CALLED else None
         for name in names
     }
-    missing = ["the best of our own" if n == BEST else n for n, a in found.items() if a is None]
+    missing = [_CALLED.get(name, name) for name, answer in found.items() if answer is None]
     answers = [answer for answer in found.values() if answer is not None]
     verdicts = [_of(answer, question.by, several=len(names) > 1) for answer in answers]
     if "yes" in verdicts:

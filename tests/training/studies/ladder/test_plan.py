@@ -23,6 +23,7 @@ COMMITTED = sorted((Path(__file__).parents[4] / "docs" / "results" / "ladder").g
         ('"lcma", "haar", "channel"', '"lcma", "haar"', "must come after those of seeds"),
         ("chosen_at = 40", "chosen_at = 80", "must come after those of seeds"),
         ("best = 1", "best = = 1", "must be TOML"),
+        ('"checkerboard", "lcma"]', '"checkerboard", "data"]', "must stand in questions only"),
         ('against = "lcma"', 'against = "best"', "against must be one of "),
     ],
 )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.training.studies.ladder.made_up import write_runs
+from tests.training.studies.ladder.made_up import write_plan, write_runs
 from tfp_lcma.training.studies.compare.paired import paired_difference
 from tfp_lcma.training.studies.ladder import report as reporting
 from tfp_lcma.training.studies.ladder.report import write_report
@@ -47,6 +47,16 @@ def test_every_question_has_a_verdict_with_its_figures(path):
     assert "Does the best beat LCMA? Yes: after 80 steps, haar against lcma -0.3000 (" in text
     assert "(test images, 3 seeds, " in text
     assert "| best | of haar, channel, complement: haar (" in text
+
+
+def test_splits_chosen_from_data_are_those_that_were_run(tmp_path):
+    folder = write_runs(tmp_path)
+    text = (folder / "plan.toml").read_text().replace('arms = ["lcma", "best"]', 'arms = ["data"]')
+    write_plan(folder, text)
+    report = write_report(folder, tmp_path / "report").read_text()
+    # Haar, which would make it a yes, looks at no data.
+    assert "than the checkerboard by 0.10? No: after 80 steps, lcma against" in report
+    assert "haar against checkerboard" not in report
 
 
 def test_what_has_not_been_run_is_not_decided(tmp_path):
