@@ -88,8 +88,8 @@ class Arm:
     @property
     def kind(self) -> str:
         """Returns "control", "data" (chosen from a flow's statistics) or "static"."""
-        # More time is no property of a split.
-        if self.control or self.more_time or self.as_long_as:
+        # Neither more time nor a start is a property of a split.
+        if self.control or self.warm or self.more_time or self.as_long_as:
             return "control"
         return "data" if self.pretrainings or self.online else "static"
 

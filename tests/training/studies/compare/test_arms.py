@@ -45,9 +45,9 @@ def test_options_reach_the_flow(name, statistics):
     assert count[0] > count[1]
 
 
-def test_haar_is_static_and_karhunen_loeve_is_chosen_from_data():
+def test_haar_is_static_karhunen_loeve_chosen_from_data_and_another_start_no_split():
     assert (ARMS["haar"].kind, ARMS["karhunen-loeve"].kind) == ("static", "data")
-    assert ARMS["no-split"].kind == "control"
+    assert ARMS["no-split"].kind == ARMS["lcma-warm"].kind == "control"
 
 
 def test_the_baseline_comes_first_whatever_is_asked_for():
