@@ -7,8 +7,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from tfp_lcma.training.reports.pictures import (
+    Point,
     draw_event_log_prob,
     draw_exit_map,
+    save_differences,
     save_event_log_prob,
     save_exit_map,
     save_image_grid,
@@ -322,6 +324,17 @@ def test_every_curve_is_seen_though_one_is_short_and_high(tmp_path):
     picture = read(tmp_path / "curves.png")
     marks = picture[:, : picture.shape[1] // 3]
     assert shows(marks, ORANGE)
+
+
+def test_points_of_differences_are_filled_or_hollow(tmp_path):
+    def drawn(filled):
+        line = [Point(steps, -0.1, (-0.2, 0.0), filled) for steps in (700, 2800)]
+        save_differences(tmp_path / "d.png", {"haar": line}, label="difference")
+        return count(read(tmp_path / "d.png"), BLUE)
+
+    assert drawn(filled=True) > drawn(filled=False) + 40
+    with pytest.raises(ValueError, match="lines must hold at least one"):
+        save_differences(tmp_path / "d.png", {"haar": []}, label="difference")
 
 
 def test_phases_are_panels_and_each_curve_has_its_name_at_its_end(tmp_path):

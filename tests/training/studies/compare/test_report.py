@@ -1,5 +1,6 @@
 """The report says what the results file holds, no more and no less."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -113,6 +114,8 @@ def test_questions_are_corrected_together_and_once(tmp_path):
     # the other named questions are among these.
     assert found.count == 6
     assert found.find("haar", "checkerboard", "validation").corrected_p is None
+    turned = dataclasses.replace(SPLITS, questions=(("checkerboard", "haar"),))
+    assert Answers(found.summaries, turned).count == 5
     # p is 0.0346; LCMA against the complement has 0.0287, and three or four are not smaller.
     answer = found.find("karhunen-loeve", "checkerboard", "test")
     assert answer.difference.p == pytest.approx(0.0346, abs=1e-4)
