@@ -72,8 +72,8 @@ _CAPTION = (
     "report; hollow: validation images of seeds that select."
 )
 _ON_LENGTHS = (
-    "A rung counts as longer if the median of the baseline's best steps lies in the last half of its "
-    "steps; where it lies before, the steps after it only over-fit."
+    "A rung counts as longer if the median of the baseline's best steps lies in the last half of "
+    "its steps; where it lies before, the steps after it only over-fit."
 )
 
 
