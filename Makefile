@@ -89,7 +89,7 @@ $(RELEASE): $(INSTALLED)
 DOCS := $(VENV)/.docs
 
 docs: $(DOCS)
-	$(BIN)/python -m pytest -q -m slow tests/site
+	$(BIN)/python -m pytest -q -m slow tests/site tests/testing/test_page.py
 	rm -rf site build/docs/html docs/reference/generated
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --fresh-env --jobs 2 \
 		--doctree-dir build/docs/doctrees docs build/docs/html

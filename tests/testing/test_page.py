@@ -1,4 +1,4 @@
-"""The page on parts of one's own, followed word for word."""
+"""The page on parts of one's own, followed word for word; `make docs` asks."""
 
 import re
 from pathlib import Path
@@ -30,6 +30,7 @@ def in_a_fresh_folder(tmp_path, monkeypatch):
     seed_initializers(0)
 
 
+@pytest.mark.slow
 def test_the_page_runs_and_prints_what_it_says(capsys):
     """Its own call asks the last of its flows for all properties."""
     assert len(made_on_the_page()) == 5

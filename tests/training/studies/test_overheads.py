@@ -46,6 +46,7 @@ def test_table_has_the_ratio_of_every_call_to_the_first_of_its_group(monkeypatch
     assert len(said) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", [part for part in PARTS if part != "serving"])
 def test_every_part_can_be_called(part, eager):
     for calls in load(PARTS[part])(tiny_recipe(), tiny_dataset(16)):
@@ -54,6 +55,7 @@ def test_every_part_can_be_called(part, eager):
             call()
 
 
+@pytest.mark.slow
 def test_exports_are_timed_beside_the_model(monkeypatch):
     """One export stands for both: compiling one by XLA has tests of its own."""
     export = study.lcma.export_saved_model

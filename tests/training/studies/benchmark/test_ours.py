@@ -27,7 +27,9 @@ def expected():
     return losses("ours")
 
 
-@pytest.mark.parametrize("name", ["ours-looped", "ours-looped-invert"])
+@pytest.mark.parametrize(
+    "name", ["ours-looped", pytest.param("ours-looped-invert", marks=pytest.mark.slow)]
+)
 def test_loops_and_gradients_by_inversion_train_alike(name, expected):
     assert losses(name) == pytest.approx(expected, rel=1e-5)
     assert expected[1] < expected[0]

@@ -1,5 +1,6 @@
 """The counted peak of a graph is what its tensors take when each lives until its last use."""
 
+import pytest
 import tensorflow as tf
 
 import tfp_lcma as lcma
@@ -54,6 +55,7 @@ def test_a_gradient_through_a_loop_keeps_every_iteration():
     assert of_loop(20) - of_loop(10) == 10 * SIZE
 
 
+@pytest.mark.slow
 def test_inversion_does_not_grow_with_depth_as_keeping_does():
     def of_glow(memory, steps):
         flow = lcma.models.glow((8, 8, 3), levels=1, steps=steps, width=16)
