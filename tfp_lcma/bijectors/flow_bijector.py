@@ -407,7 +407,7 @@ class FlowBijector(Copyable, OnePassBijector):
 
     @property
     def start_due(self) -> Collection[int] | None:
-        """The levels that have not had their data-dependent start; None: the whole flow."""
+        """The levels whose data-dependent start is still due, or None, which stands for all."""
         return () if self.is_initialized else None
 
     def reset_statistics(self) -> None:
