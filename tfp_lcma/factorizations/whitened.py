@@ -1,12 +1,12 @@
 """The principal components of a level's end, learned on: those of most variance stay."""
 
 from tfp_lcma.bijectors.whitening import Whitening
-from tfp_lcma.factorizations.factorization import Factorization
+from tfp_lcma.factorizations.rotation import LearnedConvolution
 from tfp_lcma.serialization import register
 
 
 @register
-class Whitened(Factorization):
+class Whitened(LearnedConvolution):
     r"""A learned 1x1 convolution that starts as the whitening of the view stands before the split.
 
     ```math
@@ -41,22 +41,6 @@ class Whitened(Factorization):
         Kingma, Dhariwal: Glow, section 3.2, for the convolution. The start, and the order, are this
         package's.
     """
-
-    def __init__(self, dtype: str = "float32", *, retained: float | int = 0.5):
-        """Creates the factorization.
-
-        Args:
-            dtype: Type of the matrices, which must be the flow's.
-            retained: Share or number of a view's components that stay.
-
-        Raises:
-            ValueError: If `retained` is neither a share between 0 and 1 nor a number.
-        """
-        super().__init__(retained=retained)
-        self._dtype = dtype
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), "dtype": self._dtype}
 
     def bijector(self, level, view_shape):
         return Whitening(view_shape, dtype=self._dtype)
