@@ -67,7 +67,11 @@ Examples:
     default=200,
     help="Steps between two checkpoints.",
 )
-@click.option("--jit", is_flag=True, help="Compile the steps with XLA.")
+@click.option(
+    "--jit/--no-jit",
+    default=None,
+    help="Compile the steps with XLA.  [default: where there is a GPU]",
+)
 @click.option("--quiet", is_flag=True, help="Show the result only.")
 def train(
     recipe: Recipe,
@@ -145,7 +149,7 @@ def train(
                     folder=folder,
                     export=export,
                     checkpoint_every=checkpoint_every,
-                    jit_compile=jit,
+                    jit_compile="auto" if jit is None else jit,
                     progress=Progress(quiet=quiet or not workers.chief),
                     mirror=mirror,
                     workers=workers,

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tfp_lcma.files import read_bytes, within, written_whole
 from tfp_lcma.training.data import Dataset
@@ -39,7 +39,7 @@ class Run:
         init_from: folder of another run of the same flow: its best weights are the initial ones,
             and its statistics choose the split, without a pre-training; None: fresh weights.
         checkpoint_every: steps between two checkpoints.
-        jit_compile: whether Keras compiles its steps with XLA.
+        jit_compile: whether Keras compiles its steps with XLA; "auto": where there is a GPU.
         progress: what a person sees of it.
         mirror: what keeps `folder` alike in another file system, at every look; None: it is here.
         workers: that train together. Only the chief's `folder` counts, and only it exports; the
@@ -54,7 +54,7 @@ class Run:
     labels: bool = False
     init_from: Path | None = None
     checkpoint_every: int = 200
-    jit_compile: bool = False
+    jit_compile: bool | Literal["auto"] = "auto"
     progress: Progress = dataclasses.field(default_factory=Progress)
     mirror: Mirror | None = None
     workers: Workers = ALONE

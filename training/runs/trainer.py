@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -50,7 +50,7 @@ class Trainer:
         patience: float | None = None,
         checkpoints: Path | None = None,
         checkpoint_every: int = 200,
-        jit_compile: bool = False,
+        jit_compile: bool | Literal["auto"] = "auto",
         workers: Workers = ALONE,
         **options: Any,
     ):
@@ -69,7 +69,7 @@ class Trainer:
                 spent whole and the last weights count.
             checkpoints: folder of the checkpoints; None: nothing is saved.
             checkpoint_every: steps between two checkpoints, besides one at every look.
-            jit_compile: whether Keras compiles its steps with XLA.
+            jit_compile: whether Keras compiles its steps with XLA; "auto": where there is a GPU.
             workers: that train it together.
             **options: of the recipe's model, beyond the recipe's.
 

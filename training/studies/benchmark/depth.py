@@ -16,7 +16,7 @@ from tfp_lcma.training.reports.tables import markdown
 from tfp_lcma.training.runs.run_lock import run_lock
 from tfp_lcma.training.runs.settings import keep_settings
 from tfp_lcma.training.studies.benchmark.implementations import IMPLEMENTATIONS
-from tfp_lcma.training.studies.benchmark.run import processor
+from tfp_lcma.training.studies.machine import processor
 from tfp_lcma.training.studies.results import ResultsFile
 
 COMPARED = ("ours-looped", "ours-looped-invert", "ours-unrolled", "normflows")

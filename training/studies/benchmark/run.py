@@ -14,6 +14,7 @@ from tfp_lcma.training.runs.settings import keep_settings
 from tfp_lcma.training.studies.benchmark.cases import ALL_CASES
 from tfp_lcma.training.studies.benchmark.disturbance import Disturbance
 from tfp_lcma.training.studies.benchmark.implementations import IMPLEMENTATIONS
+from tfp_lcma.training.studies.machine import processor
 from tfp_lcma.training.studies.results import ResultsFile
 
 
@@ -130,16 +131,6 @@ def plan(
         for round_ in range(rounds):
             for name in names if round_ % 2 == 0 else names[::-1]:
                 yield case, round_, name
-
-
-def processor() -> str:
-    """Returns what the processor calls itself."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.processor() or platform.machine()
 
 
 def _last_line(done):

@@ -24,6 +24,7 @@ from tfp_lcma.training.runs.training_failed import TrainingFailedError
 from tfp_lcma.training.runs.workers import ALONE, Workers
 from tfp_lcma.training.studies.compare.images import IMAGES, ImagesFile
 from tfp_lcma.training.studies.compare.splits import pair_counts
+from tfp_lcma.training.studies.machine import machine
 from tfp_lcma.training.studies.quality import FeatureExtractor, sample_quality
 
 _SAMPLES, _SHOWN = 2000, 36
@@ -110,6 +111,7 @@ def measure(
         "best_step": trainer.course.best_step,
         "parameters": model.count_params(),
         "seconds": seconds,
+        "machine": machine(),
         "step_seconds": trainer.course.step_seconds,
         "validation": validation,
         "foreground": foreground_bits(bits, dataset.validation),

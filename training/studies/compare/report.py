@@ -27,6 +27,7 @@ from tfp_lcma.training.studies.compare.questions import (
 )
 from tfp_lcma.training.studies.compare.scores import ON_SCORES, scores_table
 from tfp_lcma.training.studies.compare.summary import Summary, summarize
+from tfp_lcma.training.studies.machine import machines
 from tfp_lcma.training.studies.results import ResultsFile
 
 # What a study can be carried on from, and every number of its report is made of.
@@ -153,6 +154,8 @@ def _facts(settings: dict, summaries: Sequence[Summary], exchange: dict[str, flo
         "seeds": _seeds(summaries),
         "evaluation": f"{settings['draws']} dequantisation draws an image",
     }
+    if found := machines(rows):
+        facts["trained on"] = found
     if exchange:
         facts["cost"] = (
             "a step of the flow without a split takes {step_ratio:.2f} times as long as one of the "
@@ -201,8 +204,8 @@ def _how_to_read(settings: dict, answers: Answers) -> str:
     validation_clusters = settings["clusters"][1]
     clusters = (
         f" The validation images come from {validation_clusters} cluster"
-        f"{'s' if validation_clusters > 1 else ''} (photographs): intervals over seeds say nothing "
-        "about other ones."
+        f"{'s' if validation_clusters > 1 else ''} (photographs or groups of like pictures): "
+        "intervals over seeds say nothing about other ones."
         if validation_clusters
         else ""
     )

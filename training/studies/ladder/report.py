@@ -20,6 +20,7 @@ from tfp_lcma.training.studies.compare.summary import summarize
 from tfp_lcma.training.studies.ladder.choice import CHOSEN, chosen_arms
 from tfp_lcma.training.studies.ladder.plan import DATA, Plan, read_plan, steps_of
 from tfp_lcma.training.studies.ladder.verdicts import ALIKE, judged
+from tfp_lcma.training.studies.machine import machines
 from tfp_lcma.training.studies.results import ResultsFile
 
 PLAN, FIGURE = "plan.toml", "differences.png"
@@ -193,6 +194,14 @@ def _facts(plan: Plan, rungs: Mapping[int, Answers], chosen: tuple[str, ...] | N
         "p": f"of paired t-tests, corrected by Holm over the {count} pairs of arms that this "
         "report compares, at every length once: on test images where these were read",
     }
+    done = [
+        row
+        for answers in rungs.values()
+        for summary in answers.summaries
+        for row in (summary.runs | summary.reported).values()
+    ]
+    if found := machines(done):
+        facts["trained on"] = found
     return Table(["", ""], [[name, fact] for name, fact in facts.items()])
 
 

@@ -9,7 +9,7 @@ from tfp_lcma.training.recipes.recipe import Recipe
 from tfp_lcma.training.runs.run import write_json
 from tfp_lcma.training.runs.run_lock import run_lock
 from tfp_lcma.training.studies.benchmark.disturbance import Disturbance
-from tfp_lcma.training.studies.benchmark.run import processor
+from tfp_lcma.training.studies.machine import processor
 from tfp_lcma.training.studies.scale.pair import measured_pair
 from tfp_lcma.training.studies.scale.pipeline import measured_pipelines
 from tfp_lcma.training.studies.scale.report import RESULTS, write_report

@@ -203,7 +203,7 @@ def test_clusters_and_missing_classes_are_said(tmp_path, no_pictures):
     for row in rows:
         ResultsFile(tmp_path / "results.jsonl").append(row)
     text = write_report(tmp_path, tmp_path / "report").read_text()
-    assert "The validation images come from 1 cluster (photographs)" in text
+    assert "The validation images come from 1 cluster (photographs or groups" in text
     assert "FID and KID are left out" in text
     assert "FID" not in text.split("## All arms")[1].split("\n| ---")[0]
 

@@ -23,6 +23,7 @@ from tfp_lcma.training.studies.compare.figures import draw_figures
 from tfp_lcma.training.studies.compare.finalists import read_test
 from tfp_lcma.training.studies.compare.images import ImagesFile
 from tfp_lcma.training.studies.compare.summary import summarize
+from tfp_lcma.training.studies.machine import machine
 from tfp_lcma.training.studies.results import ResultsFile, find
 from tfp_lcma.training.studies.timing import Ratio
 
@@ -66,6 +67,7 @@ def test_every_arm_has_a_row_with_its_budget_and_its_curve(finished):
         assert (row["validation"]["images"], row["validation"]["draws"]) == (40, 1)
         assert (finished / row["model"]).exists()
         assert row["quality"] is None, "the toy has no classes"
+        assert row["machine"] == machine()
         looks = {look["step"]: look["val_bits_per_dimension"] for look in row["history"]}
         assert looks[row["best_step"]] == min(looks.values())
         with np.load(finished / row["image_bits"]) as images:

@@ -84,7 +84,7 @@ def write_runs(folder, rungs=((40, range(3)), (80, range(10, 13)))):
                 # Noise that arms do not share.
                 bits = 3.0 + seed + behind[place] + _NOISE[seed] * len(arm) / 5
                 row = result(arm, seed, bits) | {"steps": steps, "best_step": steps - place * 70}
-                row |= {"seconds": 1800.0 * steps / 40}
+                row |= {"seconds": 1800.0 * steps / 40, "machine": f"machine {place}"}
                 ResultsFile(study / "results.jsonl").append(row | {"report": report})
                 if report:
                     test = {"arm": arm, "seed": seed, "command": "t", "test": row["validation"]}

@@ -76,6 +76,10 @@ def test_rungs_are_corrected_together(folder, path):
     assert "Holm over the 8 pairs of arms that this report compares" in path.read_text()
 
 
+def test_the_report_says_what_the_runs_were_made_on(path):
+    assert "| trained on | machine 0 (15 runs), machine 1 (9 runs) |" in path.read_text()
+
+
 def test_everything_that_the_report_rests_on_lies_beside_it(folder, path):
     again = write_report(path.parent, path.parent)
     assert again.read_text() == path.read_text()
