@@ -1,6 +1,7 @@
 """Batch norm's statistics."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tests.registry import SHAPE
@@ -19,6 +20,13 @@ def spread_out(flow):
 
 def moments(x):
     return np.mean(x, axis=(0, 1, 2)), np.std(x, axis=(0, 1, 2))
+
+
+@pytest.mark.parametrize("given", [{"momentum": 2}, {"momentum": 1.0}, {"epsilon": 0.0}])
+def test_numbers_that_normalise_nothing_are_refused(given):
+    ((name, value),) = given.items()
+    with pytest.raises(ValueError, match=f"{name} must .*; got {value}"):
+        BatchNorm(SHAPE, **given)
 
 
 def test_batch_norm_in_training_normalises_by_the_batch():

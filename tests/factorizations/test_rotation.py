@@ -58,3 +58,5 @@ def test_components_that_are_not_some_of_the_four_are_refused(keep):
 def test_learned_convolution_computes_in_the_type_asked_for():
     for dtype in ("float32", "float64"):
         assert LearnedConvolution(dtype).bijector(0, (2, 2, 4)).dtype == dtype
+    with pytest.raises(ValueError, match="dtype of a flow must be float32 or float64; got int8"):
+        LearnedConvolution("int8")

@@ -109,3 +109,8 @@ def test_a_flow_without_a_split_is_refused():
         lcma.channel_choices(started(None), images())
     with pytest.raises(ValueError, match="factorization"):
         fit(untrained(None), [lcma.ChannelWatch(images())])
+
+
+def test_images_that_are_none_are_refused_before_the_first_epoch():
+    with pytest.raises(ValueError, match=r"images must have shape \[n, 8, 8, 2\]; got \[\]"):
+        fit(untrained(Channel()), [lcma.ChannelWatch(3)])

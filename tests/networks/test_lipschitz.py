@@ -188,6 +188,12 @@ def test_coefficient_that_is_no_contraction_is_refused(coefficient):
         LipschitzNetwork(4, coefficient)
 
 
+@pytest.mark.parametrize("argument", ["filters", "kernel_size", "iterations", "bound"])
+def test_numbers_of_a_convolution_that_bound_nothing_are_refused(argument):
+    with pytest.raises(ValueError, match=f"{argument} must be .*; got 0"):
+        LipschitzConv(**({"filters": 2, "kernel_size": 1} | {argument: 0}))
+
+
 def test_network_comes_back_from_its_configuration():
     network = strong_network()
     text = json.dumps(keras.saving.serialize_keras_object(network))

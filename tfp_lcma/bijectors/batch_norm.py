@@ -88,8 +88,12 @@ class BatchNorm(FlowBijector):
             name: Name of the bijector.
 
         Raises:
-            ValueError: If `event_shape` is not that of an image.
+            ValueError: If `event_shape` is not that of an image, or a number is out of range.
         """
+        if not 0 <= momentum < 1:
+            raise ValueError(f"momentum must lie in [0, 1); got {momentum!r}.")
+        if not epsilon > 0:
+            raise ValueError(f"epsilon must be positive; got {epsilon!r}.")
         self._momentum, self._epsilon = momentum, epsilon
         self._layer = BatchNormLayer(event_shape[-1], momentum, dtype=dtype)
         super().__init__(event_shape, dtype=dtype, layers=[self._layer], name=name)

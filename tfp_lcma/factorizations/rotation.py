@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from tfp_lcma.bijectors.checks import flow_dtype
 from tfp_lcma.bijectors.convolution import InvertibleConvolution
 from tfp_lcma.bijectors.rotation import Rotation, definite_signs
 from tfp_lcma.factorizations.factorization import Factorization
@@ -98,9 +99,11 @@ class LearnedConvolution(Factorization):
             retained: Share or number of a view's entries that stay.
 
         Raises:
-            ValueError: If `retained` is neither a share between 0 and 1 nor a number.
+            ValueError: If `dtype` is no flow's, or `retained` is neither a share between 0 and 1
+                nor a number.
         """
         super().__init__(retained=retained)
+        flow_dtype(dtype)
         self._dtype = dtype
 
     def get_config(self) -> dict:

@@ -138,6 +138,8 @@ class ChannelWatch(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         _check_splits(self.model)
+        # What cannot be looked at is refused now, and not after an epoch.
+        self.model._seen(self._images, self._condition, "images")
 
     def on_epoch_end(self, epoch, logs=None):
         choices = _look(self._measure, self.model, self._images, self._condition, self._seed)

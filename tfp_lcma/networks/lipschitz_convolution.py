@@ -1,9 +1,12 @@
 """A convolution whose operator norm is bounded."""
 
+import math
+
 import keras
 import tensorflow as tf
 
 from tfp_lcma.serialization import register
+from tfp_lcma.validation import check_count
 
 
 @register
@@ -58,10 +61,16 @@ class LipschitzConv(keras.layers.Layer):
             iterations: Rounds of the power iteration at a call.
             kernel_initializer: Of the kernel before it is bounded.
             **kwargs: Of `keras.layers.Layer`.
+
+        Raises:
+            ValueError: If a number is out of range.
         """
         super().__init__(**kwargs)
-        self.filters, self.kernel_size, self.bound = filters, kernel_size, bound
-        self.iterations = iterations
+        if not 0 < bound < math.inf:
+            raise ValueError(f"bound must be positive and finite; got {bound!r}.")
+        self.filters = check_count(filters, "filters")
+        self.kernel_size, self.bound = check_count(kernel_size, "kernel_size"), bound
+        self.iterations = check_count(iterations, "iterations")
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, input_shape):
