@@ -36,9 +36,9 @@ from tfp_lcma.training.studies.ladder.plan import read_plan
 def ladder(context, plan, run_dir, report_dir, report_only, data_dir, threads, quiet):
     """Run what is missing of PLAN, the most important first, and report.
 
-    The same command carries on after the last finished run. Two processes may share a ladder, the
-    same command started twice: each takes a length that the other is not at. Plans do not know of
-    each other.
+    The same command carries on after the last finished run. Several processes may share a ladder,
+    the same command started several times: each takes a run that no other is at, and at the end
+    waits for the others.
     """
     folder = check_folder("--run-dir", run_dir or Path("runs") / "ladder" / plan.stem)
     report = check_folder("--report-dir", report_dir or folder / "report")

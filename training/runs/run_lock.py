@@ -1,4 +1,4 @@
-"""A folder belongs to one process at a time."""
+"""A folder belongs to one process at a time, or to several that share it."""
 
 import contextlib
 import fcntl
@@ -15,7 +15,7 @@ class InUseError(ValueError):
 
 
 @contextlib.contextmanager
-def run_lock(folder: Path) -> Iterator[None]:
+def run_lock(folder: Path, *, shared: bool = False) -> Iterator[None]:
     """Keeps other processes out of a folder while the block runs.
 
     The system itself holds the lock and drops it when the process ends, however it ends: the
@@ -23,6 +23,7 @@ def run_lock(folder: Path) -> Iterator[None]:
 
     Args:
         folder: the folder; made if need be.
+        shared: whether those who share it too are let in.
 
     Raises:
         InUseError: another process has it; the message says which.
@@ -30,8 +31,9 @@ def run_lock(folder: Path) -> Iterator[None]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "a+", encoding="utf-8") as file:
+        how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, how | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise InUseError(
                 f"--run-dir {folder} is in use by another run{_holder(file)}. Wait for it, or "
@@ -48,6 +50,37 @@ def run_lock(folder: Path) -> Iterator[None]:
         )
         file.flush()
         yield
+
+
+@contextlib.contextmanager
+def own_turn(folder: Path, task: str, shared: bool) -> Iterator[bool]:
+    """Keeps others who share a folder from a task; yields whether it is ours.
+
+    Args:
+        folder: of which this process has the lock.
+        task: of those who share it.
+        shared: whether anybody does; else every task is ours.
+    """
+    with contextlib.ExitStack() as held:
+        try:
+            if shared:
+                held.enter_context(run_lock(folder / "turns" / task))
+            ours = True
+        except InUseError:
+            ours = False
+        yield ours
+
+
+@contextlib.contextmanager
+def folder_turn(folder: Path) -> Iterator[None]:
+    """Waits for its turn at a folder, which is made if need be; nothing is left in it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
 
 
 def _holder(file) -> str:

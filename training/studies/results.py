@@ -5,6 +5,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from tfp_lcma.training.runs.run_lock import folder_turn
+
 
 def find(rows: Sequence[dict], arm: str, seed: int) -> dict | None:
     """Returns the row of an arm and a seed; None if there is none."""
@@ -43,9 +45,8 @@ class ResultsFile:
             ValueError: the row holds a number that is not finite.
         """
         line = json.dumps(row, allow_nan=False).encode() + b"\n"
-        whole = sum(len(found) + 1 for found in self._lines())
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.path, "ab") as file:
+        with folder_turn(self.path.parent), open(self.path, "ab") as file:
+            whole = sum(len(found) + 1 for found in self._lines())
             file.truncate(whole)
             file.write(line)
             file.flush()

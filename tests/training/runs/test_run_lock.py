@@ -6,10 +6,12 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tfp_lcma.training.runs.run_lock import run_lock
+from tfp_lcma.training.runs.run_lock import folder_turn, own_turn, run_lock
 
 # The module alone: the package need not be imported to hold a lock.
 HOLDER = """
@@ -51,3 +53,28 @@ def test_a_folder_is_free_again_after_the_block_even_if_it_raised(tmp_path):
         raise KeyError
     with run_lock(tmp_path), pytest.raises(ValueError, match="--run-dir"), run_lock(tmp_path):
         pass
+
+
+def test_those_who_share_a_folder_keep_out_who_does_not(tmp_path):
+    with run_lock(tmp_path, shared=True), run_lock(tmp_path, shared=True):
+        with pytest.raises(ValueError, match="--run-dir"), run_lock(tmp_path):
+            pass
+        with own_turn(tmp_path, "task", True) as first, own_turn(tmp_path, "task", True) as second:
+            assert (first, second) == (True, False)
+        with own_turn(tmp_path, "task", True) as again:
+            assert again
+
+
+def test_a_folder_is_changed_by_one_at_a_time(tmp_path):
+    file = tmp_path / "folder" / "number"
+
+    def count(_):
+        with folder_turn(file.parent):
+            number = int(file.read_text()) if file.exists() else 0
+            time.sleep(0.002)
+            file.write_text(str(number + 1))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(count, range(20)))
+    assert file.read_text() == "20"
+    assert list(file.parent.iterdir()) == [file]

@@ -8,7 +8,7 @@ import keras
 from tfp_lcma.training.data import Split
 from tfp_lcma.training.runs import evaluation
 from tfp_lcma.training.runs.foreground import foreground_bits
-from tfp_lcma.training.runs.run_lock import run_lock
+from tfp_lcma.training.runs.run_lock import own_turn, run_lock
 from tfp_lcma.training.studies.compare.images import IMAGES, ImagesFile
 from tfp_lcma.training.studies.results import ResultsFile, find, to_report
 
@@ -21,6 +21,7 @@ def read_test(
     draws: int,
     command: str,
     say: Callable[[str], None],
+    shared: bool = False,
 ) -> None:
     """Evaluates saved models, and keeps every number once and for all.
 
@@ -34,17 +35,18 @@ def read_test(
         draws: dequantisation draws an image.
         command: written beside the numbers.
         say: called with every line of progress.
+        shared: whether other processes may be at the folder too; what one of them is at is left
+            to it.
 
     Raises:
         ValueError: a finalist has no finished run, another process has the folder, or a file is
             damaged.
     """
-    with run_lock(folder):
+    with run_lock(folder, shared=shared):
         rows = to_report(ResultsFile(folder / "results.jsonl").rows())
         images = ImagesFile(folder / IMAGES)
         tested = ResultsFile(folder / "test.jsonl")
-        known = tested.rows()
-        images.check(known, "test")
+        images.check(tested.rows(), "test")
         finished = [row for row in rows if "failed" not in row]
         for name in finalists:
             if name not in {row["arm"] for row in finished}:
@@ -53,12 +55,14 @@ def read_test(
             if row["arm"] not in finalists and not row.get("report"):
                 continue
             name, seed = row["arm"], row["seed"]
-            if find(known, name, seed):
-                continue
-            model = keras.saving.load_model(folder / row["model"])
-            bits = evaluation.image_bits(model, test, draws, seed)
-            mean = evaluation.mean_bits(bits, model, test, draws)
-            images.add("test", name, seed, bits, test.clusters)
-            row = {"arm": name, "seed": seed, "command": command, "test": mean}
-            tested.append(row | {"foreground": foreground_bits(bits, test), "image_bits": IMAGES})
+            with own_turn(folder, f"test-{name}-{seed}", shared) as ours:
+                if not ours or find(tested.rows(), name, seed):
+                    continue
+                model = keras.saving.load_model(folder / row["model"])
+                bits = evaluation.image_bits(model, test, draws, seed)
+                mean = evaluation.mean_bits(bits, model, test, draws)
+                images.add("test", name, seed, bits, test.clusters)
+                row = {"arm": name, "seed": seed, "command": command, "test": mean}
+                row |= {"foreground": foreground_bits(bits, test), "image_bits": IMAGES}
+                tested.append(row)
             say(f"seed {seed}, {name}: test {mean['bits_per_dimension']:.4f} bits/dim")

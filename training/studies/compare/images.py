@@ -15,6 +15,7 @@ import numpy as np
 
 from tfp_lcma.files import written_whole
 from tfp_lcma.training.runs.clustered import clustered_error
+from tfp_lcma.training.runs.run_lock import folder_turn
 
 IMAGES = "images.npz"
 Kind = Literal["validation", "test"]
@@ -89,11 +90,12 @@ class ImagesFile:
             bits: `[images]`.
             clusters: which cluster each image is of; None: every image is its own.
         """
-        arrays = self._read(dict, {}) | {_name(kind, arm, seed): bits.astype(np.float32)}
-        if clusters is not None:
-            arrays[f"{kind}/clusters"] = np.asarray(clusters)
-        with written_whole(self.path) as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(file, **arrays)
+        with folder_turn(self.path.parent):
+            arrays = self._read(dict, {}) | {_name(kind, arm, seed): bits.astype(np.float32)}
+            if clusters is not None:
+                arrays[f"{kind}/clusters"] = np.asarray(clusters)
+            with written_whole(self.path) as temporary, open(temporary, "wb") as file:
+                np.savez_compressed(file, **arrays)
 
     def of(self, rows: Sequence[dict], kind: Kind) -> ImageBits:
         """Returns what is there of an arm's rows, which `check` has passed; older ones have none.

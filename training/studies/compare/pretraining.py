@@ -11,6 +11,7 @@ from tfp_lcma.factorizations import LogDetStatistics
 from tfp_lcma.files import written_whole
 from tfp_lcma.training.data import Dataset
 from tfp_lcma.training.recipes.recipe import Recipe
+from tfp_lcma.training.runs.run_lock import folder_turn
 from tfp_lcma.training.runs.save_model import save_model
 from tfp_lcma.training.runs.statistics import measured_rows
 from tfp_lcma.training.runs.trainer import Trainer
@@ -55,9 +56,10 @@ class Pretraining:
         """
         path = self._path(name, seed, "keras")
         self.cost(name, seed)
-        if not path.exists():
-            # Of a study from before models were kept.
-            self._run(name, seed)
+        with self._turn(name, seed):
+            if not path.exists():
+                # Of a study from before models were kept.
+                self._run(name, seed)
         return path
 
     def cost(self, name: str, seed: int) -> dict[str, float]:
@@ -71,8 +73,9 @@ class Pretraining:
             TrainingFailedError: the loss became NaN, now or when it was tried before.
         """
         path = self._path(name, seed, "json")
-        if not path.exists():
-            self._run(name, seed)
+        with self._turn(name, seed):
+            if not path.exists():
+                self._run(name, seed)
         cost = json.loads(path.read_text(encoding="utf-8"))
         if "failed" in cost:
             raise TrainingFailedError(f"pre-training ({name}): {cost['failed']}")
@@ -118,6 +121,10 @@ class Pretraining:
     def _write(self, name, seed, cost):
         with written_whole(self._path(name, seed, "json")) as temporary:
             temporary.write_text(json.dumps(cost, indent=1), encoding="utf-8")
+
+    def _turn(self, name, seed):
+        """Lets one process at a time do a pre-training."""
+        return folder_turn(self.folder.parent / "turns" / f"pretraining-{name}-{seed}")
 
     def _path(self, name, seed, ending):
         return self.folder / f"seed-{seed}-{name}.{ending}"

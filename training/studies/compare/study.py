@@ -9,7 +9,7 @@ from tfp_lcma.training.data import Dataset
 from tfp_lcma.training.data.file_report import FILES
 from tfp_lcma.training.recipes.recipe import Recipe
 from tfp_lcma.training.runs.progress import Progress
-from tfp_lcma.training.runs.run_lock import run_lock
+from tfp_lcma.training.runs.run_lock import folder_turn, own_turn, run_lock
 from tfp_lcma.training.runs.settings import keep_settings
 from tfp_lcma.training.runs.training_failed import TrainingFailedError
 from tfp_lcma.training.runs.workers import ALONE, Workers
@@ -43,6 +43,7 @@ class Study:
             classes.
         progress: what a person sees of it.
         workers: that train together. Only the chief's `folder` counts; the others' is a scratch.
+        shared: whether other processes may be at other runs of the study, each alone.
     """
 
     comparison: str
@@ -53,9 +54,10 @@ class Study:
     extractor_file: Path | None = None
     progress: Progress = dataclasses.field(default_factory=Progress)
     workers: Workers = ALONE
+    shared: bool = False
 
     def run(self, arms: Sequence[str], seeds: Sequence[int], *, report: bool = False) -> None:
-        """Trains every arm with every seed that has no result yet.
+        """Trains every arm with every seed that has no result yet, but what others are at.
 
         Args:
             arms: names out of `ARMS`, the baseline first.
@@ -69,7 +71,7 @@ class Study:
             OSError: the folder cannot be written.
         """
         level_shapes(self.dataset.event_shape, self.recipe.levels, None, self.recipe.patch)
-        with run_lock(self.folder):
+        with run_lock(self.folder, shared=self.shared):
             if not self.workers.chief:
                 self.workers.give(self.folder, _STATE)
             keep_settings(self.folder, self._settings())
@@ -101,19 +103,21 @@ class Study:
             )
         extractor = self._extractor() if self.workers.chief else None
         for seed, names in missing:
-            done = {row["arm"]: row for row in rows if row["seed"] == seed}
             splits: dict[str, list[Split]] = {}
             for name in names:
-                self.progress.say(f"seed {seed}, {name}: {ARMS[name].phrase}")
-                row = {"arm": name, "seed": seed, "command": self.command}
-                row |= {"report": True} if report else {}
-                try:
-                    row |= self._result(name, seed, done, splits, extractor)
-                except TrainingFailedError as error:
-                    row |= {"failed": str(error)}
-                row = self.workers.of_chief(row)
-                results.append(row)
-                done[name] = row
+                with own_turn(self.folder, f"{name}-{seed}", self.shared) as ours:
+                    done = {row["arm"]: row for row in results.rows() if row["seed"] == seed}
+                    if not ours or name in done:
+                        continue
+                    self.progress.say(f"seed {seed}, {name}: {ARMS[name].phrase}")
+                    row = {"arm": name, "seed": seed, "command": self.command}
+                    row |= {"report": True} if report else {}
+                    try:
+                        row |= self._result(name, seed, done, splits, extractor)
+                    except TrainingFailedError as error:
+                        row |= {"failed": str(error)}
+                    row = self.workers.of_chief(row)
+                    results.append(row)
                 self.progress.say(f"    {_outcome(row)}")
 
     @property
@@ -217,7 +221,8 @@ class Study:
             return load_extractor(self.extractor_file, self.dataset)
         if self.dataset.train.labels is None and self.dataset.train.clusters is None:
             return None
-        return load_or_train(self.folder / "classifier.keras", self.dataset)
+        with folder_turn(self.folder / "turns" / "classifier"):
+            return load_or_train(self.folder / "classifier.keras", self.dataset)
 
 
 def _outcome(row):

@@ -2,7 +2,8 @@
 
 import dataclasses
 import statistics
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tfp_lcma.training.data import Dataset
@@ -18,6 +19,8 @@ from tfp_lcma.training.studies.results import ResultsFile, find
 COMPARISON = "splits"
 # Looks at validation images in a run of any length.
 _LOOKS = 20
+# Seconds between two looks at what other processes have done.
+_PAUSE = 2.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,37 +46,32 @@ class Ladder:
     def run(self) -> None:
         """Runs what is missing, and reads the test images for the seeds that report.
 
-        A rung that another process is at is left to it, and looked at again at the end: two
-        processes work at different rungs.
+        Any number of processes may be at a ladder: each run, and each reading of the test images,
+        is one's own, and whoever has nothing to do waits for the others, whose runs it takes over
+        should they die.
 
         Raises:
             ValueError: a folder holds a study with other settings, or something is damaged.
             OSError: a folder cannot be written.
         """
-        waiting = list(self.plan.tasks())
+        waiting, said = list(self.plan.tasks()), False
         while waiting:
             left = [task for task in waiting if not self._do(*task)]
             if len(left) == len(waiting):
-                break
+                if not said:
+                    self.progress.say("Waiting for the other processes, which are at what is left.")
+                said = True
+                time.sleep(_PAUSE)
             waiting = left
-        rungs = sorted({runs.steps for runs, _ in waiting})
-        if rungs:
-            self.progress.say(
-                f"Left to the other process that is at work, or what waits for it: rungs {rungs}. "
-                "Once it has ended, the same command does what is missing."
-            )
 
     def _do(self, runs: Runs, seed: int) -> bool:
-        """Does the runs of a block and seed; returns whether they are done."""
+        """Does of a block and seed what nobody else is at; returns whether all of it is done."""
         names = self.plan.arms(runs.arms, chosen_arms(self.plan, self.folder))
         if BEST in names:
             return False
         folder, report = self.folder / str(runs.steps), runs.seeds == "report"
-        rows = ResultsFile(folder / "results.jsonl").rows()
-        tested = ResultsFile(folder / "test.jsonl").rows()
-        finished = [find(rows, name, seed) for name in names]
-        read = [r is not None and ("failed" in r or find(tested, r["arm"], seed)) for r in finished]
-        if all(read if report else finished):
+        missing = _missing(folder, names, seed, report)
+        if not missing:
             return True
         study = Study(
             COMPARISON,
@@ -82,6 +80,7 @@ class Ladder:
             folder,
             self.command,
             progress=self.progress,
+            shared=True,
         )
         try:
             study.run(names, [seed], report=report)
@@ -93,11 +92,26 @@ class Ladder:
                     draws=self.recipe.draws,
                     command=self.command,
                     say=self.progress.say,
+                    shared=True,
                 )
         except InUseError:
             return False
-        self.progress.say(f"{left(self.plan, self.folder)} left, by the time of finished runs")
-        return True
+        left_over = _missing(folder, names, seed, report)
+        if len(left_over) < len(missing):
+            self.progress.say(f"{left(self.plan, self.folder)} left, by the time of finished runs")
+        return not left_over
+
+
+def _missing(folder: Path, names: Sequence[str], seed: int, report: bool) -> list[str]:
+    """Returns the arms that have no row yet or, of a seed that reports, none of test images."""
+    rows = ResultsFile(folder / "results.jsonl").rows()
+    tested = ResultsFile(folder / "test.jsonl").rows()
+    found = {name: find(rows, name, seed) for name in names}
+    return [
+        name
+        for name, row in found.items()
+        if row is None or (report and "failed" not in row and not find(tested, name, seed))
+    ]
 
 
 def rung_recipe(recipe: Recipe, steps: int) -> Recipe:

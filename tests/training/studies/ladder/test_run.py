@@ -1,4 +1,7 @@
-"""A ladder runs what is missing, in the order of its plan, and leaves rungs to other processes."""
+"""A ladder runs what is missing, in the order of its plan, and shares it with other processes."""
+
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -6,9 +9,10 @@ import pytest
 from tests.training.studies.ladder.made_up import BEHIND, write_plan
 from tests.training.tiny import tiny_dataset, tiny_recipe
 from tfp_lcma.training.runs.progress import Progress
-from tfp_lcma.training.runs.run_lock import run_lock
+from tfp_lcma.training.runs.run_lock import own_turn, run_lock
 from tfp_lcma.training.studies.compare import finalists, study
 from tfp_lcma.training.studies.compare.images import ImagesFile
+from tfp_lcma.training.studies.ladder import run
 from tfp_lcma.training.studies.ladder.plan import read_plan
 from tfp_lcma.training.studies.ladder.run import Ladder, left
 from tfp_lcma.training.studies.results import ResultsFile
@@ -81,12 +85,40 @@ def test_killed_it_carries_on(ladder, calls, monkeypatch):
     assert calls == WHOLE
 
 
-def test_a_rung_that_another_process_is_at_is_left_to_it(ladder, calls):
-    with run_lock(ladder.folder / "80"):
+def test_a_rung_that_others_may_not_share_is_waited_for(ladder, calls, monkeypatch):
+    with contextlib.ExitStack() as other:
+        other.enter_context(run_lock(ladder.folder / "80"))
+        monkeypatch.setattr(run.time, "sleep", lambda _: other.close())
         ladder.run()
-    assert calls == [run for run in WHOLE if run[0] == 40]
-    ladder.run()
+    assert calls[:15] == [found for found in WHOLE if found[0] == 40]
     assert sorted(calls) == sorted(WHOLE)
+
+
+def test_what_another_process_is_at_is_left_to_it_and_done_if_it_dies(ladder, calls, monkeypatch):
+    theirs = [(80, "lcma", 11), (40, "haar", 0)]
+    with contextlib.ExitStack() as other:
+        for steps, arm, seed in theirs:
+            folder = ladder.folder / str(steps)
+            other.enter_context(run_lock(folder, shared=True))
+            assert other.enter_context(own_turn(folder, f"{arm}-{seed}", True))
+        monkeypatch.setattr(run.time, "sleep", lambda _: other.close())
+        ladder.run()
+    # What is chosen by the seeds that select waits for the last of them.
+    assert calls == [
+        *(found for found in WHOLE[:21] if found not in theirs), *theirs, *WHOLE[21:]
+    ]  # fmt: skip
+
+
+def test_several_share_a_ladder(ladder, calls, monkeypatch):
+    # Locks are those of open files, which threads do not share either.
+    monkeypatch.setattr(run, "_PAUSE", 0.01)
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(lambda _: ladder.run(), range(3))) == [None] * 3
+    assert sorted(calls) == sorted(WHOLE)
+    for steps, file, count in ((80, "results", 9), (80, "test", 9), (40, "results", 15)):
+        assert len(ResultsFile(ladder.folder / f"{steps}/{file}.jsonl").rows()) == count
+    with np.load(ladder.folder / "40/images.npz") as images:
+        assert len(images.files) == 15
 
 
 def test_what_is_left_is_told_by_the_time_of_finished_runs(ladder, calls):
