@@ -223,6 +223,67 @@ def test_tables_of_differences(subject, header, studies, shown):
                 assert cell.removesuffix(" ᵛ") == f"{found} ± {error:.3f}", (study, name)
 
 
+LONGEST = {
+    "LCMA, as published": "lcma",
+    "the first channels, Glow's own": "channel",
+    "learned 1×1 convolution (control)": "learned-convolution",
+    "the same from a whitening on": "whitened",
+    "Gaussian exits from least squares on": "least-squares-exit",
+    "both": "whitened-least-squares",
+}
+
+
+def interval(values):
+    """Returns a mean with its two-sided 95% t-interval, as pages write it."""
+    low, high = ttest_1samp(values, 0).confidence_interval()
+    return f"{values.mean():+.3f} ({low:+.3f} to {high:+.3f})".replace("-", "−")
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/explanation/lcma.md"])
+def test_differences_after_the_longest_training(page):
+    ladders = [f"ladder/{name}/11200" for name in ("photos16_real_nvp", "fashion_mnist_glow")]
+    columns = [(ladder, images) for ladder in ladders for images in ("test", "validation")]
+    text = (RESULTS.parents[1] / page).read_text(encoding="utf-8")
+    for name, arm in LONGEST.items():
+        pairs = [differences(ladder, arm, "checkerboard", images) for ladder, images in columns]
+        cells = [interval(values) if len(values) else "" for values in pairs]
+        row = f"| {name} | {' | '.join(cells)} |".replace("  |", " |")
+        assert row in text, f"the rows say: {row}"
+
+
+def test_what_to_expect_at_full_size():
+    page = " ".join(page_on("lcma").split())
+    expected = page.split("as a power of the steps, it would be")[1]
+    for short, steps, ladder, wording in (
+        ("photos16", 700, "photos16_real_nvp", "on the photographs from {} at 700 steps to {} at"),
+        ("fashion_mnist_glow", 1000, "fashion_mnist_glow", "from {} at 1,000 to {} "),
+    ):
+        first, then = (
+            differences(study, "lcma", "checkerboard").mean()
+            for study in (short, f"ladder/{ladder}/11200")
+        )
+        claims(wording.format(f"{first:.3f}", f"{then:.3f}"), page)
+        claims(f"{then * 16 ** (np.log(then / first) / np.log(11200 / steps)):.3f}", expected)
+
+
+def test_what_the_page_on_lcma_says_of_the_longest_training():
+    page = page_on("lcma")
+    for ladder, arm, other, wording in (
+        ("photos16_real_nvp", "whitened", "learned-convolution", "`whitened` does not: {}"),
+        ("fashion_mnist_glow", "lcma", "channel", "behind the first channels by {}"),
+    ):
+        bits = {
+            key: row["test"]["bits_per_dimension"]
+            for key, row in rows(f"ladder/{ladder}/11200", "test").items()
+        }
+        pairs = [bits[arm, seed] - bits[other, seed] for seed in range(10, 16)]
+        claims(wording.format(interval(np.array(pairs))), page)
+    images = ImagesFile(RESULTS / "ladder/fashion_mnist_glow/11200" / IMAGES)
+    worst = rows("ladder/fashion_mnist_glow/11200", "test")["checkerboard", 15]
+    bits = np.sort(images.of([worst], "test").bits[15])[::-1]
+    claims(f"two of {len(bits):,} test images at {bits[0]:.0f} and {bits[1]:.0f} bits/dim", page)
+
+
 def test_bounds_of_dequantizations():
     page = page_on("dequantization")
     studies = sorted(path.name for path in RESULTS.glob("*_dequantization"))
@@ -247,8 +308,8 @@ def test_bounds_of_dequantizations():
 def test_how_small_the_flows_are():
     read = [row for study in COMPARED for row in rows(study.name).values() if "failed" not in row]
     sizes, steps = ([row[key] for row in read] for key in ("parameters", "steps"))
-    said = f"flows of {min(sizes):,} to {max(sizes):,} parameters, {min(steps):,} to {max(steps):,}"
-    claims(f"{said} steps", (RESULTS.parents[1] / "README.md").read_text(encoding="utf-8"))
+    said = f"({min(sizes):,} to {max(sizes):,} parameters) and trained for {min(steps):,} to"
+    claims(f"{said} {max(steps):,} steps", page_on("lcma"))
     published = 19_600_000
     smaller = f"{published / max(sizes):.0f} to {published / min(sizes):.0f} times smaller"
     claims(smaller, page_on("lcma"))

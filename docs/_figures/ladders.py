@@ -13,10 +13,12 @@ from tfp_lcma.training.studies.compare.paired import Difference, paired_differen
 
 RESULTS = Path(__file__).parents[1] / "results" / "ladder"
 LADDERS = {
-    "photos16_real_nvp": "photographs, 16×16, RealNVP",
+    "photos16_real_nvp": "photographs, RealNVP",
     "fashion_mnist_glow": "Fashion-MNIST, Glow",
 }
 RUNGS = (700, 2_800, 11_200)
+# A study of the same flow and settings, whose runs were read at their last weights.
+EARLIER = {("fashion_mnist_glow", 1_000): "../fashion_mnist_glow"}
 ARMS = {
     "lcma": "LCMA, as published",
     "channel": "the first channels, Glow's own",
@@ -27,37 +29,36 @@ ARMS = {
 }
 
 
-def difference(ladder: str, steps: int, arm: str) -> Difference | None:
-    """Returns bits/dim less those of the checkerboard, on test images where these were read."""
-    for file, images in (("test", "test"), ("results", "validation")):
-        path = RESULTS / ladder / str(steps) / f"{file}.jsonl"
-        if path.exists():
-            rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-            bits, reference = (
-                {r["seed"]: r[images]["bits_per_dimension"] for r in rows if r["arm"] == name}
-                for name in (arm, "checkerboard")
-            )
-            return paired_difference(bits, reference)
-    return None
+def difference(ladder: str, steps: int, arm: str, test: bool) -> Difference | None:
+    """Returns bits/dim less those of the checkerboard, on test or on validation images."""
+    file, images = ("test", "test") if test else ("results", "validation")
+    path = RESULTS / EARLIER.get((ladder, steps), f"{ladder}/{steps}") / f"{file}.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    rows = [json.loads(line) for line in lines]
+    bits, reference = (
+        {r["seed"]: r[images]["bits_per_dimension"] for r in rows if r["arm"] == name}
+        for name in (arm, "checkerboard")
+    )
+    return paired_difference(bits, reference)
 
 
 def draw(axes: plt.Axes, ladder: str) -> None:
-    """Draws a line an arm; hollow marks are validation images."""
+    """Draws a line an arm: validation images, hollow, and at the longest length test images."""
+    rungs = sorted({*RUNGS, *(steps for name, steps in EARLIER if name == ladder)})
     for number, (arm, name) in enumerate(ARMS.items()):
-        found = {steps: difference(ladder, steps, arm) for steps in RUNGS}
+        found = {steps: difference(ladder, steps, arm, steps == RUNGS[-1]) for steps in rungs}
         found = {steps: d for steps, d in found.items() if d is not None and d.interval}
         if not found:
             continue
         steps = np.array(list(found)) * 1.05 ** (number - len(ARMS) / 2)
         axes.plot(steps, [d.mean for d in found.values()], color=f"C{number}", label=name)
         for x, (rung, d) in zip(steps, found.items(), strict=True):
-            tested = (RESULTS / ladder / str(rung) / "test.jsonl").exists()
-            face = f"C{number}" if tested else "white"
+            face = f"C{number}" if rung == RUNGS[-1] else "white"
             axes.plot(x, d.mean, "o", color=f"C{number}", markerfacecolor=face)
             axes.vlines(x, *d.interval, color=f"C{number}", alpha=0.7)
     axes.axhline(0, color="black", linewidth=1)
-    axes.set(title=LADDERS[ladder], xscale="log", ylim=(-0.35, 0.35))
-    axes.set_xticks(RUNGS, [f"{rung:,}" for rung in RUNGS])
+    axes.set(title=LADDERS[ladder], xscale="log", xlim=(560, 14_500), ylim=(-0.35, 0.35))
+    axes.set_xticks(rungs, [f"{rung:,}" for rung in rungs])
     axes.minorticks_off()
     axes.set_xlabel("steps of training (logarithmic)")
     axes.grid(alpha=0.3)
@@ -85,9 +86,12 @@ def main() -> None:
     ordered = [name for name in ARMS.values() if name in shown]
     figure.legend([shown[n] for n in ordered], ordered, loc="outside lower center", ncols=3)
     figure.savefig(RESULTS / "differences.png", dpi=110)
-    print(f"| | {' | '.join(LADDERS.values())} |\n|---|{'---|' * len(LADDERS)}")
+    columns = [(x, test) for x in LADDERS for test in (True, False)]
+    heads = [f"{LADDERS[x]}{', test' if test else ', validation'}" for x, test in columns]
+    print(f"| | {' | '.join(heads)} |\n|---|{'---|' * len(columns)}")
     for arm, name in ARMS.items():
-        print(f"| {name} | {' | '.join(cell(difference(x, RUNGS[-1], arm)) for x in LADDERS)} |")
+        cells = [cell(difference(x, RUNGS[-1], arm, test)) for x, test in columns]
+        print(f"| {name} | {' | '.join(cells)} |".replace("  |", " |"))
 
 
 if __name__ == "__main__":
