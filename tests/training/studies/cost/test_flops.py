@@ -34,7 +34,7 @@ def of_exit(channels, side):
     return 2 * side * side * 9 * (channels // 2) * channels
 
 
-@pytest.mark.parametrize("unroll", [False, True])
+@pytest.mark.parametrize("unroll", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_pass_is_as_by_hand_a_gradient_three_passes_and_one_by_inversion_about_four(unroll):
     flow = lcma.models.glow((SIDE, SIDE, 3), levels=2, steps=STEPS, width=WIDTH, unroll=unroll)
     model, images = lcma.FlowModel(flow), tf.TensorSpec((BATCH, SIDE, SIDE, 3), tf.uint8)
