@@ -86,10 +86,13 @@ def test_killed_it_carries_on(ladder, calls, monkeypatch):
 
 
 def test_a_rung_that_others_may_not_share_is_waited_for(ladder, calls, monkeypatch):
+    said = []
+    monkeypatch.setattr(Progress, "say", lambda _, text: said.append(text))
     with contextlib.ExitStack() as other:
         other.enter_context(run_lock(ladder.folder / "80"))
         monkeypatch.setattr(run.time, "sleep", lambda _: other.close())
         ladder.run()
+    assert said.count("Waiting for the other processes, which are at what is left.") == 1
     assert calls[:15] == [found for found in WHOLE if found[0] == 40]
     assert sorted(calls) == sorted(WHOLE)
 
