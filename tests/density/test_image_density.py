@@ -92,7 +92,9 @@ def test_rows_of_latents_without_an_image_are_nan_and_say_so(name):
     assert np.isfinite(images.numpy()[[0, 2]]).all()
 
 
-@pytest.mark.parametrize("name", ["glow_with_classes", "residual_flow"])
+@pytest.mark.parametrize(
+    "name", ["glow_with_classes", pytest.param("residual_flow", marks=pytest.mark.slow)]
+)
 def test_densities_are_the_same_in_any_batch_and_under_xla(name):
     model, request = example(name), requests(example(name))["log_prob"]
     images, condition = tf.constant(request["images"]), request.get("condition")

@@ -263,6 +263,7 @@ def test_a_path_in_no_file_system_is_refused_before_anything_is_made(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_exporters_at_once_make_a_version_each_and_one_that_is_killed_makes_none(tmp_path):
     folder = tmp_path / "model"
     done = subprocess.run(
