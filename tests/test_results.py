@@ -230,6 +230,7 @@ LONGEST = {
     "the same from a whitening on": "whitened",
     "Gaussian exits from least squares on": "least-squares-exit",
     "both": "whitened-least-squares",
+    "principal axes of a pre-trained flow": "karhunen-loeve",
 }
 
 
@@ -256,7 +257,7 @@ def test_what_to_expect_at_full_size():
     expected = page.split("as a power of the steps, it would be")[1]
     for short, steps, ladder, wording in (
         ("photos16", 700, "photos16_real_nvp", "on the photographs from {} at 700 steps to {} at"),
-        ("fashion_mnist_glow", 1000, "fashion_mnist_glow", "from {} at 1,000 to {} "),
+        ("ladder/fashion_mnist_glow/700", 700, "fashion_mnist_glow", "Fashion-MNIST from {} to {}"),
     ):
         first, then = (
             differences(study, "lcma", "checkerboard").mean()

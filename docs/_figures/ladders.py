@@ -17,8 +17,6 @@ LADDERS = {
     "fashion_mnist_glow": "Fashion-MNIST, Glow",
 }
 RUNGS = (700, 2_800, 11_200)
-# A study of the same flow and settings, whose runs were read at their last weights.
-EARLIER = {("fashion_mnist_glow", 1_000): "../fashion_mnist_glow"}
 ARMS = {
     "lcma": "LCMA, as published",
     "channel": "the first channels, Glow's own",
@@ -26,13 +24,14 @@ ARMS = {
     "whitened": "the same from a whitening on",
     "least-squares-exit": "Gaussian exits from least squares on",
     "whitened-least-squares": "both",
+    "karhunen-loeve": "principal axes of a pre-trained flow",
 }
 
 
 def difference(ladder: str, steps: int, arm: str, test: bool) -> Difference | None:
     """Returns bits/dim less those of the checkerboard, on test or on validation images."""
     file, images = ("test", "test") if test else ("results", "validation")
-    path = RESULTS / EARLIER.get((ladder, steps), f"{ladder}/{steps}") / f"{file}.jsonl"
+    path = RESULTS / ladder / str(steps) / f"{file}.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     rows = [json.loads(line) for line in lines]
     bits, reference = (
@@ -44,9 +43,8 @@ def difference(ladder: str, steps: int, arm: str, test: bool) -> Difference | No
 
 def draw(axes: plt.Axes, ladder: str) -> None:
     """Draws a line an arm: validation images, hollow, and at the longest length test images."""
-    rungs = sorted({*RUNGS, *(steps for name, steps in EARLIER if name == ladder)})
     for number, (arm, name) in enumerate(ARMS.items()):
-        found = {steps: difference(ladder, steps, arm, steps == RUNGS[-1]) for steps in rungs}
+        found = {steps: difference(ladder, steps, arm, steps == RUNGS[-1]) for steps in RUNGS}
         found = {steps: d for steps, d in found.items() if d is not None and d.interval}
         if not found:
             continue
@@ -58,7 +56,7 @@ def draw(axes: plt.Axes, ladder: str) -> None:
             axes.vlines(x, *d.interval, color=f"C{number}", alpha=0.7)
     axes.axhline(0, color="black", linewidth=1)
     axes.set(title=LADDERS[ladder], xscale="log", xlim=(560, 14_500), ylim=(-0.35, 0.35))
-    axes.set_xticks(rungs, [f"{rung:,}" for rung in rungs])
+    axes.set_xticks(RUNGS, [f"{rung:,}" for rung in RUNGS])
     axes.minorticks_off()
     axes.set_xlabel("steps of training (logarithmic)")
     axes.grid(alpha=0.3)
