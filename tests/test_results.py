@@ -272,6 +272,8 @@ def test_what_the_page_on_lcma_says_of_the_longest_training():
     for ladder, arm, other, wording in (
         ("photos16_real_nvp", "whitened", "learned-convolution", "`whitened` does not: {}"),
         ("fashion_mnist_glow", "lcma", "channel", "behind the first channels by {}"),
+        ("fashion_mnist_glow", "whitened", "learned-convolution", "by 0.03: `whitened` {}"),
+        ("fashion_mnist_glow", "whitened-least-squares", "learned-convolution", "both together {}"),
     ):
         bits = {
             key: row["test"]["bits_per_dimension"]
