@@ -87,14 +87,7 @@ def test_checkerboard_sends_the_off_diagonal_out_first():
     assert (exit_map[..., 0][:2, :2] > 0).tolist() == [[True, False], [False, True]]
 
 
-# Its latents are searched for one after another, and the contract asks it the same.
-SEARCHED = "MultiScale (channel-autoregressive)"
-
-
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=pytest.mark.slow if name == SEARCHED else ()) for name in NAMES],
-)
+@pytest.mark.parametrize("name", NAMES)
 def test_split_and_join_are_each_others_inverse(name):
     flow = built(name, "float64")
     z = latents(flow, 3)
