@@ -89,7 +89,8 @@ $(RELEASE): $(INSTALLED)
 DOCS := $(VENV)/.docs
 
 docs: $(DOCS)
-	$(BIN)/python -m pytest -q -m slow tests/site tests/testing/test_page.py
+	$(BIN)/python -m pytest -q -m slow tests/site tests/testing/test_page.py \
+		tests/test_code_blocks.py::test_splits_from_data_and_while_training
 	rm -rf site build/docs/html docs/reference/generated
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --fresh-env --jobs 2 \
 		--doctree-dir build/docs/doctrees docs build/docs/html

@@ -107,6 +107,8 @@ def test_serving_exports_as_readme_does():
     assert {ast.unparse(node) for node in ast.parse(export).body} <= statements
 
 
+# `make docs` runs it.
+@pytest.mark.slow
 def test_splits_from_data_and_while_training(small):
     untrained, online, *own = python("docs/explanation/factorizations.md")
     exec(untrained, small)

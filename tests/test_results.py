@@ -39,7 +39,8 @@ def differences(study, arm, other, images="validation"):
     """Returns arm − other in bits/dim, one number a seed that both have."""
     table = rows(study, "test" if images == "test" else "results")
     bits = {key: row[images]["bits_per_dimension"] for key, row in table.items()}
-    return np.array([bits[a, s] - bits[other, s] for a, s in sorted(bits) if a == arm])
+    both = [s for a, s in sorted(bits) if a == arm and (other, s) in bits]
+    return np.array([bits[arm, s] - bits[other, s] for s in both])
 
 
 def mean_and_error(values):
@@ -223,14 +224,25 @@ def test_tables_of_differences(subject, header, studies, shown):
                 assert cell.removesuffix(" ᵛ") == f"{found} ± {error:.3f}", (study, name)
 
 
+# The ladders of the page on LCMA in its order, and what its tables call their arms.
+COMPARED_LONGEST = {
+    "photos16_real_nvp": "photographs, RealNVP",
+    "fashion_mnist_glow": "Fashion-MNIST, Glow",
+    "photos16_glow": "photographs, Glow",
+    "fashion_mnist_real_nvp": "Fashion-MNIST, RealNVP",
+    "emoji_glow": "emoji, Glow",
+}
 LONGEST = {
     "LCMA, as published": "lcma",
+    "LCMA, one order a channel": "lcma-channel",
+    "exit price, one pair a level": "exit-price-level",
     "the first channels, Glow's own": "channel",
     "learned 1×1 convolution (control)": "learned-convolution",
     "the same from a whitening on": "whitened",
     "Gaussian exits from least squares on": "least-squares-exit",
     "both": "whitened-least-squares",
     "principal axes of a pre-trained flow": "karhunen-loeve",
+    "the same across channels": "karhunen-loeve-across",
 }
 
 
@@ -240,47 +252,96 @@ def interval(values):
     return f"{values.mean():+.3f} ({low:+.3f} to {high:+.3f})".replace("-", "−")
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/explanation/lcma.md"])
-def test_differences_after_the_longest_training(page):
-    ladders = [f"ladder/{name}/11200" for name in ("photos16_real_nvp", "fashion_mnist_glow")]
-    columns = [(ladder, images) for ladder in ladders for images in ("test", "validation")]
+@pytest.mark.parametrize(
+    ("page", "images"),
+    [
+        ("README.md", "test"),
+        ("docs/explanation/lcma.md", "test"),
+        ("docs/explanation/lcma.md", "validation"),
+    ],
+)
+def test_differences_after_the_longest_training(page, images):
     text = (RESULTS.parents[1] / page).read_text(encoding="utf-8")
+    head = f"| {images} images | {' | '.join(COMPARED_LONGEST.values())} |"
+    (table,) = re.findall(rf"^{re.escape(head)}\n(.*?)\n\n", text, re.DOTALL | re.MULTILINE)
+    made = []
     for name, arm in LONGEST.items():
-        pairs = [differences(ladder, arm, "checkerboard", images) for ladder, images in columns]
-        cells = [interval(values) if len(values) else "" for values in pairs]
-        row = f"| {name} | {' | '.join(cells)} |".replace("  |", " |")
-        assert row in text, f"the rows say: {row}"
+        pairs = [
+            differences(f"ladder/{ladder}/11200", arm, "checkerboard", images)
+            for ladder in COMPARED_LONGEST
+        ]
+        cells = [interval(values) if len(values) > 1 else "" for values in pairs]
+        made.append(f"| {name} | {' | '.join(cells)} |".replace("  |", " |"))
+    assert table.splitlines()[1:] == made
 
 
 def test_what_to_expect_at_full_size():
     page = " ".join(page_on("lcma").split())
     expected = page.split("as a power of the steps, it would be")[1]
-    for short, steps, ladder, wording in (
-        ("photos16", 700, "photos16_real_nvp", "on the photographs from {} at 700 steps to {} at"),
-        ("ladder/fashion_mnist_glow/700", 700, "fashion_mnist_glow", "Fashion-MNIST from {} to {}"),
+    for ladder, wording in (
+        ("photos16_real_nvp", "in RealNVP from {} at 700 steps by {} at 2,800 to {} at 11,200"),
+        ("fashion_mnist_glow", "on Fashion-MNIST in Glow from {} by {} to {}"),
     ):
-        first, then = (
-            differences(study, "lcma", "checkerboard").mean()
-            for study in (short, f"ladder/{ladder}/11200")
-        )
-        claims(wording.format(f"{first:.3f}", f"{then:.3f}"), page)
-        claims(f"{then * 16 ** (np.log(then / first) / np.log(11200 / steps)):.3f}", expected)
+        found = [
+            differences(f"ladder/{ladder}/{steps}", "lcma", "checkerboard").mean()
+            for steps in (700, 2_800, 11_200)
+        ]
+        claims(wording.format(*(f"{value:.3f}" for value in found)), page)
+        claims(f"{found[2] * found[2] / found[0]:.3f}", expected)
 
 
-def test_what_the_page_on_lcma_says_of_the_longest_training():
-    page = page_on("lcma")
-    for ladder, arm, other, wording in (
-        ("photos16_real_nvp", "whitened", "learned-convolution", "`whitened` does not: {}"),
+def test_how_often_lcma_is_behind_after_the_longest_training():
+    pairs = [
+        differences(f"ladder/{ladder}/11200", "lcma", "checkerboard", "test")
+        for ladder in COMPARED_LONGEST
+    ]
+    behind = sum((pair > 0).sum() for pair in pairs)
+    said = f"behind the checkerboard at {behind} of {sum(map(len, pairs))} paired seeds"
+    claims(said, (RESULTS.parents[1] / "README.md").read_text(encoding="utf-8"))
+    p = [ttest_1samp(pair, 0).pvalue for pair in pairs]
+    said += f" on test images (Fisher's combined p = {combine_pvalues(p).pvalue:.3f};"
+    claims(f"{said} {combine_pvalues(p[1:]).pvalue:.3f} without the photographs", page_on("lcma"))
+
+
+LEARNED, BOTH = "learned-convolution", "whitened-least-squares"
+
+
+@pytest.mark.parametrize(
+    ("ladder", "arm", "other", "wording"),
+    [
+        ("photos16_real_nvp", "whitened", LEARNED, "`whitened` does not: {}"),
+        ("photos16_real_nvp", BOTH, LEARNED, "Both together are level with it: {}"),
         ("fashion_mnist_glow", "lcma", "channel", "behind the first channels by {}"),
-        ("fashion_mnist_glow", "whitened", "learned-convolution", "by 0.03: `whitened` {}"),
-        ("fashion_mnist_glow", "whitened-least-squares", "learned-convolution", "both together {}"),
-    ):
-        bits = {
-            key: row["test"]["bits_per_dimension"]
-            for key, row in rows(f"ladder/{ladder}/11200", "test").items()
-        }
-        pairs = [bits[arm, seed] - bits[other, seed] for seed in range(10, 16)]
-        claims(wording.format(interval(np.array(pairs))), page)
+        ("fashion_mnist_glow", "whitened", LEARNED, "neither way by 0.03: `whitened` {}"),
+        ("fashion_mnist_glow", BOTH, LEARNED, "both together {}"),
+        ("emoji_glow", "lcma", "channel", "behind the first channels by {}"),
+        ("emoji_glow", LEARNED, "checkerboard", "level with the checkerboard: {}"),
+    ],
+)
+def test_intervals_that_the_page_on_lcma_states(ladder, arm, other, wording):
+    found = differences(f"ladder/{ladder}/11200", arm, other, "test")
+    claims(wording.format(interval(found)), page_on("lcma"))
+
+
+def test_leads_and_deficits_that_the_page_on_lcma_states():
+    page = page_on("lcma")
+    learned, both = (
+        -differences("ladder/photos16_real_nvp/700", arm, "checkerboard").mean()
+        for arm in (LEARNED, BOTH)
+    )
+    claims(f"had led by {learned:.3f} (validation, three seeds), and", page)
+    claims(f"both together by {both:.3f}", page)
+    claims(f"RealNVP by {learned:.3f}", (RESULTS.parents[1] / "README.md").read_text("utf-8"))
+    lead = -differences("ladder/photos16_glow/2800", "exit-price-level", "checkerboard")
+    low, high = ttest_1samp(lead, 0).confidence_interval()
+    claims(f"by {lead.mean():.3f} ({low:.3f} to {high:.3f}; validation, three seeds)", page)
+    left = interval(differences("ladder/photos16_glow/11200", "exit-price-level", "checkerboard"))
+    claims(f"left of it: {left[:-1]}; validation)", page)
+    designs = [
+        differences("ladder/photos16_glow/2800", arm, "checkerboard").mean()
+        for arm in ("whitened", "least-squares-exit", BOTH)
+    ]
+    claims(f"behind by {min(designs):.3f} to {max(designs):.3f}", page)
     images = ImagesFile(RESULTS / "ladder/fashion_mnist_glow/11200" / IMAGES)
     worst = rows("ladder/fashion_mnist_glow/11200", "test")["checkerboard", 15]
     bits = np.sort(images.of([worst], "test").bits[15])[::-1]

@@ -1,4 +1,4 @@
-"""Draws docs/results/ladder/differences.png, from the rows of two ladders, and prints their table.
+"""Draws docs/results/ladder/differences.png, from the rows of the ladders, and prints their tables.
 
 usage: python docs/_figures/ladders.py
 """
@@ -8,23 +8,33 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.artist import Artist
 
 from tfp_lcma.training.studies.compare.paired import Difference, paired_difference
 
 RESULTS = Path(__file__).parents[1] / "results" / "ladder"
+# The two main comparisons, of six seeds, and those of three.
 LADDERS = {
     "photos16_real_nvp": "photographs, RealNVP",
     "fashion_mnist_glow": "Fashion-MNIST, Glow",
+    "photos16_glow": "photographs, Glow",
+    "fashion_mnist_real_nvp": "Fashion-MNIST, RealNVP",
+    "emoji_glow": "emoji, Glow",
 }
+# Where their panels are, in two rows; their legend is in the first, at the right.
+PANELS = [(0, 0), (0, 1), (1, 0), (1, 1), (1, 2)]
 RUNGS = (700, 2_800, 11_200)
 ARMS = {
     "lcma": "LCMA, as published",
+    "lcma-channel": "LCMA, one order a channel",
+    "exit-price-level": "exit price, one pair a level",
     "channel": "the first channels, Glow's own",
     "learned-convolution": "learned 1×1 convolution (control)",
     "whitened": "the same from a whitening on",
     "least-squares-exit": "Gaussian exits from least squares on",
     "whitened-least-squares": "both",
     "karhunen-loeve": "principal axes of a pre-trained flow",
+    "karhunen-loeve-across": "the same across channels",
 }
 
 
@@ -55,7 +65,7 @@ def draw(axes: plt.Axes, ladder: str) -> None:
             axes.plot(x, d.mean, "o", color=f"C{number}", markerfacecolor=face)
             axes.vlines(x, *d.interval, color=f"C{number}", alpha=0.7)
     axes.axhline(0, color="black", linewidth=1)
-    axes.set(title=LADDERS[ladder], xscale="log", xlim=(560, 14_500), ylim=(-0.35, 0.35))
+    axes.set(title=LADDERS[ladder], xscale="log", xlim=(500, 16_500))
     axes.set_xticks(RUNGS, [f"{rung:,}" for rung in RUNGS])
     axes.minorticks_off()
     axes.set_xlabel("steps of training (logarithmic)")
@@ -70,26 +80,32 @@ def cell(found: Difference | None) -> str:
     return f"{found.mean:+.3f} ({low:+.3f} to {high:+.3f})".replace("-", "−")
 
 
-def main() -> None:
-    """Draws a panel a ladder; prints the table of the longest lengths."""
-    figure, panels = plt.subplots(
-        1, len(LADDERS), figsize=(10, 4.2), sharey=True, layout="constrained"
-    )
-    for axes, ladder in zip(panels, LADDERS, strict=True):
-        draw(axes, ladder)
-    panels[0].set_ylabel("bits/dim more than the checkerboard:\nbelow 0 is better")
-    handles, names = panels[0].get_legend_handles_labels()
-    more = dict(zip(*panels[1].get_legend_handles_labels()[::-1], strict=True))
-    shown = dict(zip(names, handles, strict=True)) | more
-    ordered = [name for name in ARMS.values() if name in shown]
-    figure.legend([shown[n] for n in ordered], ordered, loc="outside lower center", ncols=3)
-    figure.savefig(RESULTS / "differences.png", dpi=110)
-    columns = [(x, test) for x in LADDERS for test in (True, False)]
-    heads = [f"{LADDERS[x]}{', test' if test else ', validation'}" for x, test in columns]
-    print(f"| | {' | '.join(heads)} |\n|---|{'---|' * len(columns)}")
+def table(test: bool) -> str:
+    """Returns differences at the longest lengths, a line an arm and a column a ladder."""
+    images = "test images" if test else "validation images"
+    lines = [f"| {images} | {' | '.join(LADDERS.values())} |", f"|---|{'---|' * len(LADDERS)}"]
     for arm, name in ARMS.items():
-        cells = [cell(difference(x, RUNGS[-1], arm, test)) for x, test in columns]
-        print(f"| {name} | {' | '.join(cells)} |".replace("  |", " |"))
+        cells = [cell(difference(ladder, RUNGS[-1], arm, test)) for ladder in LADDERS]
+        lines.append(f"| {name} | {' | '.join(cells)} |".replace("  |", " |"))
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Draws a panel a ladder, each row on a scale of its own; prints the tables."""
+    figure, panels = plt.subplots(2, 3, figsize=(12, 8), sharey="row", layout="constrained")
+    shown: dict[str, Artist] = {}
+    for place, ladder in zip(PANELS, LADDERS, strict=True):
+        draw(panels[place], ladder)
+        handles, names = panels[place].get_legend_handles_labels()
+        shown |= dict(zip(names, handles, strict=True))
+    panels[0, 0].set_ylim(-0.35, 0.35)
+    for row in panels:
+        row[0].set_ylabel("bits/dim more than the checkerboard:\nbelow 0 is better")
+    ordered = [name for name in ARMS.values() if name in shown]
+    panels[0, 2].axis("off")
+    panels[0, 2].legend([shown[name] for name in ordered], ordered, loc="center")
+    figure.savefig(RESULTS / "differences.png", dpi=100)
+    print(table(test=True), table(test=False), sep="\n\n")
 
 
 if __name__ == "__main__":
