@@ -98,7 +98,7 @@ def main() -> None:
         draw(panels[place], ladder)
         handles, names = panels[place].get_legend_handles_labels()
         shown |= dict(zip(names, handles, strict=True))
-    panels[0, 0].set_ylim(-0.35, 0.35)
+    panels[0, 0].set_ylim(-0.4, 0.4)
     for row in panels:
         row[0].set_ylabel("bits/dim more than the checkerboard:\nbelow 0 is better")
     ordered = [name for name in ARMS.values() if name in shown]

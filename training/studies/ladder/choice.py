@@ -49,7 +49,8 @@ def chosen_arms(plan: Plan, folder: Path) -> tuple[str, ...] | None:
         found = {
             "chosen": chosen,
             "rule": f"the {plan.best} lowest mean differences from {plan.baseline} on validation "
-            f"images, after {plan.chosen_at} steps, over seeds {list(plan.seeds['select'])}",
+            f"images, after {plan.chosen_at} steps, over seeds {list(plan.seeds['select'])}, "
+            f"without arms that split as {plan.baseline} or a better one at every seed",
             "differences": why,
         }
         temporary.write_text(json.dumps(found, indent=1), encoding="utf-8")
