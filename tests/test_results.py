@@ -246,6 +246,9 @@ LONGEST = {
 }
 
 
+LEARNED, BOTH = "learned-convolution", "whitened-least-squares"
+
+
 def interval(values):
     """Returns a mean with its two-sided 95% t-interval, as pages write it."""
     low, high = ttest_1samp(values, 0).confidence_interval()
@@ -313,6 +316,22 @@ def test_what_to_expect_at_full_size():
     claims(f"{published / max(sizes):.0f} to {published / min(sizes):.0f} times as large", page)
 
 
+def test_with_the_originals_settings():
+    columns = [
+        (f"ladder/original_{data}/2800", images)
+        for data in ("fashion_mnist", "photos16")
+        for images in ("test", "validation")
+    ]
+    for name, arm in (
+        ("LCMA, as published", "lcma"),
+        ("learned 1×1 convolution (control)", LEARNED),
+    ):
+        cells = [
+            interval(differences(study, arm, "checkerboard", images)) for study, images in columns
+        ]
+        claims(f"| {name} | {' | '.join(cells)} |", page_on("lcma"))
+
+
 def test_how_often_lcma_is_behind_after_the_longest_training():
     pairs = [
         differences(f"ladder/{ladder}/11200", "lcma", "checkerboard", "test")
@@ -324,9 +343,6 @@ def test_how_often_lcma_is_behind_after_the_longest_training():
     p = [ttest_1samp(pair, 0).pvalue for pair in pairs]
     said += f" on test images (Fisher's combined p = {combine_pvalues(p).pvalue:.3f};"
     claims(f"{said} {combine_pvalues(p[1:]).pvalue:.3f} without the photographs", page_on("lcma"))
-
-
-LEARNED, BOTH = "learned-convolution", "whitened-least-squares"
 
 
 @pytest.mark.parametrize(
