@@ -100,8 +100,10 @@ def _limits(lines) -> tuple[float, float]:
     points = [point for line in lines.values() for point in line]
     means = [0.0, *(point.mean for point in points)]
     low, high = min(means), max(means)
-    beyond = 0.5 * (high - low) or 0.05
-    ends = [end for point in points for end in point.interval or ()]
+    intervals = [point.interval for point in points if point.interval is not None]
+    halves = [(above - below) / 2 for below, above in intervals] or [0.0]
+    beyond = max(0.5 * (high - low), float(np.median(halves))) or 0.05
+    ends = [end for interval in intervals for end in interval]
     lowest, highest = min([low, *ends]), max([high, *ends])
     margin = 0.05 * (high - low) or 0.02
     return max(lowest - margin, low - beyond), min(highest + margin, high + beyond)
