@@ -332,6 +332,39 @@ def test_with_the_originals_settings():
         claims(f"| {name} | {' | '.join(cells)} |", page_on("lcma"))
 
 
+def test_hours_of_the_ladders():
+    hours = {"AMD EPYC": 0.0, "NVIDIA H200": 0.0}
+    for path in RESULTS.glob("ladder/*/*/results.jsonl"):
+        for row in rows(path.parent.relative_to(RESULTS)).values():
+            hours[row["machine"]] += 0 if "same_as" in row else row["seconds"] / 3600
+    claims(
+        "The rows took {:.0f} hours of cores of an AMD EPYC and {:.0f} hours of processes".format(
+            *hours.values()
+        ),
+        (RESULTS / "README.md").read_text(encoding="utf-8"),
+    )
+
+
+WARM, WARM_BASELINE = (
+    "from the pre-trained couplings",
+    "checkerboard from the pre-trained couplings",
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "other_name", "arm", "other"),
+    [
+        ("LCMA by four pre-trainings' average", "LCMA by one", "lcma-averaged", "lcma"),
+        (f"LCMA {WARM}", "LCMA", "lcma-warm", "lcma"),
+        (WARM_BASELINE, "checkerboard", "checkerboard-warm", "checkerboard"),
+        (f"LCMA {WARM}", WARM_BASELINE, "lcma-warm", "checkerboard-warm"),
+    ],
+)
+def test_several_pretrainings_and_a_warm_start(name, other_name, arm, other):
+    found = interval(differences("ladder/fashion_mnist_glow/2800", arm, other))
+    claims(f"| {name} | {other_name} | {found} |", page_on("lcma"))
+
+
 def test_how_often_lcma_is_behind_after_the_longest_training():
     pairs = [
         differences(f"ladder/{ladder}/11200", "lcma", "checkerboard", "test")
