@@ -432,6 +432,15 @@ def test_leads_and_deficits_that_the_page_on_lcma_states():
     claims(f"behind by {min(designs):.3f} to {max(designs):.3f}", page)
 
 
+def test_what_the_page_on_exit_priors_says_of_least_squares():
+    arms = "least-squares-exit", "checkerboard-gaussian"
+    after = [
+        interval(differences(f"ladder/photos16_real_nvp/{steps}", *arms)) for steps in (700, 2_800)
+    ]
+    said = "by {} bits/dim after 700 steps and {} after 2,800".format(*after)
+    claims(said, page_on("exit_priors"))
+
+
 def test_images_on_which_means_hang():
     study, page = "ladder/fashion_mnist_glow/11200", page_on("lcma")
     kept, tested = ImagesFile(RESULTS / study / IMAGES), rows(study, "test")

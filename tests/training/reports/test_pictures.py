@@ -8,6 +8,7 @@ from PIL import Image
 
 from tfp_lcma.training.reports.pictures import (
     Point,
+    differences,
     draw_event_log_prob,
     draw_exit_map,
     save_differences,
@@ -335,6 +336,15 @@ def test_points_of_differences_are_filled_or_hollow(tmp_path):
     assert drawn(filled=True) > drawn(filled=False) + 40
     with pytest.raises(ValueError, match="lines must hold at least one"):
         save_differences(tmp_path / "d.png", {"haar": []}, label="difference")
+
+
+def test_intervals_that_are_wide_beside_the_means_are_inside(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(differences, "save_figure", lambda path, figure: drawn.append(figure))
+    lines = {name: [Point(700, -0.1, (-0.5, 0.3), True)] for name in ("haar", "lcma")}
+    save_differences(tmp_path / "d.png", lines, label="difference")
+    low, high = drawn[0].axes[0].get_ylim()
+    assert low <= -0.5 < 0.3 < high
 
 
 def test_phases_are_panels_and_each_curve_has_its_name_at_its_end(tmp_path):

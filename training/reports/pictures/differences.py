@@ -37,8 +37,8 @@ def save_differences(
 ) -> None:
     """Draws a line a name over a logarithmic axis of steps, with intervals; zero is drawn too.
 
-    The scale fits the means; an interval that is much wider runs out of the picture. Names and last
-    values stand at the right, from above in the order of the last values.
+    The scale fits the means and intervals of the usual length; one much wider runs out of the
+    picture. Names and last values stand at the right, from above in the order of the last values.
 
     Args:
         path: PNG file to write.
